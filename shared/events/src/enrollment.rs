@@ -1,0 +1,266 @@
+//! Events of the enrollment context.
+
+use kernel::{
+    ApprovalId, BundleId, Id, PersonId, RegistrationId, SectionId, SubmissionId, TermId, Timestamp,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Event;
+
+/// The step at which the saga of a bundle is entered: the first of a new one, the recorded one of a restarted one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Enter {
+    Approve,
+    Charge,
+    Confirm,
+    Notify,
+    Undo,
+}
+
+/// A registration as billing charges it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChargeableRegistration {
+    pub registration: RegistrationId,
+    pub section: SectionId,
+    pub section_code: String,
+    pub course_title: String,
+    pub credits_hundredths: u32,
+    pub price_group: String,
+}
+
+/// The seats of a bundle are held (or its saga has to go on): start an execution named `<bundle>-<attempt>`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SagaRequested {
+    pub bundle: BundleId,
+    pub attempt: u32,
+    pub enter: Enter,
+    pub submission: SubmissionId,
+    pub student: PersonId,
+    pub term: TermId,
+    pub term_code: String,
+    pub approval_required: bool,
+    pub registrations: Vec<ChargeableRegistration>,
+    /// Why the bundle is undone; only when entered at the undo.
+    pub reason: Option<ReleaseReason>,
+}
+
+impl Event for SagaRequested {
+    const NAME: &'static str = "enrollment.saga.requested";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.bundle.to_string()
+    }
+
+    fn example() -> Self {
+        Self {
+            bundle: BundleId::derived_from("example"),
+            attempt: 1,
+            enter: Enter::Approve,
+            submission: SubmissionId::derived_from("example"),
+            student: PersonId::derived_from("example"),
+            term: TermId::derived_from("example"),
+            term_code: "2027S".into(),
+            approval_required: true,
+            registrations: vec![ChargeableRegistration {
+                registration: RegistrationId::derived_from("example"),
+                section: SectionId::derived_from("example"),
+                section_code: "MATH101-A".into(),
+                course_title: "Calculus I".into(),
+                credits_hundredths: 600,
+                price_group: "standard".into(),
+            }],
+            reason: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalRequested {
+    pub approval: ApprovalId,
+    pub bundle: BundleId,
+    pub student: PersonId,
+    pub departments: Vec<String>,
+}
+
+impl Event for ApprovalRequested {
+    const NAME: &'static str = "enrollment.approval.requested";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.approval.to_string()
+    }
+
+    fn example() -> Self {
+        Self {
+            approval: ApprovalId::derived_from("example"),
+            bundle: BundleId::derived_from("example"),
+            student: PersonId::derived_from("example"),
+            departments: vec!["MATH".into()],
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    Approve,
+    Reject,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ApprovalDecided {
+    pub approval: ApprovalId,
+    pub bundle: BundleId,
+    pub decision: Decision,
+    pub decided_by: PersonId,
+    pub reason: Option<String>,
+}
+
+impl Event for ApprovalDecided {
+    const NAME: &'static str = "enrollment.approval.decided";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.approval.to_string()
+    }
+
+    fn example() -> Self {
+        Self {
+            approval: ApprovalId::derived_from("example"),
+            bundle: BundleId::derived_from("example"),
+            decision: Decision::Approve,
+            decided_by: PersonId::derived_from("head"),
+            reason: None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RegistrationConfirmed {
+    pub registration: RegistrationId,
+    pub bundle: BundleId,
+    pub student: PersonId,
+    pub section: SectionId,
+    pub term: TermId,
+}
+
+impl Event for RegistrationConfirmed {
+    const NAME: &'static str = "enrollment.registration.confirmed";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.registration.to_string()
+    }
+
+    fn example() -> Self {
+        Self {
+            registration: RegistrationId::derived_from("example"),
+            bundle: BundleId::derived_from("example"),
+            student: PersonId::derived_from("example"),
+            section: SectionId::derived_from("example"),
+            term: TermId::derived_from("example"),
+        }
+    }
+}
+
+/// Why a registration that was never confirmed lost its seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseReason {
+    ApprovalRejected,
+    ApprovalTimedOut,
+    ChargeRefused,
+    PaymentTimedOut,
+    StudentCancelled,
+    SagaFailed,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RegistrationReleased {
+    pub registration: RegistrationId,
+    pub bundle: BundleId,
+    pub student: PersonId,
+    pub section: SectionId,
+    pub term: TermId,
+    pub reason: ReleaseReason,
+}
+
+impl Event for RegistrationReleased {
+    const NAME: &'static str = "enrollment.registration.released";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.registration.to_string()
+    }
+
+    fn example() -> Self {
+        let RegistrationConfirmed { registration, bundle, student, section, term } =
+            RegistrationConfirmed::example();
+        Self {
+            registration,
+            bundle,
+            student,
+            section,
+            term,
+            reason: ReleaseReason::PaymentTimedOut,
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RegistrationDropped {
+    pub registration: RegistrationId,
+    pub bundle: BundleId,
+    pub student: PersonId,
+    pub section: SectionId,
+    pub term: TermId,
+    pub dropped_at: Timestamp,
+}
+
+impl Event for RegistrationDropped {
+    const NAME: &'static str = "enrollment.registration.dropped";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.registration.to_string()
+    }
+
+    fn example() -> Self {
+        let RegistrationConfirmed { registration, bundle, student, section, term } =
+            RegistrationConfirmed::example();
+        let dropped_at = "2027-02-03T10:00:00Z".parse().expect("a timestamp");
+        Self { registration, bundle, student, section, term, dropped_at }
+    }
+}
+
+/// An undo kept failing: the bundle waits for an operator.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BundleParked {
+    pub bundle: BundleId,
+    pub student: PersonId,
+    /// The step that could not be undone.
+    pub step: String,
+    pub error: String,
+}
+
+impl Event for BundleParked {
+    const NAME: &'static str = "enrollment.bundle.parked";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.bundle.to_string()
+    }
+
+    fn example() -> Self {
+        Self {
+            bundle: BundleId::derived_from("example"),
+            student: PersonId::derived_from("example"),
+            step: "reverse-charge".into(),
+            error: "States.Timeout".into(),
+        }
+    }
+}

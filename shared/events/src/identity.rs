@@ -1,0 +1,118 @@
+//! Events of the identity context.
+
+use kernel::{AccountId, Email, Id, Locale, PersonId, PersonName, RoleAssignmentId, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Event;
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PersonRegistered {
+    pub person: PersonId,
+    pub name: PersonName,
+    pub email: Email,
+    pub locale: Locale,
+}
+
+impl Event for PersonRegistered {
+    const NAME: &'static str = "identity.person.registered";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.person.to_string()
+    }
+
+    fn example() -> Self {
+        Self {
+            person: PersonId::derived_from("example"),
+            name: PersonName { given: "Amina".into(), family: "Ngono".into() },
+            email: "amina.ngono@matricula.example".parse().expect("an address"),
+            locale: Locale::Fr,
+        }
+    }
+}
+
+/// A person's profile as it now is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PersonChanged {
+    pub person: PersonId,
+    pub name: PersonName,
+    pub email: Email,
+    pub locale: Locale,
+    /// Version of the profile: a consumer that has seen a higher one ignores this event.
+    pub profile_version: u64,
+}
+
+impl Event for PersonChanged {
+    const NAME: &'static str = "identity.person.changed";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.person.to_string()
+    }
+
+    fn example() -> Self {
+        let PersonRegistered { person, name, email, locale } = PersonRegistered::example();
+        Self { person, name, email, locale, profile_version: 2 }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RoleAssigned {
+    pub assignment: RoleAssignmentId,
+    pub person: PersonId,
+    /// `student`, `teacher`, `head_of_department`, `registrar`, `bursar` or `administrator`.
+    pub role: String,
+    pub department: Option<String>,
+    /// Who assigned it; absent for an operator's invocation.
+    pub assigned_by: Option<PersonId>,
+}
+
+impl Event for RoleAssigned {
+    const NAME: &'static str = "identity.role.assigned";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.assignment.to_string()
+    }
+
+    fn example() -> Self {
+        Self {
+            assignment: RoleAssignmentId::derived_from("example"),
+            person: PersonId::derived_from("example"),
+            role: "head_of_department".into(),
+            department: Some("MATH".into()),
+            assigned_by: Some(PersonId::derived_from("administrator")),
+        }
+    }
+}
+
+/// Somebody has to prove an address. The code is not here: see [`crate::verification_code`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct EmailVerificationRequested {
+    pub account: AccountId,
+    pub email: Email,
+    pub name: PersonName,
+    pub locale: Locale,
+    pub requested_at: Timestamp,
+}
+
+impl Event for EmailVerificationRequested {
+    const NAME: &'static str = "identity.email-verification.requested";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.account.to_string()
+    }
+
+    fn example() -> Self {
+        let PersonRegistered { name, email, locale, .. } = PersonRegistered::example();
+        Self {
+            account: AccountId::derived_from("example"),
+            email,
+            name,
+            locale,
+            requested_at: "2027-01-15T08:30:00Z".parse().expect("a timestamp"),
+        }
+    }
+}

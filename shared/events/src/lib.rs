@@ -1,0 +1,49 @@
+//! Every domain event: its Rust type, its name and its version. This is all that contexts share.
+
+mod billing;
+mod catalog;
+mod enrollment;
+mod envelope;
+mod identity;
+mod notifications;
+mod operations;
+mod verification;
+
+pub use billing::{ChargePosted, ChargeReversed, ChargeSettled, PaymentFailed, PaymentSucceeded};
+pub use catalog::{CourseCreated, OfferedCourse, OfferedTerm, SectionOffered, TermCreated};
+pub use enrollment::{
+    ApprovalDecided, ApprovalRequested, BundleParked, ChargeableRegistration, Decision, Enter,
+    RegistrationConfirmed, RegistrationDropped, RegistrationReleased, ReleaseReason, SagaRequested,
+};
+pub use envelope::{Description, Envelope, Event};
+pub use identity::{EmailVerificationRequested, PersonChanged, PersonRegistered, RoleAssigned};
+pub use notifications::MessageQueued;
+pub use operations::ImportApplied;
+pub use verification::verification_code;
+
+/// Every event there is, for the schemas in `events/` and for tests that walk them all.
+pub fn catalogue() -> Vec<Description> {
+    vec![
+        Description::of::<PersonRegistered>(),
+        Description::of::<PersonChanged>(),
+        Description::of::<RoleAssigned>(),
+        Description::of::<EmailVerificationRequested>(),
+        Description::of::<TermCreated>(),
+        Description::of::<CourseCreated>(),
+        Description::of::<SectionOffered>(),
+        Description::of::<SagaRequested>(),
+        Description::of::<ApprovalRequested>(),
+        Description::of::<ApprovalDecided>(),
+        Description::of::<RegistrationConfirmed>(),
+        Description::of::<RegistrationReleased>(),
+        Description::of::<RegistrationDropped>(),
+        Description::of::<BundleParked>(),
+        Description::of::<ChargePosted>(),
+        Description::of::<ChargeSettled>(),
+        Description::of::<ChargeReversed>(),
+        Description::of::<PaymentSucceeded>(),
+        Description::of::<PaymentFailed>(),
+        Description::of::<MessageQueued>(),
+        Description::of::<ImportApplied>(),
+    ]
+}

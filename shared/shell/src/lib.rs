@@ -1,0 +1,39 @@
+//! Everything that knows Lambda: how an operation is called over HTTP, as a saga step, with events, by schedule, from a
+//! stream or as the authorizer; how its failures become answers; what is logged. Operations themselves know none of it.
+
+pub mod authorizer;
+pub mod aws;
+mod call;
+mod caller;
+mod clock;
+mod cursor;
+mod events_in;
+mod failure;
+pub mod http;
+mod import;
+mod locales;
+pub mod openapi;
+mod problem;
+mod request;
+mod route;
+mod runtime;
+mod secrets;
+mod step;
+mod stream;
+pub mod telemetry;
+mod validation;
+
+pub use call::{Call, Listing, Raw};
+pub use caller::{Caller, Grant, Role, Scope};
+pub use clock::now;
+pub use events_in::{Delivery, consume_batch, events};
+pub use failure::{Failure, Fault, Refuse};
+pub use http::{http, http_page, http_raw};
+pub use import::{Imported, RefusedRow, RowOutcome, import_rows};
+pub use locales::{Sentences, sentence};
+pub use request::RequestRefusal;
+pub use route::{Access, Allow, HttpOperation, Method, Route};
+pub use runtime::{Context, operation, required_environment};
+pub use secrets::secret;
+pub use step::{Step, Tick, run_step, schedule, step};
+pub use stream::{StreamRecord, publish_batch, stream};

@@ -1,0 +1,202 @@
+//! OpenAPI 3.1 from the routes and the schemas of the Rust types.
+
+use serde_json::{Map, Value, json};
+
+use crate::{Access, HttpOperation, Method, Route};
+
+/// The whole API as one document.
+pub fn document(operations: &[HttpOperation]) -> Value {
+    let mut components = Components::default();
+    let mut paths = Map::new();
+    for operation in operations {
+        let entry = paths.entry(operation.route.path).or_insert_with(|| json!({}));
+        entry[operation.route.method.name().to_ascii_lowercase()] =
+            described(operation, &mut components);
+    }
+    components.schemas.insert("Problem".to_owned(), problem_schema());
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Matricula",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "One place where a student registers, is billed, is graded and is told.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": components.schemas,
+            "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" } },
+        },
+    })
+}
+
+fn described(operation: &HttpOperation, components: &mut Components) -> Value {
+    let route = &operation.route;
+    let (parameters, body) =
+        split(route, components.adopt(operation.context, operation.input.as_value()));
+    let reply = operation
+        .reply
+        .as_ref()
+        .map(|schema| components.adopt(operation.context, schema.as_value()));
+    let mut described = json!({
+        "operationId": format!("{}-{}", operation.context, route.operation),
+        "tags": [operation.context],
+        "summary": route.summary,
+        "parameters": parameters,
+        "responses": responses(route, reply),
+        "security": if route.access == Access::Public { json!([]) } else { json!([{ "bearer": roles(route) }]) },
+    });
+    if let Some(schema) = body {
+        described["requestBody"] =
+            json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+    }
+    described
+}
+
+fn responses(route: &Route, reply: Option<Value>) -> Value {
+    let problem = json!({
+        "description": "A refusal, with its code.",
+        "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+    });
+    let carried_out = match reply {
+        Some(schema) if schema["type"] == "null" => json!({ "description": "Carried out." }),
+        Some(schema) => {
+            json!({ "description": "Carried out.", "content": { "application/json": { "schema": schema } } })
+        }
+        None => json!({ "description": "The document." }),
+    };
+    let status = if carried_out.get("content").is_none() && route.method == Method::Delete {
+        204
+    } else {
+        route.status
+    };
+    json!({ status.to_string(): carried_out, "default": problem })
+}
+
+/// The roles that may use the operation, as OpenAPI 3.1 lets a bearer scheme name them.
+fn roles(route: &Route) -> Vec<String> {
+    match route.access {
+        Access::Public | Access::LoggedIn => Vec::new(),
+        Access::Roles(allows) => allows
+            .iter()
+            .map(|allow| {
+                format!("{}:{}", allow.role.name(), format!("{:?}", allow.scope).to_lowercase())
+            })
+            .collect(),
+    }
+}
+
+/// The fields of the input, divided into those of the path, of the query and of the body.
+fn split(route: &Route, mut input: Value) -> (Vec<Value>, Option<Value>) {
+    let in_query = matches!(route.method, Method::Get | Method::Delete);
+    let required: Vec<String> = input["required"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|name| name.as_str().map(str::to_owned))
+        .collect();
+    let mut parameters = Vec::new();
+    let mut left = Map::new();
+    let path_names: Vec<&str> = route.path_parameters().collect();
+    for (name, schema) in input["properties"].as_object().cloned().unwrap_or_default() {
+        let in_path = path_names.contains(&name.as_str());
+        if in_path || in_query {
+            parameters.push(json!({
+                "name": name,
+                "in": if in_path { "path" } else { "query" },
+                "required": in_path || required.contains(&name),
+                "schema": schema,
+            }));
+        } else {
+            left.insert(name, schema);
+        }
+    }
+    let header = |name: &str, description: &str| json!({ "name": name, "in": "header", "required": true, "schema": { "type": "string" }, "description": description });
+    if route.idempotent_by_key {
+        parameters.push(header("Idempotency-Key", "The same key and input give the same reply."));
+    }
+    if route.edits {
+        parameters.push(header("If-Match", "The ETag last read."));
+    }
+    if route.paged {
+        parameters.push(json!({ "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 100 } }));
+        parameters.push(json!({ "name": "cursor", "in": "query", "schema": { "type": "string" } }));
+    }
+    if in_query || left.is_empty() {
+        return (parameters, None);
+    }
+    let required: Vec<String> =
+        required.into_iter().filter(|name| left.contains_key(name)).collect();
+    input["properties"] = left.into();
+    input["required"] = required.into();
+    (parameters, Some(input))
+}
+
+/// Schemas that several operations name, gathered in one place.
+#[derive(Default)]
+struct Components {
+    schemas: Map<String, Value>,
+}
+
+impl Components {
+    /// Moves a schema's definitions here. Where two contexts mean different things by one name, both keep their own.
+    fn adopt(&mut self, context: &str, schema: &Value) -> Value {
+        let mut schema = schema.clone();
+        let definitions = schema.as_object_mut().and_then(|fields| fields.remove("$defs"));
+        if let Some(fields) = schema.as_object_mut() {
+            fields.remove("$schema");
+            fields.remove("title");
+        }
+        let mut renamed = Vec::new();
+        let definitions =
+            definitions.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
+        for (name, definition) in definitions {
+            let definition = relocated(definition, &[]);
+            let taken = self.schemas.get(&name).is_some_and(|standing| *standing != definition);
+            let own = if taken { format!("{context}.{name}") } else { name.clone() };
+            if taken {
+                renamed.push((name, own.clone()));
+            }
+            self.schemas.insert(own, definition);
+        }
+        relocated(schema, &renamed)
+    }
+}
+
+fn relocated(value: Value, renamed: &[(String, String)]) -> Value {
+    match value {
+        Value::Object(fields) => fields
+            .into_iter()
+            .map(|(name, value)| {
+                match (name.as_str(), value.as_str().and_then(|at| at.strip_prefix("#/$defs/"))) {
+                    ("$ref", Some(target)) => {
+                        let own = renamed
+                            .iter()
+                            .find(|(old, _)| old == target)
+                            .map_or(target, |(_, own)| own);
+                        (name, format!("#/components/schemas/{own}").into())
+                    }
+                    _ => (name, relocated(value, renamed)),
+                }
+            })
+            .collect(),
+        Value::Array(values) => values.into_iter().map(|value| relocated(value, renamed)).collect(),
+        other => other,
+    }
+}
+
+fn problem_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "RFC 9457",
+        "required": ["type", "title", "status", "code", "instance", "correlation_id"],
+        "properties": {
+            "type": { "type": "string", "format": "uri-reference" },
+            "title": { "type": "string", "description": "A sentence in the caller's language." },
+            "status": { "type": "integer" },
+            "code": { "type": "string", "description": "Stable; decide by it." },
+            "instance": { "type": "string", "format": "uri" },
+            "correlation_id": { "type": "string" },
+            "errors": { "type": "array", "items": { "type": "object" }, "description": "Everything that is wrong, at once." },
+        },
+    })
+}

@@ -1,0 +1,112 @@
+//! Refusals that belong to no context: the request itself is not as it must be.
+
+use kernel::Locale;
+use serde_json::{Map, Value, json};
+
+use crate::{Refuse, Sentences, sentence};
+
+/// What is wrong with one field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// JSON pointer into the request (RFC 6901), such as `/items/0/section`.
+    pub field: String,
+    pub code: &'static str,
+    /// For the sentence: a limit, or what was expected.
+    pub arguments: Vec<(&'static str, String)>,
+}
+
+impl FieldError {
+    fn spoken(&self, locale: Locale) -> Value {
+        let code = format!("FIELD_{}", self.code);
+        let message = sentence(&SENTENCES, locale, &code, &self.arguments);
+        json!({ "field": self.field, "code": self.code, "message": message })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestRefusal {
+    MalformedJson,
+    NotUtf8,
+    ContentTypeUnsupported,
+    BodyTooLarge { limit: usize },
+    InvalidInput(Vec<FieldError>),
+    Unauthenticated,
+    TokenExpired,
+    TokenInvalid,
+    Forbidden,
+    NotFound,
+    IdempotencyKeyRequired,
+    IdempotencyKeyInvalid,
+    IdempotencyKeyReused,
+    InProgress,
+    IfMatchRequired,
+    PreconditionFailed,
+    CursorInvalid,
+    Busy,
+    Unavailable,
+    Internal,
+}
+
+pub(crate) static SENTENCES: Sentences = Sentences {
+    en: include_str!("../locales/en.ftl"),
+    fr: include_str!("../locales/fr.ftl"),
+    es: include_str!("../locales/es.ftl"),
+};
+
+impl RequestRefusal {
+    fn code_and_status(&self) -> (&'static str, u16) {
+        match self {
+            Self::MalformedJson => ("MALFORMED_JSON", 400),
+            Self::NotUtf8 => ("NOT_UTF8", 400),
+            Self::ContentTypeUnsupported => ("CONTENT_TYPE_UNSUPPORTED", 415),
+            Self::BodyTooLarge { .. } => ("BODY_TOO_LARGE", 413),
+            Self::InvalidInput(_) => ("INVALID_INPUT", 422),
+            Self::Unauthenticated => ("UNAUTHENTICATED", 401),
+            Self::TokenExpired => ("TOKEN_EXPIRED", 401),
+            Self::TokenInvalid => ("TOKEN_INVALID", 401),
+            Self::Forbidden => ("FORBIDDEN", 403),
+            Self::NotFound => ("NOT_FOUND", 404),
+            Self::IdempotencyKeyRequired => ("IDEMPOTENCY_KEY_REQUIRED", 400),
+            Self::IdempotencyKeyInvalid => ("IDEMPOTENCY_KEY_INVALID", 400),
+            Self::IdempotencyKeyReused => ("IDEMPOTENCY_KEY_REUSED", 422),
+            Self::InProgress => ("IN_PROGRESS", 409),
+            Self::IfMatchRequired => ("IF_MATCH_REQUIRED", 428),
+            Self::PreconditionFailed => ("PRECONDITION_FAILED", 412),
+            Self::CursorInvalid => ("CURSOR_INVALID", 400),
+            Self::Busy => ("BUSY", 503),
+            Self::Unavailable => ("UNAVAILABLE", 503),
+            Self::Internal => ("INTERNAL", 500),
+        }
+    }
+}
+
+impl Refuse for RequestRefusal {
+    fn code(&self) -> &'static str {
+        self.code_and_status().0
+    }
+
+    fn status(&self) -> u16 {
+        self.code_and_status().1
+    }
+
+    fn arguments(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::BodyTooLarge { limit } => vec![("limit", limit.to_string())],
+            _ => Vec::new(),
+        }
+    }
+
+    fn extensions(&self, locale: Locale) -> Map<String, Value> {
+        match self {
+            Self::InvalidInput(errors) => {
+                let errors = errors.iter().map(|error| error.spoken(locale)).collect();
+                Map::from_iter([("errors".to_owned(), errors)])
+            }
+            _ => Map::new(),
+        }
+    }
+
+    fn sentences(&self) -> &'static Sentences {
+        &SENTENCES
+    }
+}

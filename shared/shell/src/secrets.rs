@@ -1,0 +1,30 @@
+//! Secrets from Secrets Manager: read when first needed, then kept for the life of the environment.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use crate::Fault;
+
+static KNOWN: Mutex<Option<HashMap<String, Arc<str>>>> = Mutex::const_new(None);
+
+/// The secret whose ARN stands in the environment variable `variable`.
+pub async fn secret(variable: &str) -> Result<Arc<str>, Fault> {
+    let mut known = KNOWN.lock().await;
+    let known = known.get_or_insert_default();
+    if let Some(secret) = known.get(variable) {
+        return Ok(Arc::clone(secret));
+    }
+    let id = crate::required_environment(variable);
+    let client = aws_sdk_secretsmanager::Client::new(crate::aws::sdk_config());
+    let reply = client.get_secret_value().secret_id(id).send().await.map_err(|error| {
+        Fault::outside(format!("the secret {variable} could not be read"), error)
+    })?;
+    let text = reply
+        .secret_string
+        .ok_or_else(|| Fault::defect(format!("the secret {variable} is empty")))?;
+    let secret: Arc<str> = text.into();
+    known.insert(variable.to_owned(), Arc::clone(&secret));
+    Ok(secret)
+}

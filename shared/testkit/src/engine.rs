@@ -1,0 +1,220 @@
+//! DynamoDB in the test's own process, behind a front that counts calls and can put faults on the wire.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
+};
+use aws_types::SdkConfig;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use table::Table;
+use tokio::net::TcpListener;
+
+use crate::Faults;
+use crate::faults::Verdict;
+
+/// An engine with its front. It stops when it is dropped.
+pub struct Engine {
+    url: String,
+    direct_url: String,
+    front: Arc<Front>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+struct Front {
+    engine_url: String,
+    client: reqwest::Client,
+    faults: Mutex<Faults>,
+    calls: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Engine {
+    /// Starts an empty engine on free ports of the loopback interface.
+    pub async fn start() -> Self {
+        Self::start_on("127.0.0.1:0").await
+    }
+
+    /// Starts an empty engine whose front listens on `address`.
+    pub async fn start_on(address: &str) -> Self {
+        let engine = bind("127.0.0.1:0").await;
+        let direct_url = url_of(&engine);
+        let database = dynoxide::Database::memory().expect("an engine in memory");
+        let serving = tokio::spawn(dynoxide::server::serve_on(engine, database));
+        let front = Arc::new(Front {
+            engine_url: direct_url.clone(),
+            client: reqwest::Client::new(),
+            faults: Mutex::new(Faults::none()),
+            calls: Mutex::default(),
+        });
+        let listener = bind(address).await;
+        let url = url_of(&listener);
+        let router = Router::new().fallback(forward).with_state(Arc::clone(&front));
+        let fronting =
+            tokio::spawn(async { axum::serve(listener, router).await.expect("the front serves") });
+        Self { url, direct_url, front, tasks: vec![serving, fronting] }
+    }
+
+    /// Where the engine answers, through its front.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// From now on the calls through the front meet these faults.
+    pub fn set_faults(&self, faults: Faults) {
+        *self.front.faults.lock().expect("no test panics while it holds the faults") = faults;
+    }
+
+    /// Calls by name since the last time they were taken.
+    pub fn take_calls(&self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut *self.front.calls.lock().expect("no test panics while it counts"))
+    }
+
+    /// Configuration of a client that talks through the front.
+    pub fn sdk_config(&self) -> SdkConfig {
+        config(&self.url)
+    }
+
+    /// A new empty table with the shape that every context's table has.
+    pub async fn table(&self, name: &str) -> Table {
+        create_table(&Client::new(&config(&self.direct_url)), name).await;
+        Table::new(Client::new(&self.sdk_config()), name)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+}
+
+/// A table with an engine of its own.
+pub struct TestTable {
+    pub table: Table,
+    pub engine: Engine,
+}
+
+impl TestTable {
+    pub async fn new() -> Self {
+        let engine = Engine::start().await;
+        let table = engine.table("test").await;
+        Self { table, engine }
+    }
+}
+
+fn config(url: &str) -> SdkConfig {
+    let credentials = Credentials::new("test", "test", None, None, "testkit");
+    shell::aws::sdk_config_for(credentials, "eu-west-1".to_owned(), Some(url.to_owned()))
+}
+
+async fn bind(address: &str) -> TcpListener {
+    TcpListener::bind(address).await.expect("the address is free")
+}
+
+fn url_of(listener: &TcpListener) -> String {
+    format!("http://{}", listener.local_addr().expect("the listener is bound"))
+}
+
+async fn create_table(client: &Client, name: &str) {
+    let attribute = |name: &str| {
+        AttributeDefinition::builder()
+            .attribute_name(name)
+            .attribute_type(ScalarAttributeType::S)
+            .build()
+            .expect("name and type are set")
+    };
+    let key = |name: &str, kind: KeyType| {
+        KeySchemaElement::builder()
+            .attribute_name(name)
+            .key_type(kind)
+            .build()
+            .expect("name and type are set")
+    };
+    let index = GlobalSecondaryIndex::builder()
+        .index_name("gsi1")
+        .key_schema(key("gsi1pk", KeyType::Hash))
+        .key_schema(key("gsi1sk", KeyType::Range))
+        .projection(Projection::builder().projection_type(ProjectionType::All).build())
+        .build()
+        .expect("name and keys are set");
+    client
+        .create_table()
+        .table_name(name)
+        .set_attribute_definitions(Some(["pk", "sk", "gsi1pk", "gsi1sk"].map(attribute).into()))
+        .key_schema(key("pk", KeyType::Hash))
+        .key_schema(key("sk", KeyType::Range))
+        .global_secondary_indexes(index)
+        .billing_mode(BillingMode::PayPerRequest)
+        .send()
+        .await
+        .expect("the table is created");
+}
+
+/// Counts the call, asks the faults what becomes of it, and passes it on.
+async fn forward(State(front): State<Arc<Front>>, headers: HeaderMap, body: Bytes) -> Response {
+    let target =
+        headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
+    let call = target.rsplit('.').next().unwrap_or_default().to_owned();
+    *front.calls.lock().expect("counting does not panic").entry(call.clone()).or_default() += 1;
+    if call == "GetSecretValue" {
+        return secret(&body);
+    }
+    let verdict = front.faults.lock().expect("a verdict does not panic").judge(&call, &body);
+    match verdict {
+        Verdict::Pass => carry_out(&front, headers, body).await,
+        Verdict::DropReply => {
+            drop(carry_out(&front, headers, body).await);
+            let broken = futures_util::stream::once(async {
+                Err::<Bytes, _>(std::io::Error::other("dropped"))
+            });
+            Response::builder()
+                .header("content-length", "1000")
+                .body(Body::from_stream(broken))
+                .expect("a response without a body")
+        }
+        Verdict::Answer(status, body) => json_reply(status, body),
+    }
+}
+
+async fn carry_out(front: &Front, headers: HeaderMap, body: Bytes) -> Response {
+    let mut request = front.client.post(&front.engine_url).body(body);
+    for name in ["x-amz-target", "content-type", "authorization", "x-amz-date"] {
+        if let Some(value) = headers.get(name) {
+            request = request.header(name, value);
+        }
+    }
+    let reply = request.send().await.expect("the engine answers");
+    let status = reply.status();
+    let checksum = reply.headers().get("x-amz-crc32").cloned();
+    let mut response =
+        json_reply(status, reply.bytes().await.expect("the engine's reply is whole"));
+    if let Some(checksum) = checksum {
+        response.headers_mut().insert("x-amz-crc32", checksum);
+    }
+    response
+}
+
+fn json_reply(status: StatusCode, body: impl Into<Body>) -> Response {
+    Response::builder()
+        .status(status)
+        .header("content-type", "application/x-amz-json-1.0")
+        .body(body.into())
+        .expect("a response with a body")
+}
+
+/// Secrets Manager, as far as a bootstrap under test needs it: every secret is its own name, repeated.
+fn secret(body: &Bytes) -> Response {
+    let request: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let id = request["SecretId"].as_str().unwrap_or_default();
+    let reply = serde_json::json!({ "Name": id, "SecretString": format!("{id}-{id}-{id}-{id}") });
+    json_reply(StatusCode::OK, reply.to_string())
+}

@@ -1,1 +1,53 @@
-fn main() {}
+//! The enrollment context: one Lambda function per line; Lambda's handler setting picks which.
+
+use enrollment::{Ctx, operations as op};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let ctx = &Ctx::from_environment();
+    match shell::operation().as_str() {
+        // HTTP
+        "submit" => shell::http(&op::submit::ROUTE, ctx, op::submit::handle).await,
+        "read-submission" => {
+            shell::http(&op::read_submission::ROUTE, ctx, op::read_submission::handle).await
+        }
+        "list-registrations" => {
+            shell::http(&op::list_registrations::ROUTE, ctx, op::list_registrations::handle).await
+        }
+        "read-registration" => {
+            shell::http(&op::read_registration::ROUTE, ctx, op::read_registration::handle).await
+        }
+        "drop-registration" => {
+            shell::http(&op::drop_registration::ROUTE, ctx, op::drop_registration::handle).await
+        }
+        "list-approvals" => {
+            shell::http(&op::list_approvals::ROUTE, ctx, op::list_approvals::handle).await
+        }
+        "decide-approval" => {
+            shell::http(&op::decide_approval::ROUTE, ctx, op::decide_approval::handle).await
+        }
+        "list-parked-bundles" => {
+            shell::http(&op::list_parked_bundles::ROUTE, ctx, op::list_parked_bundles::handle).await
+        }
+        "resume-bundle" => {
+            shell::http(&op::resume_bundle::ROUTE, ctx, op::resume_bundle::handle).await
+        }
+        // Saga steps
+        "await-approval" => shell::step(ctx, op::await_approval::handle).await,
+        "record-charge" => shell::step(ctx, op::record_charge::handle).await,
+        "confirm" => shell::step(ctx, op::confirm::handle).await,
+        "begin-undo" => shell::step(ctx, op::begin_undo::handle).await,
+        "release-seats" => shell::step(ctx, op::release_seats::handle).await,
+        "park" => shell::step(ctx, op::park::handle).await,
+        "close" => shell::step(ctx, op::close::handle).await,
+        // Import steps
+        "import-history" => shell::step(ctx, op::import_history::handle).await,
+        // Events
+        "on-section-offered" => shell::events(ctx, op::on_section_offered::handle).await,
+        "on-saga-requested" => shell::events(ctx, op::on_saga_requested::handle).await,
+        "on-approval-decided" => shell::events(ctx, op::on_approval_decided::handle).await,
+        // Schedule
+        "reconcile-sagas" => shell::schedule(ctx, op::reconcile_sagas::handle).await,
+        unknown => panic!("enrollment has no operation {unknown:?}"),
+    }
+}

@@ -14,7 +14,6 @@ use crate::Event;
 pub enum Enter {
     Approve,
     Charge,
-    Confirm,
     Notify,
     Undo,
 }
@@ -43,6 +42,8 @@ pub struct SagaRequested {
     pub term_code: String,
     pub approval_required: bool,
     pub registrations: Vec<ChargeableRegistration>,
+    /// When the seats were taken: the time-outs of approval and payment count from here, however often the saga starts.
+    pub held_at: Timestamp,
     /// Why the bundle is undone; only when entered at the undo.
     pub reason: Option<ReleaseReason>,
 }
@@ -73,6 +74,7 @@ impl Event for SagaRequested {
                 credits_hundredths: 600,
                 price_group: "standard".into(),
             }],
+            held_at: "2027-01-15T08:30:00Z".parse().expect("a timestamp"),
             reason: None,
         }
     }
@@ -241,6 +243,7 @@ impl Event for RegistrationDropped {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BundleParked {
     pub bundle: BundleId,
+    pub submission: SubmissionId,
     pub student: PersonId,
     /// The step that could not be undone.
     pub step: String,
@@ -258,6 +261,7 @@ impl Event for BundleParked {
     fn example() -> Self {
         Self {
             bundle: BundleId::derived_from("example"),
+            submission: SubmissionId::derived_from("example"),
             student: PersonId::derived_from("example"),
             step: "reverse-charge".into(),
             error: "States.Timeout".into(),

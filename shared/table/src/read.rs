@@ -46,9 +46,26 @@ pub struct Batch {
 }
 
 impl Batch {
+    fn insert_all(&mut self, items: impl IntoIterator<Item = Item>) {
+        for item in items {
+            let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
+            if let (Some(pk), Some(sk)) = (text("pk"), text("sk")) {
+                self.items.insert((pk, sk), item);
+            }
+        }
+    }
+
     /// The record behind `key`, or none where there is none. Each can be taken once.
     pub fn take<R: Record>(&mut self, key: &Key<R>) -> Result<Option<Stored<R>>, ReadFailure> {
         self.items.remove(&(key.pk.clone(), key.sk.clone())).map(from_item).transpose()
+    }
+
+    /// Every record whose sort key begins with `sk_prefix`, in the order of the sort keys.
+    pub fn take_all<R: Record>(&mut self, sk_prefix: &str) -> Result<Vec<Stored<R>>, ReadFailure> {
+        let mut keys: Vec<_> =
+            self.items.keys().filter(|(_, sk)| sk.starts_with(sk_prefix)).cloned().collect();
+        keys.sort();
+        keys.iter().filter_map(|key| self.items.remove(key)).map(from_item).collect()
     }
 }
 
@@ -94,12 +111,7 @@ impl Table {
                 .send()
                 .await
                 .map_err(read_failure)?;
-            for item in reply.responses.unwrap_or_default().into_values().flatten() {
-                let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned();
-                if let (Some(pk), Some(sk)) = (text("pk"), text("sk")) {
-                    batch.items.insert((pk, sk), item);
-                }
-            }
+            batch.insert_all(reply.responses.unwrap_or_default().into_values().flatten());
             wanted = reply
                 .unprocessed_keys
                 .unwrap_or_default()
@@ -108,6 +120,23 @@ impl Table {
                 .collect();
         }
         if wanted.is_empty() { Ok(batch) } else { Err(ReadFailure::Throttled) }
+    }
+
+    /// Everything that lies under one partition key: things of several kinds that belong together, in one call.
+    pub async fn get_collection(&self, pk: &str) -> Result<Batch, ReadFailure> {
+        let reply = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .consistent_read(true)
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+            .send()
+            .await
+            .map_err(read_failure)?;
+        let mut batch = Batch::default();
+        batch.insert_all(reply.items.unwrap_or_default());
+        Ok(batch)
     }
 
     /// A page of a list.

@@ -1,0 +1,22 @@
+# Refusals of registration, in English.
+section-unknown = There is no such section.
+term-closed = Registration for this term is over.
+window-not-open = Registration for this term has not opened yet.
+duplicate-section = You are registered for this section already.
+duplicate-course = You are registered for another section of this course already.
+coreq-required = This course must be taken together with another: submit both together.
+time-conflict = Its meetings clash with those of another section.
+max-credits = With this section you would exceed the credits allowed in a term.
+closed = No seat is free.
+submission-unknown = There is no such submission.
+registration-unknown = There is no such registration.
+approval-unknown = There is no such approval.
+approval-decided = This approval has been decided already.
+bundle-unknown = There is no such bundle of registrations.
+bundle-not-parked = This bundle is not parked.
+bundle-undone = The registration is being undone or has been released.
+registration-not-confirmed = The registration is not confirmed yet; it releases its seat by itself when it is not paid in time.
+registration-ended = The registration has ended already.
+drop-deadline-passed = The deadline for dropping has passed.
+drop-breaks-corequisite = Another course of yours requires this one: drop that one first.
+department-required = Name the department whose approvals you want to see.

@@ -1,0 +1,22 @@
+# Refusals of registration, in Spanish.
+section-unknown = Este grupo no existe.
+term-closed = La matrícula de este periodo ha terminado.
+window-not-open = La matrícula de este periodo todavía no está abierta.
+duplicate-section = Ya está matriculado en este grupo.
+duplicate-course = Ya está matriculado en otro grupo de este curso.
+coreq-required = Este curso se toma junto con otro: envíe los dos juntos.
+time-conflict = Sus sesiones se solapan con las de otro grupo.
+max-credits = Con este grupo superaría los créditos permitidos en un periodo.
+closed = No queda ninguna plaza libre.
+submission-unknown = Esta solicitud no existe.
+registration-unknown = Esta matrícula no existe.
+approval-unknown = Esta aprobación no existe.
+approval-decided = Esta aprobación ya se ha resuelto.
+bundle-unknown = Este conjunto de matrículas no existe.
+bundle-not-parked = Este conjunto no está apartado.
+bundle-undone = La matrícula se está deshaciendo o ya se ha liberado.
+registration-not-confirmed = La matrícula aún no está confirmada; libera su plaza por sí sola si no se paga a tiempo.
+registration-ended = La matrícula ya ha terminado.
+drop-deadline-passed = El plazo para darse de baja ha pasado.
+drop-breaks-corequisite = Otro de sus cursos exige este: dese de baja primero de aquel.
+department-required = Indique el departamento cuyas aprobaciones quiere ver.

@@ -1,0 +1,22 @@
+# Refusals of registration, in French.
+section-unknown = Ce groupe n'existe pas.
+term-closed = Les inscriptions de cette période sont closes.
+window-not-open = Les inscriptions de cette période ne sont pas encore ouvertes.
+duplicate-section = Vous êtes déjà inscrit à ce groupe.
+duplicate-course = Vous êtes déjà inscrit à un autre groupe de ce cours.
+coreq-required = Ce cours se suit avec un autre : soumettez les deux ensemble.
+time-conflict = Ses séances chevauchent celles d'un autre groupe.
+max-credits = Avec ce groupe, vous dépasseriez les crédits permis dans une période.
+closed = Aucune place n'est libre.
+submission-unknown = Cette soumission n'existe pas.
+registration-unknown = Cette inscription n'existe pas.
+approval-unknown = Cette demande d'approbation n'existe pas.
+approval-decided = Cette demande a déjà été tranchée.
+bundle-unknown = Cet ensemble d'inscriptions n'existe pas.
+bundle-not-parked = Cet ensemble n'est pas mis de côté.
+bundle-undone = L'inscription est en cours d'annulation ou a été libérée.
+registration-not-confirmed = L'inscription n'est pas encore confirmée ; elle libère sa place d'elle-même si elle n'est pas payée à temps.
+registration-ended = L'inscription a déjà pris fin.
+drop-deadline-passed = Le délai d'abandon est passé.
+drop-breaks-corequisite = Un autre de vos cours exige celui-ci : abandonnez d'abord l'autre.
+department-required = Indiquez le département dont vous voulez voir les approbations.

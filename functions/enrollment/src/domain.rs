@@ -1,0 +1,16 @@
+//! The rules of registration: pure functions of the state, the input and the time.
+
+mod bundle;
+mod refusal;
+mod registration;
+mod seats;
+mod submission;
+
+pub use bundle::{Approval, ApprovalState, Bundle, BundleState, Parked};
+pub use refusal::{ItemCode, ItemRefusal, Refusal, SENTENCES};
+pub use registration::{Registration, RegistrationState, Transition};
+pub use seats::{SectionSeats, SectionStatus};
+pub use submission::{
+    CREDITS_MAX_HUNDREDTHS, Cart, Decision, Entry, EntryState, FailedItem, History, PlannedBundle,
+    StudentTerm, Submission, decide,
+};

@@ -1,0 +1,213 @@
+//! Registrations that stand or fall together, and where their saga is.
+
+use events::{ChargeableRegistration, Decision, Enter, ReleaseReason, SagaRequested};
+use kernel::{ApprovalId, BundleId, InvoiceId, PersonId, SubmissionId, TermId, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Refusal;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BundleState {
+    SeatsHeld,
+    AwaitingApproval,
+    AwaitingPayment,
+    /// The pivot is passed: from here the saga goes only forward.
+    Confirmed,
+    Undoing,
+    Released,
+}
+
+/// An undo that kept failing, waiting for an operator.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Parked {
+    pub step: String,
+    pub error: String,
+    pub at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Bundle {
+    pub id: BundleId,
+    pub submission: SubmissionId,
+    pub student: PersonId,
+    pub term: TermId,
+    pub term_code: String,
+    pub registrations: Vec<ChargeableRegistration>,
+    /// The department whose head must approve; absent where no section asks for it.
+    pub approval_department: Option<String>,
+    pub approval: Option<ApprovalId>,
+    pub invoice: Option<InvoiceId>,
+    pub state: BundleState,
+    /// Number of the execution that carries the saga: raised when it has to be started again.
+    pub attempt: u32,
+    pub reason: Option<ReleaseReason>,
+    pub parked: Option<Parked>,
+    /// Whether the saga has come to its end, good or bad, and the student has been told.
+    pub closed: bool,
+    pub held_at: Timestamp,
+    pub moved_at: Timestamp,
+}
+
+impl Bundle {
+    /// An execution that keeps dying is not started for ever.
+    pub const ATTEMPTS_MAX: u32 = 20;
+
+    fn move_to(&mut self, state: BundleState, now: Timestamp) {
+        self.state = state;
+        self.moved_at = now;
+    }
+
+    /// The recorded step: where a saga that is started again goes on. Steps before it have left their mark.
+    pub fn enter(&self) -> Enter {
+        match self.state {
+            BundleState::SeatsHeld | BundleState::AwaitingApproval => Enter::Approve,
+            BundleState::AwaitingPayment => Enter::Charge,
+            BundleState::Confirmed => Enter::Notify,
+            BundleState::Undoing | BundleState::Released => Enter::Undo,
+        }
+    }
+
+    pub fn saga_request(&self) -> SagaRequested {
+        SagaRequested {
+            bundle: self.id,
+            attempt: self.attempt,
+            enter: self.enter(),
+            submission: self.submission,
+            student: self.student,
+            term: self.term,
+            term_code: self.term_code.clone(),
+            approval_required: self.approval_department.is_some(),
+            registrations: self.registrations.clone(),
+            held_at: self.held_at,
+            reason: self.reason,
+        }
+    }
+
+    /// Another execution has to carry the saga on.
+    pub fn restart(&mut self, now: Timestamp) {
+        self.attempt += 1;
+        self.parked = None;
+        self.moved_at = now;
+    }
+
+    /// `false` when the saga is past this.
+    pub fn await_approval(&mut self, approval: ApprovalId, now: Timestamp) -> bool {
+        if self.state != BundleState::SeatsHeld {
+            return false;
+        }
+        self.approval = Some(approval);
+        self.move_to(BundleState::AwaitingApproval, now);
+        true
+    }
+
+    /// What is to be paid is known. `false` when that was recorded before.
+    pub fn await_payment(&mut self, invoice: InvoiceId, now: Timestamp) -> Result<bool, Refusal> {
+        match self.state {
+            BundleState::Undoing | BundleState::Released => Err(Refusal::BundleUndone),
+            BundleState::AwaitingPayment | BundleState::Confirmed => Ok(false),
+            BundleState::SeatsHeld | BundleState::AwaitingApproval => {
+                self.invoice = Some(invoice);
+                self.move_to(BundleState::AwaitingPayment, now);
+                Ok(true)
+            }
+        }
+    }
+
+    /// The pivot. `false` when it was passed before; refused once the undo has begun.
+    pub fn confirm(&mut self, now: Timestamp) -> Result<bool, Refusal> {
+        match self.state {
+            BundleState::Undoing | BundleState::Released => Err(Refusal::BundleUndone),
+            BundleState::Confirmed => Ok(false),
+            BundleState::SeatsHeld
+            | BundleState::AwaitingApproval
+            | BundleState::AwaitingPayment => {
+                self.move_to(BundleState::Confirmed, now);
+                Ok(true)
+            }
+        }
+    }
+
+    /// Decides between pivot and undo: what is confirmed is never undone, even when the confirmation's reply was lost.
+    /// `false` when there is nothing to change.
+    pub fn begin_undo(&mut self, reason: ReleaseReason, now: Timestamp) -> bool {
+        match self.state {
+            BundleState::Confirmed | BundleState::Undoing | BundleState::Released => false,
+            BundleState::SeatsHeld
+            | BundleState::AwaitingApproval
+            | BundleState::AwaitingPayment => {
+                self.reason = Some(reason);
+                self.move_to(BundleState::Undoing, now);
+                true
+            }
+        }
+    }
+
+    /// The last undo: the seats go back. `false` when they went before; never after the pivot.
+    pub fn release(&mut self, now: Timestamp) -> bool {
+        if self.state != BundleState::Undoing {
+            return false;
+        }
+        self.move_to(BundleState::Released, now);
+        true
+    }
+
+    pub fn park(&mut self, step: String, error: String, now: Timestamp) {
+        self.parked = Some(Parked { step, error, at: now });
+        self.moved_at = now;
+    }
+
+    pub fn close(&mut self, now: Timestamp) {
+        self.closed = true;
+        self.parked = None;
+        self.moved_at = now;
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ApprovalState {
+    Waiting,
+    Approved,
+    Rejected,
+    /// The bundle was undone before anybody decided.
+    Cancelled,
+}
+
+/// The head of department's word on a bundle.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Approval {
+    pub id: ApprovalId,
+    pub submission: SubmissionId,
+    pub bundle: BundleId,
+    pub student: PersonId,
+    pub department: String,
+    pub registrations: Vec<ChargeableRegistration>,
+    pub state: ApprovalState,
+    /// Where the waiting execution is to be answered.
+    pub task_token: String,
+    pub requested_at: Timestamp,
+    pub decided_by: Option<PersonId>,
+    pub reason: Option<String>,
+}
+
+impl Approval {
+    pub fn decide(
+        &mut self,
+        decision: Decision,
+        by: PersonId,
+        reason: Option<String>,
+    ) -> Result<(), Refusal> {
+        if self.state != ApprovalState::Waiting {
+            return Err(Refusal::ApprovalDecided);
+        }
+        self.state = match decision {
+            Decision::Approve => ApprovalState::Approved,
+            Decision::Reject => ApprovalState::Rejected,
+        };
+        self.decided_by = Some(by);
+        self.reason = reason;
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! What registration refuses, and in which words.
+
+use kernel::{Locale, SectionId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use shell::{Refuse, Sentences, sentence};
+
+use super::FailedItem;
+
+/// Why an item of a cart cannot be registered, in the order of the checks.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ItemCode {
+    SectionUnknown,
+    TermClosed,
+    WindowNotOpen,
+    DuplicateSection,
+    DuplicateCourse,
+    CoreqRequired,
+    TimeConflict,
+    MaxCredits,
+    Closed,
+}
+
+impl ItemCode {
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::SectionUnknown => "SECTION_UNKNOWN",
+            Self::TermClosed => "TERM_CLOSED",
+            Self::WindowNotOpen => "WINDOW_NOT_OPEN",
+            Self::DuplicateSection => "DUPLICATE_SECTION",
+            Self::DuplicateCourse => "DUPLICATE_COURSE",
+            Self::CoreqRequired => "COREQ_REQUIRED",
+            Self::TimeConflict => "TIME_CONFLICT",
+            Self::MaxCredits => "MAX_CREDITS",
+            Self::Closed => "CLOSED",
+        }
+    }
+}
+
+/// One failing code of an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemRefusal {
+    pub code: ItemCode,
+    /// The section it clashes with, the section of the same course, or the bundle's other section.
+    pub with: Option<SectionId>,
+}
+
+impl ItemRefusal {
+    pub fn new(code: ItemCode) -> Self {
+        Self { code, with: None }
+    }
+
+    pub fn with(code: ItemCode, section: SectionId) -> Self {
+        Self { code, with: Some(section) }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Refusal {
+    /// No item of the cart can be registered.
+    NothingRegistered(Vec<FailedItem>),
+    SubmissionUnknown,
+    RegistrationUnknown,
+    ApprovalUnknown,
+    ApprovalDecided,
+    BundleUnknown,
+    BundleNotParked,
+    BundleUndone,
+    RegistrationNotConfirmed,
+    RegistrationEnded,
+    DropDeadlinePassed,
+    DropBreaksCorequisite,
+    DepartmentRequired,
+    SectionUnknown,
+}
+
+impl Refusal {
+    fn code_and_status(&self) -> (&'static str, u16) {
+        match self {
+            Self::NothingRegistered(items) => {
+                let first =
+                    items.iter().flat_map(|item| &item.refusals).map(|refusal| refusal.code).min();
+                (first.unwrap_or(ItemCode::Closed).code(), 409)
+            }
+            Self::SubmissionUnknown => ("SUBMISSION_UNKNOWN", 404),
+            Self::RegistrationUnknown => ("REGISTRATION_UNKNOWN", 404),
+            Self::ApprovalUnknown => ("APPROVAL_UNKNOWN", 404),
+            Self::ApprovalDecided => ("APPROVAL_DECIDED", 409),
+            Self::BundleUnknown => ("BUNDLE_UNKNOWN", 404),
+            Self::BundleNotParked => ("BUNDLE_NOT_PARKED", 409),
+            Self::BundleUndone => ("BUNDLE_UNDONE", 409),
+            Self::RegistrationNotConfirmed => ("REGISTRATION_NOT_CONFIRMED", 409),
+            Self::RegistrationEnded => ("REGISTRATION_ENDED", 409),
+            Self::DropDeadlinePassed => ("DROP_DEADLINE_PASSED", 409),
+            Self::DropBreaksCorequisite => ("DROP_BREAKS_COREQUISITE", 409),
+            Self::DepartmentRequired => ("DEPARTMENT_REQUIRED", 422),
+            Self::SectionUnknown => ("SECTION_UNKNOWN", 404),
+        }
+    }
+}
+
+pub static SENTENCES: Sentences = Sentences {
+    en: include_str!("../../locales/en.ftl"),
+    fr: include_str!("../../locales/fr.ftl"),
+    es: include_str!("../../locales/es.ftl"),
+};
+
+impl Refuse for Refusal {
+    fn code(&self) -> &'static str {
+        self.code_and_status().0
+    }
+
+    fn status(&self) -> u16 {
+        self.code_and_status().1
+    }
+
+    fn extensions(&self, locale: Locale) -> Map<String, Value> {
+        let Self::NothingRegistered(items) = self else { return Map::new() };
+        let errors = items.iter().flat_map(|item| {
+            item.refusals.iter().map(|refusal| {
+                json!({
+                    "section": item.section,
+                    "code": refusal.code.code(),
+                    "with": refusal.with,
+                    "message": sentence(&SENTENCES, locale, refusal.code.code(), &[]),
+                })
+            })
+        });
+        Map::from_iter([("errors".to_owned(), errors.collect())])
+    }
+
+    fn sentences(&self) -> &'static Sentences {
+        &SENTENCES
+    }
+}

@@ -1,0 +1,63 @@
+//! A section as registration sees it: the seats, and everything that decides who may take one.
+
+use events::{OfferedCourse, OfferedTerm, SectionOffered};
+use kernel::{Meeting, SectionId};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SectionStatus {
+    Offered,
+}
+
+impl SectionStatus {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Offered => "offered",
+        }
+    }
+}
+
+/// Invariant: `taken` is the number of registrations that hold or have a seat.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SectionSeats {
+    pub section: SectionId,
+    /// Version of the section in the catalog.
+    pub section_version: u64,
+    pub code: String,
+    pub status: SectionStatus,
+    pub term: OfferedTerm,
+    pub course: OfferedCourse,
+    pub credits_hundredths: u32,
+    pub capacity: i64,
+    pub taken: i64,
+    pub department: String,
+    pub price_group: String,
+    pub approval_required: bool,
+    pub meetings: Vec<Meeting>,
+}
+
+impl SectionSeats {
+    /// The section as the catalog now offers it. Nobody loses a seat, even where the capacity shrank below what is taken.
+    pub fn offered(event: SectionOffered, taken: i64) -> Self {
+        Self {
+            section: event.section,
+            section_version: event.section_version,
+            code: event.code,
+            status: SectionStatus::Offered,
+            term: event.term,
+            course: event.course,
+            credits_hundredths: event.credits_hundredths,
+            capacity: i64::from(event.capacity),
+            taken,
+            department: event.department,
+            price_group: event.price_group,
+            approval_required: event.approval_required,
+            meetings: event.meetings,
+        }
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.taken >= self.capacity
+    }
+}

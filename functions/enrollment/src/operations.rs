@@ -1,0 +1,66 @@
+//! The operations of enrollment, one file each.
+
+pub mod await_approval;
+pub mod begin_undo;
+pub mod close;
+pub mod confirm;
+pub mod decide_approval;
+pub mod drop_registration;
+pub mod import_history;
+pub mod list_approvals;
+pub mod list_parked_bundles;
+pub mod list_registrations;
+pub mod on_approval_decided;
+pub mod on_saga_requested;
+pub mod on_section_offered;
+pub mod park;
+pub mod read_registration;
+pub mod read_submission;
+pub mod reconcile_sagas;
+pub mod record_charge;
+pub mod release_seats;
+pub mod resume_bundle;
+pub mod submit;
+
+use kernel::{BundleId, SubmissionId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shell::{Access, Allow, Role, Scope, Step};
+
+use crate::domain::BundleState;
+use crate::store::Cause;
+
+/// Who sees a student's registrations: the student, and those who keep the register.
+const STUDENT_OR_REGISTRAR: Access = Access::Roles(&[
+    Allow { role: Role::Student, scope: Scope::Own },
+    Allow { role: Role::Registrar, scope: Scope::All },
+    Allow { role: Role::Administrator, scope: Scope::All },
+]);
+
+const APPROVERS: Access = Access::Roles(&[
+    Allow { role: Role::HeadOfDepartment, scope: Scope::Department },
+    Allow { role: Role::Registrar, scope: Scope::All },
+]);
+
+const OPERATORS: Access = Access::Roles(&[
+    Allow { role: Role::Registrar, scope: Scope::All },
+    Allow { role: Role::Administrator, scope: Scope::All },
+]);
+
+/// Which bundle a saga step is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OfBundle {
+    pub submission: SubmissionId,
+    pub bundle: BundleId,
+}
+
+/// Where a saga step left the bundle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct StepReply {
+    pub state: BundleState,
+}
+
+fn cause<C>(step: &Step<C>) -> Cause<'_> {
+    Cause { now: step.now, correlation_id: &step.correlation_id }
+}

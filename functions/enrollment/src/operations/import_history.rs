@@ -1,0 +1,119 @@
+//! Import step: sections that a student took before Matricula, confirmed and not billed. They take a seat, as they did.
+
+use kernel::{Id, PersonId, RegistrationId, SectionId, SourceId, SubmissionId};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use shell::{Failure, Imported, RowOutcome, Step};
+use table::Change;
+
+use crate::Ctx;
+use crate::domain::{
+    Entry, EntryState, History, Registration, RegistrationState, SectionSeats, StudentTerm,
+    Transition,
+};
+use crate::store;
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    #[schemars(length(max = 500))]
+    pub rows: Vec<Row>,
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Row {
+    pub row: u64,
+    pub student: SourceId,
+    pub section: SourceId,
+}
+
+pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Imported, Failure> {
+    shell::import_rows(&step.command.rows, |row| row.row, async |row| import(ctx, step, row).await)
+        .await
+}
+
+async fn import(ctx: &Ctx, step: &Step<Command>, row: &Row) -> Result<RowOutcome, Failure> {
+    let (student, section): (PersonId, SectionId) = (row.student.id(), row.section.id());
+    let id = RegistrationId::derived_from(&format!("history:{student}:{section}"));
+    let (seats_key, registration_key) = (store::seats_key(section), store::registration_key(id));
+    let history_key = store::history_key(student);
+    let keys = vec![(&seats_key).into(), (&registration_key).into(), (&history_key).into()];
+    let mut batch = ctx.table.get_batch(keys).await?;
+    if batch.take(&registration_key)?.is_some() {
+        return Ok(RowOutcome::Unchanged);
+    }
+    // The catalog's event may still be on its way: the chunk is tried again until it is here.
+    let seats = batch.take(&seats_key)?.ok_or_else(|| {
+        shell::Fault::outside(
+            "a section of the import is not known yet",
+            format!("{section} was not offered"),
+        )
+    })?;
+    let stored_history = batch.take(&history_key)?;
+    let term_key = store::student_term_key(student, seats.value.term.id);
+    let stored_term = ctx.table.get(&term_key).await?;
+    let (term_version, history_version) = (
+        stored_term.as_ref().map(|stored| stored.version),
+        stored_history.as_ref().map(|stored| stored.version),
+    );
+    let mut student_term = stored_term
+        .map_or_else(|| StudentTerm::empty(student, seats.value.term.id), |stored| stored.value);
+    let mut history = stored_history
+        .map_or_else(|| History { student, courses: Vec::new() }, |stored| stored.value);
+    if student_term.entries.iter().any(|entry| entry.section == section) {
+        return Ok(RowOutcome::Unchanged);
+    }
+    if !history.courses.contains(&seats.value.course.id) {
+        history.courses.push(seats.value.course.id);
+    }
+    student_term.entries.push(entry(id, &seats.value));
+    let mut transaction = ctx.table.transaction();
+    transaction.create(&registration(id, student, &seats.value, step));
+    transaction.put(&student_term, term_version);
+    transaction.put(&history, history_version);
+    transaction.change(Change::of(&seats_key).add("taken", 1));
+    transaction.commit().await?;
+    Ok(RowOutcome::Applied)
+}
+
+fn entry(registration: RegistrationId, seats: &SectionSeats) -> Entry {
+    Entry {
+        registration,
+        section: seats.section,
+        course: seats.course.id,
+        corequisites: seats.course.corequisites.clone(),
+        credits_hundredths: seats.credits_hundredths,
+        meetings: seats.meetings.clone(),
+        state: EntryState::Registered,
+    }
+}
+
+fn registration(
+    id: RegistrationId,
+    student: PersonId,
+    seats: &SectionSeats,
+    step: &Step<Command>,
+) -> Registration {
+    let origin = id.to_string();
+    Registration {
+        id,
+        bundle: Id::derived_from(&origin),
+        submission: SubmissionId::derived_from(&origin),
+        student,
+        term: seats.term.id,
+        section: seats.section,
+        section_code: seats.code.clone(),
+        course_title: seats.course.title.clone(),
+        credits_hundredths: seats.credits_hundredths,
+        department: seats.department.clone(),
+        drop_until: seats.term.registration_closes_at,
+        state: RegistrationState::Registered,
+        history: vec![Transition {
+            to: RegistrationState::Registered,
+            at: step.now,
+            by: "import".to_owned(),
+            reason: None,
+        }],
+    }
+}

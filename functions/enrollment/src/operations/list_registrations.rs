@@ -1,0 +1,40 @@
+//! A student's registrations, the newest first.
+
+use kernel::PersonId;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use shell::{Call, Failure, Listing, Route};
+
+use super::{STUDENT_OR_REGISTRAR, read_registration};
+use crate::Ctx;
+use crate::store;
+
+pub const ROUTE: Route = Route::list(
+    "list-registrations",
+    "/registrations",
+    STUDENT_OR_REGISTRAR,
+    "List a student's registrations, the newest first",
+);
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// Whose; the caller's own where it is not given.
+    pub student: Option<PersonId>,
+}
+
+pub type Reply = Listing<read_registration::Reply>;
+
+pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
+    let student = call.command.student.unwrap_or_else(|| call.person());
+    if !call.may_touch(student, &[]) {
+        return Ok(Listing { items: Vec::new(), next_cursor: None });
+    }
+    let page = ctx.table.query(&store::registrations(student), &call.page).await?;
+    let items = page
+        .records
+        .iter()
+        .map(|stored| read_registration::Reply::of(&stored.value, stored.version))
+        .collect();
+    Ok(Listing { items, next_cursor: page.next })
+}

@@ -1,0 +1,77 @@
+//! One registration, with how it came to be what it is.
+
+use kernel::{PersonId, RegistrationId, SectionId, SubmissionId, TermId, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shell::{Call, Failure, Route};
+use table::Stored;
+
+use super::STUDENT_OR_REGISTRAR;
+use crate::Ctx;
+use crate::domain::{Refusal, Registration, RegistrationState, Transition};
+use crate::store;
+
+pub const ROUTE: Route = Route::get(
+    "read-registration",
+    "/registrations/{registration}",
+    STUDENT_OR_REGISTRAR,
+    "Read a registration",
+);
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    pub registration: RegistrationId,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Reply {
+    pub id: RegistrationId,
+    pub version: u64,
+    pub submission: SubmissionId,
+    pub student: PersonId,
+    pub term: TermId,
+    pub section: SectionId,
+    pub section_code: String,
+    pub course_title: String,
+    pub credits_hundredths: u32,
+    pub state: RegistrationState,
+    pub drop_until: Timestamp,
+    pub history: Vec<Transition>,
+}
+
+impl Reply {
+    pub fn of(registration: &Registration, version: u64) -> Self {
+        let registration = registration.clone();
+        Self {
+            id: registration.id,
+            version,
+            submission: registration.submission,
+            student: registration.student,
+            term: registration.term,
+            section: registration.section,
+            section_code: registration.section_code,
+            course_title: registration.course_title,
+            credits_hundredths: registration.credits_hundredths,
+            state: registration.state,
+            drop_until: registration.drop_until,
+            history: registration.history,
+        }
+    }
+}
+
+pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
+    let registration = of_caller(ctx, call, call.command.registration).await?;
+    Ok(Reply::of(&registration.value, registration.version))
+}
+
+/// The registration, where it is within the caller's reach; to others it does not exist.
+pub async fn of_caller<C>(
+    ctx: &Ctx,
+    call: &Call<C>,
+    id: RegistrationId,
+) -> Result<Stored<Registration>, Failure> {
+    let stored = ctx.table.get(&store::registration_key(id)).await?;
+    let within = stored.filter(|stored| call.may_touch(stored.value.student, &[]));
+    Ok(within.ok_or(Refusal::RegistrationUnknown)?)
+}

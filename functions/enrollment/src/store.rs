@@ -1,0 +1,306 @@
+//! Enrollment's items: how they lie in the table, and the transactions that move them together.
+
+use std::collections::BTreeMap;
+
+use events::{RegistrationConfirmed, RegistrationReleased, ReleaseReason};
+use kernel::{
+    ApprovalId, BundleId, CourseId, PersonId, RegistrationId, SectionId, SubmissionId, TermId,
+    Timestamp,
+};
+use shell::Failure;
+use table::{Change, Key, Partition, Record, Stored, Table, Transaction};
+
+use crate::domain::{
+    Approval, ApprovalState, Bundle, History, Refusal, Registration, RegistrationState,
+    SectionSeats, StudentTerm, Submission,
+};
+
+impl Record for SectionSeats {
+    const KIND: &'static str = "section-seats";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        seats_key(self.section)
+    }
+}
+
+impl Record for StudentTerm {
+    const KIND: &'static str = "student-term";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        student_term_key(self.student, self.term)
+    }
+}
+
+impl Record for History {
+    const KIND: &'static str = "history";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        history_key(self.student)
+    }
+}
+
+impl Record for Registration {
+    const KIND: &'static str = "registration";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        registration_key(self.id)
+    }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        Some((format!("STUDENT#{}", self.student), self.id.to_string()))
+    }
+}
+
+impl Record for Submission {
+    const KIND: &'static str = "submission";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        Key::new(submission_pk(self.id), "SUBMISSION")
+    }
+}
+
+impl Record for Bundle {
+    const KIND: &'static str = "bundle";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        bundle_key(self.submission, self.id)
+    }
+
+    /// Only bundles that are not at their end are listed: those somebody still has to do something about.
+    fn index_key(&self) -> Option<(String, String)> {
+        let list = match (self.closed, &self.parked) {
+            (true, _) => return None,
+            (false, Some(_)) => "PARKED-BUNDLES",
+            (false, None) => "OPEN-BUNDLES",
+        };
+        Some((list.to_owned(), format!("{}#{}", self.moved_at, self.id)))
+    }
+}
+
+impl Record for Approval {
+    const KIND: &'static str = "approval";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        approval_key(self.id)
+    }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        let waiting = self.state == ApprovalState::Waiting;
+        waiting.then(|| (format!("APPROVALS#{}", self.department), self.id.to_string()))
+    }
+}
+
+pub fn seats_key(section: SectionId) -> Key<SectionSeats> {
+    Key::new(format!("SECTION#{section}"), "SEATS")
+}
+
+pub fn student_term_key(student: PersonId, term: TermId) -> Key<StudentTerm> {
+    Key::new(format!("STUDENT#{student}"), format!("TERM#{term}"))
+}
+
+pub fn history_key(student: PersonId) -> Key<History> {
+    Key::new(format!("STUDENT#{student}"), "HISTORY")
+}
+
+pub fn registration_key(id: RegistrationId) -> Key<Registration> {
+    Key::new(format!("REGISTRATION#{id}"), "REGISTRATION")
+}
+
+pub fn submission_pk(id: SubmissionId) -> String {
+    format!("SUBMISSION#{id}")
+}
+
+pub fn submission_key(id: SubmissionId) -> Key<Submission> {
+    Key::new(submission_pk(id), "SUBMISSION")
+}
+
+pub fn bundle_key(submission: SubmissionId, id: BundleId) -> Key<Bundle> {
+    Key::new(submission_pk(submission), format!("{BUNDLE_PREFIX}{id}"))
+}
+
+/// Sort keys of a submission's bundles begin with this.
+pub const BUNDLE_PREFIX: &str = "BUNDLE#";
+
+pub fn approval_key(id: ApprovalId) -> Key<Approval> {
+    Key::new(format!("APPROVAL#{id}"), "APPROVAL")
+}
+
+/// A student's registrations, the newest first.
+pub fn registrations(student: PersonId) -> Partition<Registration> {
+    Partition::in_index(format!("STUDENT#{student}"), "").newest_first()
+}
+
+/// A department's waiting approvals, the oldest first.
+pub fn waiting_approvals(department: &str) -> Partition<Approval> {
+    Partition::in_index(format!("APPROVALS#{department}"), "")
+}
+
+/// Bundles whose saga is under way, the longest unmoved first.
+pub fn open_bundles() -> Partition<Bundle> {
+    Partition::in_index("OPEN-BUNDLES", "")
+}
+
+pub fn parked_bundles() -> Partition<Bundle> {
+    Partition::in_index("PARKED-BUNDLES", "")
+}
+
+/// Everything that the decision on a cart needs, in one call.
+pub struct Situation {
+    pub seats: BTreeMap<SectionId, SectionSeats>,
+    pub student_term: StudentTerm,
+    pub student_term_version: Option<u64>,
+    pub history: Vec<CourseId>,
+}
+
+pub async fn situation(
+    table: &Table,
+    student: PersonId,
+    term: TermId,
+    sections: &[SectionId],
+) -> Result<Situation, Failure> {
+    let (term_key, history_key) = (student_term_key(student, term), history_key(student));
+    let seats_keys: BTreeMap<SectionId, _> =
+        sections.iter().map(|section| (*section, seats_key(*section))).collect();
+    let mut keys: Vec<_> = seats_keys.values().map(Into::into).collect();
+    keys.extend([(&term_key).into(), (&history_key).into()]);
+    let mut batch = table.get_batch(keys).await?;
+    let mut seats = BTreeMap::new();
+    for (section, key) in &seats_keys {
+        if let Some(stored) = batch.take(key)? {
+            seats.insert(*section, stored.value);
+        }
+    }
+    let stored = batch.take(&term_key)?;
+    let student_term_version = stored.as_ref().map(|stored| stored.version);
+    let student_term =
+        stored.map_or_else(|| StudentTerm::empty(student, term), |stored| stored.value);
+    let history = batch.take(&history_key)?.map(|stored| stored.value.courses).unwrap_or_default();
+    Ok(Situation { seats, student_term, student_term_version, history })
+}
+
+/// A seat is taken only while one is free: the one rule that stands in a condition, since a popular section is the
+/// hottest item of the system and cannot be read and written back.
+pub fn take_seat(transaction: &mut Transaction<'_>, seats: &SectionSeats) {
+    let change = Change::of(&seats_key(seats.section))
+        .add("taken", 1)
+        .within("taken", "capacity", seats.capacity)
+        .only_if("status", seats.status.name());
+    transaction.change(change);
+}
+
+fn give_seat_back(transaction: &mut Transaction<'_>, section: SectionId) {
+    transaction.change(Change::of(&seats_key(section)).add("taken", -1));
+}
+
+pub async fn bundle(
+    table: &Table,
+    submission: SubmissionId,
+    id: BundleId,
+) -> Result<Stored<Bundle>, Failure> {
+    Ok(table.get(&bundle_key(submission, id)).await?.ok_or(Refusal::BundleUnknown)?)
+}
+
+/// A bundle's registrations with the student's term, in one call.
+pub struct Members {
+    pub registrations: Vec<Stored<Registration>>,
+    pub student_term: Stored<StudentTerm>,
+}
+
+pub async fn members(table: &Table, bundle: &Bundle) -> Result<Members, Failure> {
+    let term_key = student_term_key(bundle.student, bundle.term);
+    let keys: Vec<_> =
+        bundle.registrations.iter().map(|member| registration_key(member.registration)).collect();
+    let mut wanted: Vec<_> = keys.iter().map(Into::into).collect();
+    wanted.push((&term_key).into());
+    let mut batch = table.get_batch(wanted).await?;
+    let missing = |what: &str| shell::Fault::defect(format!("{} has no {what}", bundle.id));
+    let mut registrations = Vec::new();
+    for key in &keys {
+        registrations.push(batch.take(key)?.ok_or_else(|| missing("registration"))?);
+    }
+    let student_term = batch.take(&term_key)?.ok_or_else(|| missing("student term"))?;
+    Ok(Members { registrations, student_term })
+}
+
+/// What moves the saga, for its events.
+#[derive(Debug, Clone, Copy)]
+pub struct Cause<'a> {
+    pub now: Timestamp,
+    pub correlation_id: &'a str,
+}
+
+/// The pivot: bundle, registrations, student's term and events in one transaction.
+pub async fn record_confirmation(
+    table: &Table,
+    bundle: &Stored<Bundle>,
+    mut members: Members,
+    cause: Cause<'_>,
+) -> Result<(), Failure> {
+    let mut transaction = table.transaction();
+    transaction.update(bundle);
+    for registration in &mut members.registrations {
+        registration.value.confirm(cause.now);
+        transaction.update(registration);
+        let Registration { id, bundle, student, section, term, .. } = registration.value;
+        members.student_term.value.confirm(id);
+        let event = RegistrationConfirmed { registration: id, bundle, student, section, term };
+        transaction.event(event, registration.version + 1, cause.now, cause.correlation_id);
+    }
+    transaction.update(&members.student_term);
+    Ok(transaction.commit().await?)
+}
+
+/// The undo of the held seats: they are free again, and nothing of the bundle counts against the student.
+pub async fn record_release(
+    table: &Table,
+    bundle: &Stored<Bundle>,
+    mut members: Members,
+    reason: ReleaseReason,
+    approval: Option<Stored<Approval>>,
+    cause: Cause<'_>,
+) -> Result<(), Failure> {
+    let mut transaction = table.transaction();
+    transaction.update(bundle);
+    for registration in &mut members.registrations {
+        debug_assert_eq!(
+            registration.value.state,
+            RegistrationState::SeatHeld,
+            "only held seats are released"
+        );
+        registration.value.release(cause.now, format!("{reason:?}"));
+        transaction.update(registration);
+        let Registration { id, bundle, student, section, term, .. } = registration.value;
+        give_seat_back(&mut transaction, section);
+        members.student_term.value.remove(id);
+        let event =
+            RegistrationReleased { registration: id, bundle, student, section, term, reason };
+        transaction.event(event, registration.version + 1, cause.now, cause.correlation_id);
+    }
+    transaction.update(&members.student_term);
+    if let Some(mut approval) =
+        approval.filter(|approval| approval.value.state == ApprovalState::Waiting)
+    {
+        approval.value.state = ApprovalState::Cancelled;
+        transaction.update(&approval);
+    }
+    Ok(transaction.commit().await?)
+}
+
+/// What a drop writes, whoever's reply goes with it.
+pub fn write_drop(
+    transaction: &mut Transaction<'_>,
+    registration: &Stored<Registration>,
+    student_term: &mut Stored<StudentTerm>,
+) {
+    transaction.update(registration);
+    student_term.value.remove(registration.value.id);
+    transaction.update(student_term);
+    give_seat_back(transaction, registration.value.section);
+}

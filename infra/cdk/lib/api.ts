@@ -1,0 +1,105 @@
+// The HTTP API: every route of every context, who may call it from a browser, how often, and a line in the log for each call.
+import { Duration, NestedStack, Validations } from "aws-cdk-lib";
+import { AccessLogFormat } from "aws-cdk-lib/aws-apigateway";
+import {
+  type CfnStage, CorsHttpMethod, HttpApi, HttpMethod, HttpNoneAuthorizer, HttpRoute, HttpRouteKey, HttpStage, LogGroupLogDestination,
+} from "aws-cdk-lib/aws-apigatewayv2";
+import { HttpLambdaAuthorizer, HttpLambdaResponseType } from "aws-cdk-lib/aws-apigatewayv2-authorizers";
+import { HttpLambdaIntegration } from "aws-cdk-lib/aws-apigatewayv2-integrations";
+import type { IFunction } from "aws-cdk-lib/aws-lambda";
+import { LogGroup } from "aws-cdk-lib/aws-logs";
+import type { Construct } from "constructs";
+import type { Route } from "./context.ts";
+import type { Settings } from "./settings.ts";
+
+const REQUESTS_PER_SECOND = 200;
+const REQUESTS_AT_ONCE = 400;
+/** Each attempt costs us Argon2id, and may be a guess. */
+const LOG_INS = { route: "POST /sessions", perSecond: 20, atOnce: 40 };
+const AUTHORIZER_CACHE_S = 60;
+
+// What an operator needs to find a call, without the caller's token or address.
+const LOG_LINE = AccessLogFormat.custom(
+  JSON.stringify({
+    time: "$context.requestTime",
+    request_id: "$context.requestId",
+    route: "$context.routeKey",
+    status: "$context.status",
+    latency_ms: "$context.responseLatency",
+    integration_ms: "$context.integrationLatency",
+    authorizer_error: "$context.authorizer.error",
+    integration_error: "$context.integrationErrorMessage",
+    response_bytes: "$context.responseLength",
+  }),
+);
+
+export class Api extends NestedStack {
+  readonly url: string;
+  readonly apiId: string;
+
+  constructor(scope: Construct, settings: Settings, routes: Route[], authorizer: IFunction) {
+    super(scope, "Api", { description: "Matricula: the HTTP API" });
+    const api = new HttpApi(this, "Api", {
+      apiName: `matricula-${settings.stage}`,
+      createDefaultStage: false,
+      corsPreflight: {
+        allowOrigins: [settings.portalOrigin],
+        allowMethods: [CorsHttpMethod.GET, CorsHttpMethod.POST, CorsHttpMethod.PUT, CorsHttpMethod.PATCH, CorsHttpMethod.DELETE],
+        allowHeaders: ["authorization", "content-type", "idempotency-key", "accept-language", "x-correlation-id"],
+        exposeHeaders: ["location", "retry-after", "x-correlation-id"],
+        maxAge: Duration.hours(1),
+      },
+    });
+    const signedIn = new HttpLambdaAuthorizer("authorizer", authorizer, {
+      responseTypes: [HttpLambdaResponseType.SIMPLE],
+      identitySource: ["$request.header.Authorization"],
+      resultsCacheTtl: Duration.seconds(AUTHORIZER_CACHE_S),
+    });
+    const created = new Map<string, HttpRoute>();
+    for (const { route, open, operation, handler } of routes) {
+      const one = new HttpRoute(this, route, {
+        httpApi: api,
+        routeKey: routeKey(route),
+        integration: new HttpLambdaIntegration(operation, handler),
+        authorizer: open ? new HttpNoneAuthorizer() : signedIn,
+      });
+      created.set(route, one);
+      if (open) {
+        Validations.of(one).acknowledge({ id: "AwsSolutions-APIG4", reason: `${operation} is for anybody: it is open by design.` });
+      }
+    }
+    const stage = new HttpStage(this, "Stage", {
+      httpApi: api,
+      autoDeploy: true,
+      throttle: { rateLimit: REQUESTS_PER_SECOND, burstLimit: REQUESTS_AT_ONCE },
+      detailedMetricsEnabled: true,
+      accessLogSettings: { destination: new LogGroupLogDestination(this.accessLog(settings)), format: LOG_LINE },
+    });
+    this.limitLogIns(stage, created);
+    this.url = api.apiEndpoint;
+    this.apiId = api.apiId;
+  }
+
+  private accessLog(settings: Settings): LogGroup {
+    return new LogGroup(this, "AccessLog", {
+      logGroupName: `/aws/vendedlogs/matricula-${settings.stage}-api`,
+      retention: settings.logRetention,
+      removalPolicy: settings.removal,
+    });
+  }
+
+  private limitLogIns(stage: HttpStage, created: Map<string, HttpRoute>): void {
+    const resource = stage.node.defaultChild as CfnStage;
+    resource.routeSettings = {
+      [LOG_INS.route]: { ThrottlingRateLimit: LOG_INS.perSecond, ThrottlingBurstLimit: LOG_INS.atOnce, DetailedMetricsEnabled: true },
+    };
+    // A stage refuses settings of a route that is not there yet.
+    resource.node.addDependency(created.get(LOG_INS.route)!);
+  }
+}
+
+function routeKey(route: string): HttpRouteKey {
+  if (route === "$default") return HttpRouteKey.DEFAULT;
+  const [method, path] = route.split(" ") as [keyof typeof HttpMethod, string];
+  return HttpRouteKey.with(path, HttpMethod[method]);
+}

@@ -1,0 +1,35 @@
+// Enrollment: submissions, seats, registrations, approvals, and the saga that ties them to billing.
+import { Duration } from "aws-cdk-lib";
+import type { Construct } from "constructs";
+import { Context, type Shared } from "./context.ts";
+import { answers, cursors, describes, reads, starts, timeOuts, writes } from "./permissions.ts";
+
+export function enrollment(scope: Construct, shared: Shared): Context {
+  const context = new Context(scope, "enrollment", shared);
+  // HTTP
+  context.http("submit", "POST /submissions", [writes]);
+  context.http("read-submission", "GET /submissions/{submission}", [reads]);
+  context.http("list-registrations", "GET /registrations", [reads, cursors]);
+  context.http("read-registration", "GET /registrations/{registration}", [reads]);
+  context.http("drop-registration", "POST /registrations/{registration}/drop", [writes]);
+  context.http("list-approvals", "GET /approvals", [reads, cursors]);
+  context.http("decide-approval", "POST /approvals/{approval}/decision", [writes]);
+  context.http("list-parked-bundles", "GET /parked-bundles", [reads, cursors]);
+  context.http("resume-bundle", "POST /parked-bundles/{bundle}/resume", [writes]);
+  // Events
+  context.events("on-section-offered", ["catalog.section.offered"], [writes]);
+  context.events("on-saga-requested", ["enrollment.saga.requested"], [starts("enrollment"), timeOuts], { concurrency: 5 });
+  context.events("on-approval-decided", ["enrollment.approval.decided"], [reads, answers("enrollment")]);
+  // Steps
+  context.step("await-approval", [writes, answers("enrollment")]);
+  context.step("record-charge", [writes]);
+  context.step("confirm", [writes]);
+  context.step("begin-undo", [writes]);
+  context.step("release-seats", [writes]);
+  context.step("park", [writes]);
+  context.step("close", [writes]);
+  context.step("import-history", [writes]);
+  // Schedules
+  context.schedule("reconcile-sagas", Duration.minutes(5), [writes, describes("enrollment")]);
+  return context;
+}

@@ -1,0 +1,41 @@
+// Notifications: what people are told, and the mail that tells them.
+import { Stack } from "aws-cdk-lib";
+import { CfnConfigurationSet, CfnEmailIdentity } from "aws-cdk-lib/aws-ses";
+import type { Construct } from "constructs";
+import { Context, type Shared } from "./context.ts";
+import { cursors, type Permission, reads, secret, writes } from "./permissions.ts";
+
+const SENDER_DOMAIN = "matricula.example";
+const SENDER_ADDRESS = `no-reply@${SENDER_DOMAIN}`;
+
+export function notifications(scope: Construct, shared: Shared): Context {
+  const context = new Context(scope, "notifications", shared);
+  const sendsMail = mail(context, shared);
+  // HTTP
+  context.http("list-messages", "GET /messages", [reads, cursors]);
+  // Events
+  context.events("on-person-changed", ["identity.person.registered", "identity.person.changed"], [writes]);
+  context.events("on-email-verification-requested", ["identity.email-verification.requested"], [writes]);
+  context.events("on-message-queued", ["notifications.message.queued"], [writes, sendsMail, secret("VERIFICATION_SECRET")]);
+  // Steps
+  context.step("notify", [writes]);
+  return context;
+}
+
+function mail(context: Context, { settings }: Shared): Permission {
+  const configurationSet = `matricula-${settings.stage}`;
+  new CfnConfigurationSet(context, "MailSettings", {
+    name: configurationSet,
+    deliveryOptions: { tlsPolicy: "REQUIRE" },
+    reputationOptions: { reputationMetricsEnabled: true },
+    suppressionOptions: { suppressedReasons: ["BOUNCE", "COMPLAINT"] },
+  });
+  new CfnEmailIdentity(context, "Sender", { emailIdentity: SENDER_DOMAIN });
+  const arn = (resource: string, resourceName: string) => Stack.of(context).formatArn({ service: "ses", resource, resourceName });
+  return () => ({
+    statements: [
+      { actions: ["ses:SendEmail"], resources: [arn("identity", SENDER_DOMAIN), arn("configuration-set", configurationSet)] },
+    ],
+    environment: { SENDER_ADDRESS, PORTAL_URL: settings.portalUrl, SES_CONFIGURATION_SET: configurationSet },
+  });
+}

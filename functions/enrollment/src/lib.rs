@@ -1,6 +1,8 @@
 //! Enrollment: seats, submissions, registrations and the saga that carries each bundle to its end.
 
 pub mod domain;
+#[cfg(test)]
+mod fixtures;
 pub mod operations;
 mod store;
 

@@ -160,7 +160,7 @@ test("every queue is encrypted, gives up after three tries, and hides a batch wh
   const mappings = ofType("dev", "AWS::Lambda::EventSourceMapping");
   for (const { properties } of mappings) assert.deepEqual(properties["FunctionResponseTypes"], ["ReportBatchItemFailures"]);
   const consumed = mappings.filter(({ properties, plain }) => queues.has(plain(properties["EventSourceArn"])));
-  assert.equal(consumed.length, 10);
+  assert.equal(consumed.length, 9);
   for (const { properties, plain } of consumed) {
     const queue = queues.get(plain(properties["EventSourceArn"]))!.properties;
     assert.equal(queue["RedrivePolicy"].maxReceiveCount, 3);
@@ -187,7 +187,7 @@ test("every dead letter, every function, and every failed execution raises an al
         .flatMap(({ properties, plain }) => properties["Dimensions"].filter((one: any) => one.Name === dimension).map((one: any) => plain(one.Value))),
     );
     const deadLetters = ofType(stage, "AWS::SQS::Queue").map(({ properties }) => properties["QueueName"]).filter((name) => name.endsWith("-dead-letters"));
-    assert.equal(deadLetters.length, 9);
+    assert.equal(deadLetters.length, 10);
     // The metric's dimension is an attribute of the queue: its name.
     assert.deepEqual([...watched("ApproximateNumberOfMessagesVisible", "QueueName")].sort(), deadLetters.map((name) => `queue ${name} QueueName`).sort());
     const functions = ofType(stage, "AWS::Lambda::Function").map(({ properties }) => `function ${properties["FunctionName"]}`);

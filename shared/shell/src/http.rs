@@ -147,14 +147,22 @@ impl<'r, C: DeserializeOwned + JsonSchema> Door<'r, C> {
         if self.route.edits && call.if_match.is_none() {
             return Err(RequestRefusal::IfMatchRequired.into());
         }
-        let result = run(context, handler, &call).await;
-        let body = with_first_reply(context, call.idempotency_key.as_ref(), result).await?;
-        with_cursor(self.route, body).await
+        with_cursor(self.route, carry_out(context, handler, &call).await?).await
     }
 }
 
 fn out_of_time() -> Failure {
     Fault::outside("the deadline passed", "the invocation's time was used up").into()
+}
+
+/// Runs the operation under its idempotency key: a command that was carried out before gets its first reply again.
+pub async fn carry_out<X: Context, C, R: Serialize>(
+    context: &X,
+    handler: &impl AsyncFn(&X, &Call<C>) -> Result<R, Failure>,
+    call: &Call<C>,
+) -> Result<Value, Failure> {
+    let result = run(context, handler, call).await;
+    with_first_reply(context, call.idempotency_key.as_ref(), result).await
 }
 
 /// Runs the operation, again from the top when someone else wrote first.

@@ -1,14 +1,18 @@
-//! For tests and benches: an embedded DynamoDB engine, faults on the wire, calls and events made by hand, and a Runtime
-//! API that runs real bootstraps.
+//! For tests and benches: an embedded DynamoDB engine, faults on the wire, calls and events made by hand, a payment
+//! provider, and a Runtime API that runs real bootstraps.
 
 mod engine;
 mod fault_walk;
 mod faults;
 mod fixtures;
+mod payment_provider;
 mod runtime_api;
 
 pub use engine::{Engine, TestTable};
 pub use fault_walk::under_every_fault;
 pub use faults::{Fault, Faults};
 pub use fixtures::{NOW, call, delivery, http_event, now, person, published, sqs_batch, step};
+pub use payment_provider::{
+    PaymentProvider, PaymentProviderSettings, webhook_body, webhook_signature,
+};
 pub use runtime_api::{Bootstrap, RuntimeApi};

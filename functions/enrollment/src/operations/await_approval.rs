@@ -70,3 +70,45 @@ fn asked(id: ApprovalId, bundle: &Stored<Bundle>, step: &Step<Command>) -> Appro
         reason: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use events::Event;
+
+    use super::*;
+    use crate::domain::BundleState;
+    use crate::fixtures::{bundle, held};
+
+    #[tokio::test]
+    async fn an_approval_is_asked_for_once_and_a_newer_token_replaces_the_older() {
+        testkit::under_every_fault(
+            async |table| held(table, |event| event.approval_required = true).await,
+            async |table, reply| {
+                let command = |token: &str| Command {
+                    submission: reply.id,
+                    bundle: reply.bundles[0].bundle,
+                    task_token: token.to_owned(),
+                };
+                handle(&Ctx::new(table.clone()), &testkit::step(command("older"))).await?;
+                handle(&Ctx::new(table.clone()), &testkit::step(command("newer"))).await.map(drop)
+            },
+            async |table, reply| {
+                let bundle = bundle(table, reply).await;
+                assert_eq!(bundle.state, BundleState::AwaitingApproval);
+                let approval = bundle.approval.expect("an approval");
+                let approval = table
+                    .get(&store::approval_key(approval))
+                    .await
+                    .expect("reads")
+                    .expect("is there");
+                assert_eq!(approval.value.task_token, "newer");
+                let events = testkit::published(table).await;
+                assert_eq!(
+                    events.iter().filter(|event| event.name == ApprovalRequested::NAME).count(),
+                    1
+                );
+            },
+        )
+        .await;
+    }
+}

@@ -28,3 +28,39 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<StepReply, Failur
     }
     Ok(StepReply { state: bundle.value.state })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::BundleState;
+    use crate::fixtures::{bundle, held};
+
+    #[tokio::test]
+    async fn the_first_reason_stands_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| {
+                let reply = held(table, |_| ()).await;
+                let of = |reason| {
+                    testkit::step(Command {
+                        submission: reply.id,
+                        bundle: reply.bundles[0].bundle,
+                        reason,
+                    })
+                };
+                (of(ReleaseReason::PaymentTimedOut), of(ReleaseReason::SagaFailed), reply)
+            },
+            async |table, (first, ..)| handle(&Ctx::new(table.clone()), first).await.map(drop),
+            async |table, (_, second, reply)| {
+                handle(&Ctx::new(table.clone()), second)
+                    .await
+                    .expect("beginning twice changes nothing");
+                let bundle = bundle(table, reply).await;
+                assert_eq!(
+                    (bundle.state, bundle.reason),
+                    (BundleState::Undoing, Some(ReleaseReason::PaymentTimedOut))
+                );
+            },
+        )
+        .await;
+    }
+}

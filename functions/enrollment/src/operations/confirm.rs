@@ -15,3 +15,45 @@ pub async fn handle(ctx: &Ctx, step: &Step<OfBundle>) -> Result<StepReply, Failu
     }
     Ok(StepReply { state: bundle.value.state })
 }
+
+#[cfg(test)]
+mod tests {
+    use events::{Event, RegistrationConfirmed, ReleaseReason};
+    use testkit::person;
+
+    use super::*;
+    use crate::domain::RegistrationState;
+    use crate::fixtures::{code, held, of_bundle, registrations, seats_agree, section};
+    use crate::operations::begin_undo;
+
+    #[tokio::test]
+    async fn a_bundle_is_confirmed_once_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| of_bundle(&held(table, |_| ()).await),
+            async |table, step| handle(&Ctx::new(table.clone()), step).await.map(drop),
+            async |table, _| {
+                let registration = &registrations(table, person("ada")).await[0];
+                assert_eq!(registration.state, RegistrationState::Registered);
+                seats_agree(table, section("a"), &[person("ada")]).await;
+                let events = testkit::published(table).await;
+                assert_eq!(
+                    events.iter().filter(|event| event.name == RegistrationConfirmed::NAME).count(),
+                    1
+                );
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_late_execution_cannot_confirm_what_is_being_undone() {
+        let test = testkit::TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let step = of_bundle(&held(&test.table, |_| ()).await);
+        let OfBundle { submission, bundle } = step.command;
+        let undo =
+            begin_undo::Command { submission, bundle, reason: ReleaseReason::PaymentTimedOut };
+        begin_undo::handle(&ctx, &testkit::step(undo)).await.expect("the undo begins");
+        assert_eq!(code(handle(&ctx, &step).await), "BUNDLE_UNDONE");
+    }
+}

@@ -47,3 +47,69 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Item, Failure> {
     transaction.commit().await?;
     Ok(reply)
 }
+
+#[cfg(test)]
+mod tests {
+    use events::Event;
+    use shell::Scope;
+
+    use super::*;
+    use crate::fixtures::{by, code, held};
+    use crate::operations::{await_approval, list_approvals};
+
+    async fn asked(table: &table::Table) -> ApprovalId {
+        let reply = held(table, |event| event.approval_required = true).await;
+        let bundle = reply.bundles[0].bundle;
+        let command =
+            await_approval::Command { submission: reply.id, bundle, task_token: "token".into() };
+        await_approval::handle(&Ctx::new(table.clone()), &testkit::step(command))
+            .await
+            .expect("asks");
+        kernel::Id::derived_from(&bundle.to_string())
+    }
+
+    fn as_head(department: &str, approval: ApprovalId, decision: Decision) -> Call<Command> {
+        let call = testkit::call(Command { approval, decision, reason: None });
+        Call { reach: vec![(Scope::Department, Some(department.to_owned()))], ..by("head", call) }
+    }
+
+    #[tokio::test]
+    async fn an_approval_is_decided_once_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| as_head("MATH", asked(table).await, Decision::Approve),
+            async |table, call| {
+                shell::http::carry_out(&Ctx::new(table.clone()), &handle, call).await.map(drop)
+            },
+            async |table, call| {
+                let other = as_head("MATH", call.command.approval, Decision::Reject);
+                assert_eq!(
+                    code(handle(&Ctx::new(table.clone()), &other).await),
+                    "APPROVAL_DECIDED"
+                );
+                let events = testkit::published(table).await;
+                assert_eq!(
+                    events.iter().filter(|event| event.name == ApprovalDecided::NAME).count(),
+                    1
+                );
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn only_the_section_s_own_department_sees_and_decides() {
+        let test = testkit::TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let approval = asked(&test.table).await;
+        let other = as_head("PHYS", approval, Decision::Approve);
+        assert_eq!(code(handle(&ctx, &other).await), "APPROVAL_UNKNOWN");
+        let listing = async |department: &str| {
+            let call = testkit::call(list_approvals::Command { department: None });
+            let reach = vec![(Scope::Department, Some(department.to_owned()))];
+            list_approvals::handle(&ctx, &Call { reach, ..call }).await.expect("lists").items.len()
+        };
+        assert_eq!((listing("MATH").await, listing("PHYS").await), (1, 0));
+        handle(&ctx, &as_head("MATH", approval, Decision::Reject)).await.expect("decides");
+        assert_eq!(listing("MATH").await, 0, "what is decided waits no longer");
+    }
+}

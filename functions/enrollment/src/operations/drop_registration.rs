@@ -58,3 +58,80 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     transaction.commit().await?;
     Ok(reply)
 }
+
+#[cfg(test)]
+mod tests {
+    use events::Event;
+    use testkit::{TestTable, person};
+
+    use super::*;
+    use crate::domain::RegistrationState;
+    use crate::fixtures::{by, cart, code, held, of_bundle, offer, seats_agree, section};
+    use crate::operations::{confirm, submit};
+
+    async fn registered(table: &table::Table) -> RegistrationId {
+        let reply = held(table, |_| ()).await;
+        confirm::handle(&Ctx::new(table.clone()), &of_bundle(&reply)).await.expect("confirms");
+        reply.bundles[0].registrations[0].registration
+    }
+
+    #[tokio::test]
+    async fn a_drop_frees_the_seat_once_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| testkit::call(Command { registration: registered(table).await }),
+            async |table, call| handle(&Ctx::new(table.clone()), call).await.map(drop),
+            async |table, call| {
+                let again = testkit::call(call.command.clone());
+                let reply = handle(&Ctx::new(table.clone()), &again)
+                    .await
+                    .expect("dropping twice changes nothing");
+                assert_eq!(reply.state, RegistrationState::Dropped);
+                seats_agree(table, section("a"), &[person("ada")]).await;
+                let events = testkit::published(table).await;
+                assert_eq!(
+                    events.iter().filter(|event| event.name == RegistrationDropped::NAME).count(),
+                    1
+                );
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn only_the_owner_in_time_drops_what_is_confirmed() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let reply = held(&test.table, |_| ()).await;
+        let command = Command { registration: reply.bundles[0].registrations[0].registration };
+        assert_eq!(
+            code(handle(&ctx, &testkit::call(command.clone())).await),
+            "REGISTRATION_NOT_CONFIRMED"
+        );
+        confirm::handle(&ctx, &of_bundle(&reply)).await.expect("confirms");
+        assert_eq!(
+            code(handle(&ctx, &by("bob", testkit::call(command.clone()))).await),
+            "REGISTRATION_UNKNOWN"
+        );
+        let late = Call {
+            now: "2027-02-13T00:00:00Z".parse().expect("a timestamp"),
+            ..testkit::call(command)
+        };
+        assert_eq!(code(handle(&ctx, &late).await), "DROP_DEADLINE_PASSED");
+    }
+
+    #[tokio::test]
+    async fn a_corequisite_is_not_dropped_from_under_the_course_that_needs_it() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let lecture = offer(&test.table, "lecture", |_| ()).await;
+        let lab = offer(&test.table, "lab", |event| {
+            event.course.corequisites = vec![kernel::Id::derived_from("lecture")];
+        })
+        .await;
+        let reply = submit::handle(&ctx, &cart(&[lecture, lab])).await.expect("both are held");
+        confirm::handle(&ctx, &of_bundle(&reply)).await.expect("confirms");
+        let registration = reply.bundles[0].registrations[0].registration;
+        let result = handle(&ctx, &testkit::call(Command { registration })).await;
+        assert_eq!(code(result), "DROP_BREAKS_COREQUISITE");
+    }
+}

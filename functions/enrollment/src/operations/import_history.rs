@@ -117,3 +117,48 @@ fn registration(
         }],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use testkit::TestTable;
+
+    use super::*;
+    use crate::fixtures::{offer, seats_agree, taken};
+
+    fn rows() -> Command {
+        let row = |row| Row { row, student: SourceId("u1".into()), section: SourceId("s1".into()) };
+        Command { rows: vec![row(1), row(2)] }
+    }
+
+    async fn offered(table: &table::Table) -> SectionId {
+        let section: SectionId = SourceId("s1".into()).id();
+        offer(table, "ignored", |event| event.section = section).await;
+        section
+    }
+
+    #[tokio::test]
+    async fn history_is_taken_in_once_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| offered(table).await,
+            async |table, _| {
+                handle(&Ctx::new(table.clone()), &testkit::step(rows())).await.map(drop)
+            },
+            async |table, section| {
+                assert_eq!(taken(table, *section).await, 1);
+                seats_agree(table, *section, &[SourceId("u1".into()).id()]).await;
+                let again = handle(&Ctx::new(table.clone()), &testkit::step(rows()))
+                    .await
+                    .expect("imports again");
+                assert_eq!((again.applied, again.unchanged), (0, 2));
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_section_whose_event_is_still_on_its_way_is_waited_for() {
+        let test = TestTable::new().await;
+        let result = handle(&Ctx::new(test.table.clone()), &testkit::step(rows())).await;
+        assert!(matches!(result, Err(Failure::Fault(fault)) if fault.retryable));
+    }
+}

@@ -134,3 +134,29 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         bundles.iter().map(|bundle| BundleProgress::of(&bundle.value, bundle.version)).collect();
     Ok(Reply::of(&submission.value, progress, call.locale))
 }
+
+#[cfg(test)]
+mod tests {
+    use testkit::TestTable;
+
+    use super::*;
+    use crate::fixtures::{by, code, held};
+
+    #[tokio::test]
+    async fn a_submission_is_read_in_one_call_and_by_its_student_alone() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let submitted = held(&test.table, |_| ()).await;
+        drop(test.engine.take_calls());
+        let read = handle(&ctx, &testkit::call(Command { submission: submitted.id }))
+            .await
+            .expect("reads");
+        assert_eq!(
+            test.engine.take_calls().into_iter().collect::<Vec<_>>(),
+            [("Query".to_owned(), 1)]
+        );
+        assert_eq!(read, submitted);
+        let other = by("bob", testkit::call(Command { submission: submitted.id }));
+        assert_eq!(code(handle(&ctx, &other).await), "SUBMISSION_UNKNOWN");
+    }
+}

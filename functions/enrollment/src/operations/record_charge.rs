@@ -27,3 +27,33 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<StepReply, Failur
     }
     Ok(StepReply { state: bundle.value.state })
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::Id;
+
+    use super::*;
+    use crate::domain::BundleState;
+    use crate::fixtures::{bundle, held};
+
+    #[tokio::test]
+    async fn the_invoice_is_noted_once_whatever_happens_on_the_wire() {
+        let invoice = InvoiceId::derived_from("invoice");
+        testkit::under_every_fault(
+            async |table| held(table, |_| ()).await,
+            async |table, reply| {
+                let command =
+                    Command { submission: reply.id, bundle: reply.bundles[0].bundle, invoice };
+                handle(&Ctx::new(table.clone()), &testkit::step(command)).await.map(drop)
+            },
+            async |table, reply| {
+                let bundle = bundle(table, reply).await;
+                assert_eq!(
+                    (bundle.state, bundle.invoice),
+                    (BundleState::AwaitingPayment, Some(invoice))
+                );
+            },
+        )
+        .await;
+    }
+}

@@ -140,3 +140,128 @@ fn hold_seats(
     transaction.event(bundle.saga_request(), 1, call.now, &call.correlation_id);
     bundle
 }
+
+#[cfg(test)]
+mod tests {
+    use events::{Event, SagaRequested};
+    use kernel::Locale;
+    use testkit::{Engine, TestTable, person};
+
+    use super::*;
+    use crate::domain::ItemCode;
+    use crate::fixtures::{by, cart, code, offer, registrations, seats_agree, section, taken};
+
+    #[tokio::test]
+    async fn a_cart_holds_its_seats_once_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| {
+                let sections = [offer(table, "a", |_| ()).await, offer(table, "b", |_| ()).await];
+                cart(&sections)
+            },
+            async |table, call| {
+                shell::http::carry_out(&Ctx::new(table.clone()), &handle, call).await.map(drop)
+            },
+            async |table, _| {
+                for name in ["a", "b"] {
+                    assert_eq!(taken(table, section(name)).await, 1);
+                    seats_agree(table, section(name), &[person("ada")]).await;
+                }
+                let events = testkit::published(table).await;
+                assert_eq!(
+                    events.iter().filter(|event| event.name == SagaRequested::NAME).count(),
+                    2
+                );
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_cart_costs_one_read_and_one_transaction() {
+        let test = TestTable::new().await;
+        let mut sections = Vec::new();
+        for name in ["a", "b", "c", "d", "e"] {
+            sections.push(offer(&test.table, name, |_| ()).await);
+        }
+        drop(test.engine.take_calls());
+        handle(&Ctx::new(test.table.clone()), &cart(&sections)).await.expect("seats are held");
+        let calls: Vec<_> = test.engine.take_calls().into_iter().collect();
+        assert_eq!(calls, [("BatchGetItem".to_owned(), 1), ("TransactWriteItems".to_owned(), 1)]);
+    }
+
+    #[tokio::test]
+    async fn what_fails_is_told_with_all_its_codes_and_the_rest_goes_through() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let open = offer(&test.table, "a", |_| ()).await;
+        let full = offer(&test.table, "b", |event| event.capacity = 0).await;
+        let reply =
+            handle(&ctx, &cart(&[open, full, section("nowhere")])).await.expect("one goes through");
+        assert_eq!(reply.bundles.len(), 1);
+        let failed: Vec<_> =
+            reply.failed.iter().map(|item| (item.section, item.codes[0].code)).collect();
+        assert_eq!(
+            failed,
+            [(section("nowhere"), ItemCode::SectionUnknown), (full, ItemCode::Closed)]
+        );
+        let french = Call { locale: Locale::Fr, ..by("bob", cart(&[open, full])) };
+        let reply = handle(&ctx, &french).await.expect("one goes through");
+        assert_eq!(reply.failed[0].codes[0].message, "Aucune place n'est libre.");
+    }
+
+    #[tokio::test]
+    async fn a_cart_of_which_nothing_passes_is_refused_and_leaves_nothing() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let full = offer(&test.table, "a", |event| event.capacity = 0).await;
+        assert_eq!(code(handle(&ctx, &cart(&[full])).await), "CLOSED");
+        assert_eq!(registrations(&test.table, person("ada")).await, []);
+        assert_eq!(testkit::published(&test.table).await, []);
+    }
+
+    #[tokio::test]
+    async fn two_submissions_at_once_cannot_pass_the_credit_limit_together() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let mut sections = Vec::new();
+        for name in ["a", "b"] {
+            sections.push(offer(&test.table, name, |event| event.credits_hundredths = 3_000).await);
+        }
+        let (left, right) = (cart(&sections[..1]), cart(&sections[1..]));
+        let run = async |call| shell::run_step(async || handle(&ctx, call).await).await;
+        let (left, right) = tokio::join!(run(&left), run(&right));
+        let refused: Vec<_> = [left, right].into_iter().filter(Result::is_err).map(code).collect();
+        assert_eq!(refused, ["MAX_CREDITS"]);
+    }
+
+    /// The rule's own vectors: ten contenders for one seat, and many for thirty.
+    async fn contend(students: u64, seats: u32) {
+        let engine = Engine::start().await;
+        let table = engine.table("hot").await;
+        let section = offer(&table, "hot", |event| event.capacity = seats).await;
+        let mut contenders = tokio::task::JoinSet::new();
+        let local = tokio::task::LocalSet::new();
+        for number in 0..students {
+            let ctx = Ctx::new(table.clone());
+            let call = by(&number.to_string(), cart(&[section]));
+            let contender =
+                async move { shell::run_step(async || handle(&ctx, &call).await).await };
+            contenders.spawn_local_on(contender, &local);
+        }
+        let results = local.run_until(contenders.join_all()).await;
+        let (held, refused): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+        assert_eq!(held.len(), seats as usize);
+        assert!(refused.into_iter().map(code).all(|code| code == "CLOSED"));
+        assert_eq!(taken(&table, section).await, i64::from(seats));
+    }
+
+    #[tokio::test]
+    async fn ten_contend_for_one_seat_and_one_gets_it() {
+        contend(10, 1).await;
+    }
+
+    #[tokio::test]
+    async fn eighty_contend_for_thirty_seats_and_thirty_get_one() {
+        contend(80, 30).await;
+    }
+}

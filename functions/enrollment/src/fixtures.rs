@@ -1,0 +1,114 @@
+//! For this context's tests: sections on offer, carts on their way, and the law that seats and registrations agree.
+
+use events::{Event, SectionOffered};
+use kernel::{CourseId, Id, PersonId, SectionId, TermId};
+use shell::{Call, Failure, Step};
+use table::Table;
+
+use crate::Ctx;
+use crate::domain::{Bundle, Registration, RegistrationState};
+use crate::operations::{OfBundle, on_section_offered, read_submission, submit};
+use crate::store;
+
+pub fn term() -> TermId {
+    SectionOffered::example().term.id
+}
+
+pub fn section(name: &str) -> SectionId {
+    SectionId::derived_from(name)
+}
+
+/// Offers a section that clashes with no other, changed as the test needs it.
+pub async fn offer(
+    table: &Table,
+    name: &str,
+    change: impl FnOnce(&mut SectionOffered),
+) -> SectionId {
+    let mut event = SectionOffered::example();
+    event.section = section(name);
+    event.code = name.to_uppercase();
+    event.course.id = CourseId::derived_from(name);
+    event.meetings.clear();
+    change(&mut event);
+    let delivery = testkit::delivery("on-section-offered", event);
+    on_section_offered::handle(&Ctx::new(table.clone()), &delivery)
+        .await
+        .expect("the section is offered");
+    section(name)
+}
+
+/// A cart of the student "ada".
+pub fn cart(sections: &[SectionId]) -> Call<submit::Command> {
+    testkit::call(submit::Command { term: term(), sections: sections.to_vec() })
+}
+
+/// The same call by somebody else.
+pub fn by<C>(student: &str, mut call: Call<C>) -> Call<C> {
+    if let Some(caller) = &mut call.caller {
+        caller.person = testkit::person(student);
+    }
+    call
+}
+
+/// Ada holds a seat in one section; her bundle is the only one.
+pub async fn held(
+    table: &Table,
+    change: impl FnOnce(&mut SectionOffered),
+) -> read_submission::Reply {
+    let section = offer(table, "a", change).await;
+    submit::handle(&Ctx::new(table.clone()), &cart(&[section])).await.expect("a seat is held")
+}
+
+pub fn of_bundle(reply: &read_submission::Reply) -> Step<OfBundle> {
+    testkit::step(OfBundle { submission: reply.id, bundle: reply.bundles[0].bundle })
+}
+
+pub async fn bundle(table: &Table, reply: &read_submission::Reply) -> Bundle {
+    store::bundle(table, reply.id, reply.bundles[0].bundle)
+        .await
+        .expect("the bundle is there")
+        .value
+}
+
+pub async fn taken(table: &Table, section: SectionId) -> i64 {
+    table.get(&store::seats_key(section)).await.expect("reads").expect("is offered").value.taken
+}
+
+pub async fn registrations(table: &Table, student: PersonId) -> Vec<Registration> {
+    let page = table
+        .query(&store::registrations(student), &table::PageRequest::default())
+        .await
+        .expect("lists");
+    page.records.into_iter().map(|stored| stored.value).collect()
+}
+
+/// The law of seats: as many are taken as registrations hold or have one, and the student's term counts the same.
+pub async fn seats_agree(table: &Table, section: SectionId, students: &[PersonId]) {
+    let mut seated = 0;
+    for student in students {
+        let holds = |registration: &&Registration| {
+            matches!(
+                registration.state,
+                RegistrationState::SeatHeld | RegistrationState::Registered
+            )
+        };
+        let registrations = registrations(table, *student).await;
+        let held = registrations
+            .iter()
+            .filter(holds)
+            .filter(|registration| registration.section == section)
+            .count();
+        let entries = table.get(&store::student_term_key(*student, term())).await.expect("reads");
+        let entries = entries.map(|stored| stored.value.entries).unwrap_or_default();
+        assert_eq!(entries.iter().filter(|entry| entry.section == section).count(), held);
+        seated += i64::try_from(held).expect("few");
+    }
+    assert_eq!(taken(table, section).await, seated);
+}
+
+pub fn code<R: std::fmt::Debug>(result: Result<R, Failure>) -> &'static str {
+    match result {
+        Err(Failure::Refused(refusal)) => refusal.code(),
+        other => panic!("not refused: {other:?}"),
+    }
+}

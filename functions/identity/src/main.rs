@@ -1,1 +1,36 @@
-fn main() {}
+//! The identity context: one Lambda function per line; Lambda's handler setting picks which.
+
+use identity::{Ctx, operations as op};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let ctx = &Ctx::from_environment();
+    match shell::operation().as_str() {
+        // Authorizer
+        "authorize" => shell::authorizer::authorizer(ctx, op::authorize::handle).await,
+        // HTTP
+        "register-account" => {
+            shell::http(&op::register_account::ROUTE, ctx, op::register_account::handle).await
+        }
+        "verify-email" => {
+            shell::http(&op::verify_email::ROUTE, ctx, op::verify_email::handle).await
+        }
+        "log-in" => shell::http(&op::log_in::ROUTE, ctx, op::log_in::handle).await,
+        "refresh-session" => {
+            shell::http(&op::refresh_session::ROUTE, ctx, op::refresh_session::handle).await
+        }
+        "log-out" => shell::http(&op::log_out::ROUTE, ctx, op::log_out::handle).await,
+        "read-profile" => {
+            shell::http(&op::read_profile::ROUTE, ctx, op::read_profile::handle).await
+        }
+        "edit-profile" => {
+            shell::http(&op::edit_profile::ROUTE, ctx, op::edit_profile::handle).await
+        }
+        "assign-role" => shell::http(&op::assign_role::ROUTE, ctx, op::assign_role::handle).await,
+        // An operator's invocation
+        "bootstrap-administrator" => shell::step(ctx, op::bootstrap_administrator::handle).await,
+        // Import steps
+        "import-people" => shell::step(ctx, op::import_people::handle).await,
+        unknown => panic!("identity has no operation {unknown:?}"),
+    }
+}

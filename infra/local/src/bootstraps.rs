@@ -78,18 +78,14 @@ struct Build {
 }
 
 impl Build {
-    /// One cargo call for all, so that what they share is compiled once and the same way.
+    /// One cargo call over the whole workspace, so that what they share is compiled once, and the same way as for tests.
     fn start(checkout: &Checkout, log: &Path) -> Result<Self, Failure> {
         let log = create_log(log)?;
         let said =
             log.try_clone().explain(|| "a log cannot be opened twice".into(), CHECK_FILES)?;
         let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--message-format=json"]).current_dir(checkout.root());
-        for name in CONTEXTS {
-            cargo.args(["--package", name, "--bin", name]);
-        }
-        cargo.args(["--package", SIMULATORS_PACKAGE]);
-        for name in SIMULATORS {
+        cargo.args(["build", "--workspace", "--message-format=json"]).current_dir(checkout.root());
+        for name in CONTEXTS.iter().chain(&SIMULATORS) {
             cargo.args(["--bin", name]);
         }
         let child = cargo

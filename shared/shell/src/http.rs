@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
+use hmac::{Hmac, KeyInit, Mac};
 use kernel::Locale;
 use schemars::{JsonSchema, schema_for};
 use serde::Serialize;
@@ -373,10 +374,13 @@ impl<'e> Request<'e> {
         }
         let caller =
             self.caller()?.map_or_else(|| "public".to_owned(), |caller| caller.person.to_string());
-        let hash = Sha256::digest(input.to_string());
+        // Keyed, and the key itself is not kept: an input that holds a password cannot be guessed from the table.
+        let mut input_hash =
+            Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes a key of any length");
+        input_hash.update(input.to_string().as_bytes());
         Ok(Some(IdempotencyKey {
-            scope: format!("{caller}#{}#{key}", route.operation),
-            input_hash: base64::engine::general_purpose::STANDARD_NO_PAD.encode(hash),
+            scope: format!("{caller}#{}#{}", route.operation, hashed(Sha256::digest(key))),
+            input_hash: hashed(input_hash.finalize().into_bytes()),
         }))
     }
 
@@ -473,6 +477,10 @@ impl<'e> Request<'e> {
         }
         (refusal.code(), reply(status, &headers, &document.to_string()))
     }
+}
+
+fn hashed(digest: impl AsRef<[u8]>) -> String {
+    base64::engine::general_purpose::STANDARD_NO_PAD.encode(digest)
 }
 
 fn limit(text: &str) -> Result<u32, RequestRefusal> {

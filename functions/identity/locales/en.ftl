@@ -1,0 +1,22 @@
+# Refusals of identity, in English.
+account-unknown = There is no such account.
+person-unknown = There is no such person.
+person-not-named = Name the person either by id or by e-mail address.
+email-taken = Another account or person has this e-mail address.
+email-invalid = This is not an e-mail address.
+name-invalid = A given name and a family name of at most 100 characters each are needed.
+number-invalid = A student or staff number has at most 64 characters.
+student-number-taken = Another person has this student number.
+staff-number-taken = Another person has this staff number.
+password-too-common = This password is one of the first that anybody would guess. Choose another one.
+password-is-email = The password must not be your e-mail address.
+verification-code-wrong = This code is wrong.
+verification-code-expired = This code has expired. Register again to get another one.
+verification-tries-exhausted = Too many wrong codes were tried. Register again to get another one.
+login-failed = The log-in or the password is wrong.
+email-not-verified = Prove your e-mail address first, with the code that we sent you.
+too-many-attempts = Too many wrong passwords. Try again in { $seconds } seconds.
+refresh-token-invalid = The session has ended. Log in again.
+department-required = This role needs a department.
+department-not-expected = This role reaches beyond a department and takes none.
+too-many-roles = This person holds as many roles as anybody can.

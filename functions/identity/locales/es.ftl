@@ -1,0 +1,22 @@
+# Refusals of identity, in Spanish.
+account-unknown = Esta cuenta no existe.
+person-unknown = Esta persona no existe.
+person-not-named = Indique a la persona por su identificador o por su correo electrónico.
+email-taken = Otra cuenta o persona tiene este correo electrónico.
+email-invalid = Esto no es una dirección de correo electrónico.
+name-invalid = Se necesitan un nombre y un apellido de como máximo 100 caracteres cada uno.
+number-invalid = Un número de estudiante o de empleado tiene como máximo 64 caracteres.
+student-number-taken = Otra persona tiene este número de estudiante.
+staff-number-taken = Otra persona tiene este número de empleado.
+password-too-common = Esta contraseña es una de las primeras que cualquiera adivinaría. Elija otra.
+password-is-email = La contraseña no debe ser su correo electrónico.
+verification-code-wrong = Este código es incorrecto.
+verification-code-expired = Este código ha caducado. Regístrese de nuevo para recibir otro.
+verification-tries-exhausted = Se han probado demasiados códigos incorrectos. Regístrese de nuevo para recibir otro.
+login-failed = El usuario o la contraseña es incorrecto.
+email-not-verified = Confirme primero su correo electrónico con el código que le hemos enviado.
+too-many-attempts = Demasiadas contraseñas incorrectas. Inténtelo de nuevo en { $seconds } segundos.
+refresh-token-invalid = La sesión ha terminado. Inicie sesión de nuevo.
+department-required = Este rol necesita un departamento.
+department-not-expected = Este rol va más allá de un departamento y no lleva ninguno.
+too-many-roles = Esta persona tiene tantos roles como es posible.

@@ -1,0 +1,22 @@
+# Refusals of identity, in French.
+account-unknown = Ce compte n'existe pas.
+person-unknown = Cette personne n'existe pas.
+person-not-named = Désignez la personne soit par son identifiant, soit par son adresse e-mail.
+email-taken = Un autre compte ou une autre personne a cette adresse e-mail.
+email-invalid = Ceci n'est pas une adresse e-mail.
+name-invalid = Il faut un prénom et un nom de famille d'au plus 100 caractères chacun.
+number-invalid = Un numéro d'étudiant ou d'agent compte au plus 64 caractères.
+student-number-taken = Une autre personne a ce numéro d'étudiant.
+staff-number-taken = Une autre personne a ce numéro d'agent.
+password-too-common = Ce mot de passe est l'un des premiers que l'on devinerait. Choisissez-en un autre.
+password-is-email = Le mot de passe ne doit pas être votre adresse e-mail.
+verification-code-wrong = Ce code est faux.
+verification-code-expired = Ce code a expiré. Inscrivez-vous de nouveau pour en recevoir un autre.
+verification-tries-exhausted = Trop de codes faux ont été essayés. Inscrivez-vous de nouveau pour en recevoir un autre.
+login-failed = L'identifiant ou le mot de passe est faux.
+email-not-verified = Confirmez d'abord votre adresse e-mail avec le code que nous vous avons envoyé.
+too-many-attempts = Trop de mots de passe faux. Réessayez dans { $seconds } secondes.
+refresh-token-invalid = La session est terminée. Connectez-vous de nouveau.
+department-required = Ce rôle exige un département.
+department-not-expected = Ce rôle dépasse un département et n'en prend pas.
+too-many-roles = Cette personne a autant de rôles que l'on peut en avoir.

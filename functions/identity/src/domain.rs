@@ -1,0 +1,17 @@
+//! What people, accounts, sessions and roles are, and what is refused of them.
+
+mod account;
+mod attempts;
+mod claim;
+mod person;
+mod refusal;
+mod roles;
+mod session;
+
+pub use account::{Account, AccountState, Password, PasswordHash, Verdict, check_password};
+pub use attempts::LoginAttempts;
+pub use claim::{Claim, ClaimKind, Identifier};
+pub use person::{ImportedPerson, Person};
+pub use refusal::{Refusal, SENTENCES};
+pub use roles::{Assigned, RoleAssignment, Roles};
+pub use session::{Refreshed, Session};

@@ -1,0 +1,139 @@
+//! An account: what somebody logs in with, and the proof that its e-mail address is theirs.
+
+use std::fmt;
+
+use jiff::SignedDuration;
+use kernel::{AccountId, Email, Locale, PersonId, PersonName, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Refusal;
+
+/// A password as somebody typed it. It is never stored and never printed.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub struct Password(#[schemars(length(min = 1, max = 128))] pub String);
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// A password's Argon2id hash as a PHC string.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PasswordHash(pub String);
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash(…)")
+    }
+}
+
+/// The most common passwords of those that are long enough, in lower case.
+const COMMON_PASSWORDS: &str = include_str!("common_passwords.txt");
+
+/// Refuses the passwords that an attacker tries first.
+pub fn check_password(password: &Password, email: &Email) -> Result<(), Refusal> {
+    let folded = password.0.to_lowercase();
+    let address = email.folded();
+    if folded == address || address.split('@').next() == Some(folded.as_str()) {
+        return Err(Refusal::PasswordIsEmail);
+    }
+    let mut common = COMMON_PASSWORDS.lines().filter(|line| !line.starts_with('#'));
+    if common.any(|common| common == folded) { Err(Refusal::PasswordTooCommon) } else { Ok(()) }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountState {
+    Unverified { wrong_codes: u32 },
+    Active { person: PersonId },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    pub id: AccountId,
+    /// The log-in, compared case-folded.
+    pub email: Email,
+    pub name: PersonName,
+    pub locale: Locale,
+    pub password_hash: PasswordHash,
+    pub verification_requested_at: Timestamp,
+    pub state: AccountState,
+}
+
+/// What a verification code has come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The address is proven now.
+    Proven,
+    /// It was proven before, for this person.
+    ProvenBefore(PersonId),
+    /// The code is wrong, and the account has counted it.
+    Wrong,
+}
+
+impl Account {
+    /// How long a verification code is valid.
+    pub const CODE_VALID: SignedDuration = SignedDuration::from_hours(24);
+    /// Wrong codes after which no further one is looked at.
+    pub const WRONG_CODES_MAX: u32 = 5;
+
+    pub fn judge_code(&mut self, is_right: bool, now: Timestamp) -> Result<Verdict, Refusal> {
+        let expires_at = self.verification_requested_at + Self::CODE_VALID;
+        match &mut self.state {
+            AccountState::Active { person } if is_right => Ok(Verdict::ProvenBefore(*person)),
+            AccountState::Active { .. } => Err(Refusal::VerificationCodeWrong),
+            AccountState::Unverified { wrong_codes } if *wrong_codes >= Self::WRONG_CODES_MAX => {
+                Err(Refusal::VerificationTriesExhausted)
+            }
+            AccountState::Unverified { .. } if now >= expires_at => {
+                Err(Refusal::VerificationCodeExpired)
+            }
+            AccountState::Unverified { .. } if is_right => Ok(Verdict::Proven),
+            AccountState::Unverified { wrong_codes } => {
+                *wrong_codes += 1;
+                Ok(Verdict::Wrong)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(password: &str) -> Option<Refusal> {
+        let email = "Ada.Lovelace@matricula.example".parse().expect("an address");
+        check_password(&Password(password.into()), &email).err()
+    }
+
+    #[test]
+    fn what_an_attacker_tries_first_is_refused() {
+        assert_eq!(refusal("Password1234"), Some(Refusal::PasswordTooCommon));
+        assert_eq!(refusal("123456789012"), Some(Refusal::PasswordTooCommon));
+        assert_eq!(refusal("ada.lovelace@MATRICULA.example"), Some(Refusal::PasswordIsEmail));
+        assert_eq!(refusal("ADA.lovelace"), Some(Refusal::PasswordIsEmail));
+        assert_eq!(refusal("correct horse battery"), None);
+    }
+
+    #[test]
+    fn the_list_holds_only_what_the_length_alone_would_let_through() {
+        let common: Vec<_> =
+            COMMON_PASSWORDS.lines().filter(|line| !line.starts_with('#')).collect();
+        assert!(common.len() > 50);
+        for password in common {
+            assert!(password.chars().count() >= 12, "{password}");
+            assert_eq!(password, password.to_lowercase());
+        }
+    }
+
+    #[test]
+    fn a_password_does_not_print() {
+        assert_eq!(format!("{:?}", Password("secret".into())), "Password(…)");
+        assert_eq!(format!("{:?}", PasswordHash("secret".into())), "PasswordHash(…)");
+    }
+}

@@ -1,0 +1,134 @@
+//! What this context refuses, and how it says so.
+
+use kernel::Locale;
+use serde_json::{Map, Value};
+use shell::{Refuse, Sentences};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    AccountUnknown,
+    PersonUnknown,
+    PersonNotNamed,
+    EmailTaken,
+    EmailInvalid,
+    NameInvalid,
+    NumberInvalid,
+    StudentNumberTaken,
+    StaffNumberTaken,
+    PasswordTooCommon,
+    PasswordIsEmail,
+    VerificationCodeWrong,
+    VerificationCodeExpired,
+    VerificationTriesExhausted,
+    LoginFailed,
+    EmailNotVerified,
+    TooManyAttempts { wait_s: u64 },
+    RefreshTokenInvalid,
+    DepartmentRequired,
+    DepartmentNotExpected,
+    TooManyRoles,
+}
+
+impl Refusal {
+    fn code_and_status(self) -> (&'static str, u16) {
+        match self {
+            Self::AccountUnknown => ("ACCOUNT_UNKNOWN", 404),
+            Self::PersonUnknown => ("PERSON_UNKNOWN", 404),
+            Self::PersonNotNamed => ("PERSON_NOT_NAMED", 422),
+            Self::EmailTaken => ("EMAIL_TAKEN", 409),
+            Self::EmailInvalid => ("EMAIL_INVALID", 422),
+            Self::NameInvalid => ("NAME_INVALID", 422),
+            Self::NumberInvalid => ("NUMBER_INVALID", 422),
+            Self::StudentNumberTaken => ("STUDENT_NUMBER_TAKEN", 409),
+            Self::StaffNumberTaken => ("STAFF_NUMBER_TAKEN", 409),
+            Self::PasswordTooCommon => ("PASSWORD_TOO_COMMON", 422),
+            Self::PasswordIsEmail => ("PASSWORD_IS_EMAIL", 422),
+            Self::VerificationCodeWrong => ("VERIFICATION_CODE_WRONG", 422),
+            Self::VerificationCodeExpired => ("VERIFICATION_CODE_EXPIRED", 422),
+            Self::VerificationTriesExhausted => ("VERIFICATION_TRIES_EXHAUSTED", 422),
+            Self::LoginFailed => ("LOGIN_FAILED", 401),
+            Self::EmailNotVerified => ("EMAIL_NOT_VERIFIED", 403),
+            Self::TooManyAttempts { .. } => ("TOO_MANY_ATTEMPTS", 429),
+            Self::RefreshTokenInvalid => ("REFRESH_TOKEN_INVALID", 401),
+            Self::DepartmentRequired => ("DEPARTMENT_REQUIRED", 422),
+            Self::DepartmentNotExpected => ("DEPARTMENT_NOT_EXPECTED", 422),
+            Self::TooManyRoles => ("TOO_MANY_ROLES", 422),
+        }
+    }
+}
+
+pub static SENTENCES: Sentences = Sentences {
+    en: include_str!("../../locales/en.ftl"),
+    fr: include_str!("../../locales/fr.ftl"),
+    es: include_str!("../../locales/es.ftl"),
+};
+
+impl Refuse for Refusal {
+    fn code(&self) -> &'static str {
+        self.code_and_status().0
+    }
+
+    fn status(&self) -> u16 {
+        self.code_and_status().1
+    }
+
+    fn arguments(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::TooManyAttempts { wait_s } => vec![("seconds", wait_s.to_string())],
+            _ => Vec::new(),
+        }
+    }
+
+    fn extensions(&self, _locale: Locale) -> Map<String, Value> {
+        match self {
+            Self::TooManyAttempts { wait_s } => {
+                Map::from_iter([("retry_after_s".to_owned(), (*wait_s).into())])
+            }
+            _ => Map::new(),
+        }
+    }
+
+    fn sentences(&self) -> &'static Sentences {
+        &SENTENCES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_language_says_every_refusal() {
+        let english = SENTENCES.codes(Locale::En);
+        assert_eq!(english, SENTENCES.codes(Locale::Fr));
+        assert_eq!(english, SENTENCES.codes(Locale::Es));
+        let refusals = [
+            Refusal::AccountUnknown,
+            Refusal::PersonUnknown,
+            Refusal::PersonNotNamed,
+            Refusal::EmailTaken,
+            Refusal::EmailInvalid,
+            Refusal::NameInvalid,
+            Refusal::NumberInvalid,
+            Refusal::StudentNumberTaken,
+            Refusal::StaffNumberTaken,
+            Refusal::PasswordTooCommon,
+            Refusal::PasswordIsEmail,
+            Refusal::VerificationCodeWrong,
+            Refusal::VerificationCodeExpired,
+            Refusal::VerificationTriesExhausted,
+            Refusal::LoginFailed,
+            Refusal::EmailNotVerified,
+            Refusal::TooManyAttempts { wait_s: 7 },
+            Refusal::RefreshTokenInvalid,
+            Refusal::DepartmentRequired,
+            Refusal::DepartmentNotExpected,
+            Refusal::TooManyRoles,
+        ];
+        let spoken = refusals.map(|refusal| refusal.code().to_ascii_lowercase().replace('_', "-"));
+        assert_eq!(english, spoken);
+        let wait = Refusal::TooManyAttempts { wait_s: 7 };
+        let sentence = shell::sentence(&SENTENCES, Locale::Fr, wait.code(), &wait.arguments());
+        assert_eq!(sentence, "Trop de mots de passe faux. Réessayez dans 7 secondes.");
+    }
+}

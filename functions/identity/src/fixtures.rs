@@ -1,0 +1,81 @@
+//! Ada, whom the tests register, verify, import and log in.
+
+use kernel::{AccountId, Locale, PersonId, PersonName, SourceId};
+use shell::{Call, Caller, Failure, Role};
+use table::Table;
+
+use crate::domain::Password;
+use crate::operations::{import_people, log_in, register_account, verify_email};
+use crate::{Ctx, store};
+
+pub fn ctx(table: &Table) -> Ctx {
+    Ctx::with_secrets(table.clone(), "the identity secret of a test", "the other one")
+}
+
+pub fn code<R>(result: Result<R, Failure>) -> &'static str {
+    match result.map(drop) {
+        Err(Failure::Refused(refusal)) => refusal.code(),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+pub fn ada() -> register_account::Command {
+    register_account::Command {
+        email: "ada@matricula.example".parse().expect("an address"),
+        password: Password("a long enough secret".into()),
+        name: PersonName { given: "Ada".into(), family: "Lovelace".into() },
+        locale: Some(Locale::Fr),
+    }
+}
+
+/// The same person as the registrar's old system knows her.
+pub fn imported_ada() -> import_people::Row {
+    import_people::Row {
+        row: 1,
+        source: SourceId("ada-1815".into()),
+        given_name: "Augusta Ada".into(),
+        family_name: "Lovelace".into(),
+        email: Some("Ada@Matricula.Example".into()),
+        student_number: Some("S-1815".into()),
+        staff_number: None,
+        roles: vec![Role::Teacher],
+        department: Some("MATH".into()),
+    }
+}
+
+pub fn as_person<C>(person: PersonId, command: C) -> Call<C> {
+    let call = testkit::call(command);
+    let session = call.caller.as_ref().expect("a caller").session;
+    Call { caller: Some(Caller { person, session, grants: Vec::new() }), ..call }
+}
+
+pub async fn registered(ctx: &Ctx, command: register_account::Command) -> AccountId {
+    let reply = register_account::handle(ctx, &testkit::call(command)).await;
+    reply.expect("registers").account
+}
+
+/// The code that stands in the mail.
+pub async fn code_for(ctx: &Ctx, account: AccountId) -> String {
+    let account = ctx.table.get(&store::account_key(account)).await.expect("reads");
+    let account = account.expect("an account").value;
+    let secret = ctx.verification_secret().await.expect("a secret");
+    events::verification_code(secret.as_bytes(), account.id, account.verification_requested_at)
+}
+
+pub async fn verified(ctx: &Ctx, command: register_account::Command) -> (AccountId, PersonId) {
+    let account = registered(ctx, command).await;
+    let command = verify_email::Command { account, code: code_for(ctx, account).await };
+    let reply = verify_email::handle(ctx, &testkit::call(command)).await.expect("verifies");
+    (account, reply.person)
+}
+
+pub async fn log_in(ctx: &Ctx, login: &str, password: &str) -> Result<log_in::Reply, Failure> {
+    let command =
+        log_in::Command { login: login.to_owned(), password: Password(password.to_owned()) };
+    log_in::handle(ctx, &testkit::call(command)).await
+}
+
+pub async fn ada_logged_in(ctx: &Ctx) -> log_in::Reply {
+    verified(ctx, ada()).await;
+    log_in(ctx, "ada@matricula.example", "a long enough secret").await.expect("logs in")
+}

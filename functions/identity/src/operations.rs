@@ -1,0 +1,13 @@
+//! The operations of identity, one file each.
+
+pub mod assign_role;
+pub mod authorize;
+pub mod bootstrap_administrator;
+pub mod edit_profile;
+pub mod import_people;
+pub mod log_in;
+pub mod log_out;
+pub mod read_profile;
+pub mod refresh_session;
+pub mod register_account;
+pub mod verify_email;

@@ -1,0 +1,171 @@
+//! A role for a person, named by id or by e-mail address. A role that they hold already stays as it is.
+
+use kernel::{Email, PersonId, RoleAssignmentId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
+
+use crate::Ctx;
+use crate::domain::{Assigned, Identifier, Refusal, RoleAssignment};
+use crate::store::{self, Cause};
+
+pub const ROUTE: Route = Route::create(
+    "assign-role",
+    "/role-assignments",
+    Access::Roles(&[Allow { role: Role::Administrator, scope: Scope::All }]),
+    "Assign a role to a person",
+);
+
+/// Either `person` or `email`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    pub person: Option<PersonId>,
+    pub email: Option<Email>,
+    pub role: Role,
+    /// Needed for a head of department, possible for a teacher.
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[A-Z0-9][A-Z0-9.\-]*$"))]
+    pub department: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Reply {
+    pub id: RoleAssignmentId,
+    pub person: PersonId,
+    pub role: Role,
+    pub department: Option<String>,
+}
+
+impl Reply {
+    pub(super) fn of(person: PersonId, assignment: &RoleAssignment) -> Self {
+        let RoleAssignment { id, role, department, .. } = assignment.clone();
+        Self { id, person, role, department }
+    }
+}
+
+pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
+    let Command { person, email, role, department } = call.command.clone();
+    let person = match (person, email) {
+        (Some(person), None) => person,
+        (None, Some(email)) => {
+            let (claim, _) = store::claim(&ctx.table, Identifier::email(&email)).await?;
+            claim.person.ok_or(Refusal::PersonUnknown)?
+        }
+        _ => return Err(Refusal::PersonNotNamed.into()),
+    };
+    let (known, mut roles) = store::person_and_roles(&ctx.table, person).await?;
+    known.ok_or(Refusal::PersonUnknown)?;
+    let assigned = roles.0.assign(role, department, Some(call.person()), call.now)?;
+    let mut transaction = ctx.table.transaction();
+    let reply = match assigned {
+        Assigned::Before(standing) => Reply::of(person, &standing),
+        Assigned::Now(new) => {
+            let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
+            let reply = Reply::of(person, &new);
+            store::write_roles(&mut transaction, &roles, &[new], cause);
+            reply
+        }
+    };
+    call.keep_reply(&mut transaction, &reply);
+    transaction.commit().await?;
+    Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use events::{Event, RoleAssigned};
+    use shell::http::Door;
+    use shell::{Caller, Grant};
+    use tokio::time::{Duration, Instant};
+
+    use super::*;
+    use crate::fixtures::{ada, code, ctx, verified};
+
+    fn head_of_math(person: PersonId) -> Command {
+        let department = Some("MATH".to_owned());
+        Command { person: Some(person), email: None, role: Role::HeadOfDepartment, department }
+    }
+
+    async fn assigned(table: &table::Table) -> Vec<serde_json::Value> {
+        let events = testkit::published(table).await.into_iter();
+        let events = events.filter(|event| event.name == RoleAssigned::NAME);
+        events.map(|event| event.data).filter(|data| data["role"] != "student").collect()
+    }
+
+    #[tokio::test]
+    async fn a_role_is_assigned_once_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| testkit::call(head_of_math(verified(&ctx(table), ada()).await.1)),
+            async |table, call| handle(&ctx(table), call).await.map(drop),
+            async |table, call| {
+                let person = call.command.person.expect("named by id");
+                let roles = store::roles(table, person).await.expect("reads").0;
+                assert_eq!(roles.grants().len(), 2);
+                let events = assigned(table).await;
+                assert_eq!(events.len(), 1);
+                assert_eq!(events[0]["department"], "MATH");
+                assert_eq!(events[0]["assigned_by"], call.person().to_string());
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_role_assigned_again_by_address_is_the_same_assignment() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (_, person) = verified(&ctx, ada()).await;
+        let first = handle(&ctx, &testkit::call(head_of_math(person))).await.expect("assigned");
+        let email = Some("ADA@matricula.example".parse().expect("an address"));
+        let by_email = Command { person: None, email, ..head_of_math(person) };
+        let again = handle(&ctx, &testkit::call(by_email)).await.expect("assigned before");
+        assert_eq!(again, first);
+        assert_eq!(assigned(&ctx.table).await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_role_for_nobody_or_beyond_its_reach_is_refused() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (_, person) = verified(&ctx, ada()).await;
+        let refused = async |command| code(handle(&ctx, &testkit::call(command)).await);
+        let math = head_of_math(person);
+        let nobody = Some("nobody@matricula.example".parse::<Email>().expect("an address"));
+        let unknown = head_of_math(testkit::person("nobody"));
+        assert_eq!(refused(unknown).await, "PERSON_UNKNOWN");
+        let unknown = Command { person: None, email: nobody.clone(), ..math.clone() };
+        assert_eq!(refused(unknown).await, "PERSON_UNKNOWN");
+        let both = Command { email: nobody, ..math.clone() };
+        assert_eq!(refused(both).await, "PERSON_NOT_NAMED");
+        let neither = Command { person: None, ..math.clone() };
+        assert_eq!(refused(neither).await, "PERSON_NOT_NAMED");
+        let nowhere = Command { department: None, ..math.clone() };
+        assert_eq!(refused(nowhere).await, "DEPARTMENT_REQUIRED");
+        let bursar = Command { role: Role::Bursar, ..math };
+        assert_eq!(refused(bursar).await, "DEPARTMENT_NOT_EXPECTED");
+        for number in 0..31 {
+            let department = Some(format!("D{number}"));
+            let command = Command { department, ..head_of_math(person) };
+            handle(&ctx, &testkit::call(command)).await.expect("assigned");
+        }
+        assert_eq!(refused(head_of_math(person)).await, "TOO_MANY_ROLES");
+    }
+
+    #[tokio::test]
+    async fn nobody_but_an_administrator_assigns() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let body = serde_json::json!({ "person": testkit::person("ada"), "role": "administrator" });
+        for role in Role::ALL {
+            let session = testkit::call(()).caller.expect("a caller").session;
+            let grants = vec![Grant { role, department: None }];
+            let caller = Caller { person: testkit::person("ada"), session, grants };
+            let event = testkit::http_event("POST", &[], &body, Some(&caller));
+            let deadline = Instant::now() + Duration::from_secs(30);
+            let door = Door::<Command>::new(&ROUTE);
+            let reply = door.answer(&ctx, &handle, &event, deadline).await;
+            let expected = if role == Role::Administrator { 404 } else { 403 };
+            assert_eq!(reply["statusCode"], expected, "{role:?}");
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! An operator's invocation: makes the person behind a verified account an administrator, the first of whom nobody else
+//! could appoint. Doing it again changes nothing.
+
+use kernel::Email;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use shell::{Failure, Role, Step};
+
+use super::assign_role::Reply;
+use crate::Ctx;
+use crate::domain::{Assigned, Identifier, Refusal};
+use crate::store::{self, Cause};
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    pub email: Email,
+}
+
+pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
+    let (claim, _) = store::claim(&ctx.table, Identifier::email(&step.command.email)).await?;
+    let (_, person) = claim.holder().ok_or(Refusal::AccountUnknown)?;
+    let mut roles = store::roles(&ctx.table, person).await?;
+    let new = match roles.0.assign(Role::Administrator, None, None, step.now)? {
+        Assigned::Before(standing) => return Ok(Reply::of(person, &standing)),
+        Assigned::Now(new) => new,
+    };
+    let reply = Reply::of(person, &new);
+    let mut transaction = ctx.table.transaction();
+    let cause = Cause { now: step.now, correlation_id: &step.correlation_id };
+    store::write_roles(&mut transaction, &roles, &[new], cause);
+    transaction.commit().await?;
+    Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use events::{Event, RoleAssigned};
+
+    use super::*;
+    use crate::fixtures::{ada, code, ctx, registered, verified};
+
+    fn step() -> Step<Command> {
+        testkit::step(Command { email: ada().email })
+    }
+
+    #[tokio::test]
+    async fn an_administrator_is_appointed_once_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| verified(&ctx(table), ada()).await.1,
+            async |table, _| handle(&ctx(table), &step()).await.map(drop),
+            async |table, person| {
+                let roles = store::roles(table, *person).await.expect("reads").0;
+                let held: Vec<_> = roles.grants().into_iter().map(|grant| grant.role).collect();
+                assert_eq!(held, [Role::Student, Role::Administrator]);
+                let events = testkit::published(table).await.into_iter();
+                let appointed = events.filter(|event| {
+                    event.name == RoleAssigned::NAME && event.data["role"] == "administrator"
+                });
+                assert_eq!(appointed.count(), 1);
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn an_address_that_nobody_has_proven_makes_no_administrator() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        assert_eq!(code(handle(&ctx, &step()).await), "ACCOUNT_UNKNOWN");
+        registered(&ctx, ada()).await;
+        assert_eq!(code(handle(&ctx, &step()).await), "ACCOUNT_UNKNOWN");
+    }
+}

@@ -1,0 +1,284 @@
+//! Import step: people with their roles from another system, row by row. A row that is there already changes nothing; each
+//! row is written whole or not at all.
+
+use kernel::{PersonId, PersonName, SourceId};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use shell::{Failure, Imported, Role, RowOutcome, Step};
+use table::{Stored, Transaction};
+
+use crate::Ctx;
+use crate::domain::{Assigned, Identifier, ImportedPerson, Person, Roles};
+use crate::store::{self, Cause, ReadClaim};
+
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    #[schemars(length(max = 500))]
+    pub rows: Vec<Row>,
+}
+
+/// Judged row by row, so that one bad row stops no other.
+#[derive(Clone, Deserialize, JsonSchema)]
+pub struct Row {
+    pub row: u64,
+    pub source: SourceId,
+    pub given_name: String,
+    pub family_name: String,
+    pub email: Option<String>,
+    pub student_number: Option<String>,
+    pub staff_number: Option<String>,
+    pub roles: Vec<Role>,
+    /// Of those roles that are held in a department.
+    pub department: Option<String>,
+}
+
+pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Imported, Failure> {
+    let cause = Cause { now: step.now, correlation_id: &step.correlation_id };
+    let apply = async |row: &Row| import_person(ctx, row, cause).await;
+    shell::import_rows(&step.command.rows, |row| row.row, apply).await
+}
+
+async fn import_person(ctx: &Ctx, row: &Row, cause: Cause<'_>) -> Result<RowOutcome, Failure> {
+    let told = ImportedPerson::read(
+        row.source.clone(),
+        &PersonName { given: row.given_name.clone(), family: row.family_name.clone() },
+        row.email.as_deref(),
+        row.student_number.as_deref(),
+        row.staff_number.as_deref(),
+    )?;
+    let id: PersonId = row.source.id();
+    let wanted = Person::imported(None, told.clone()).identifiers();
+    let (standing, mut roles, claims) =
+        store::person_roles_and_claims(&ctx.table, id, &wanted).await?;
+    let read_version = standing.as_ref().map(|standing| standing.version);
+    let standing = standing.map(|standing| standing.value);
+    let person = Person::imported(standing.as_ref(), told);
+    let mut transaction = ctx.table.transaction();
+    if standing.as_ref() != Some(&person) {
+        store::write_person(&mut transaction, &person, read_version, cause);
+        let before = standing.as_ref().map(Person::identifiers).unwrap_or_default();
+        claim_what_is_new(&mut transaction, &person, &before, claims)?;
+        give_up_what_was(ctx, &mut transaction, &person, before).await?;
+    }
+    let mut new = Vec::new();
+    for role in &row.roles {
+        let department = Roles::department_for(*role, row.department.as_deref());
+        if let Assigned::Now(assignment) = roles.0.assign(*role, department, None, cause.now)? {
+            new.push(assignment);
+        }
+    }
+    if !new.is_empty() {
+        store::write_roles(&mut transaction, &roles, &new, cause);
+    }
+    if transaction.is_empty() {
+        return Ok(RowOutcome::Unchanged);
+    }
+    transaction.commit().await?;
+    Ok(RowOutcome::Applied)
+}
+
+fn claim_what_is_new(
+    transaction: &mut Transaction<'_>,
+    person: &Person,
+    before: &[Identifier],
+    claims: Vec<ReadClaim>,
+) -> Result<(), Failure> {
+    let now = person.identifiers();
+    for (mut claim, read_version) in claims {
+        if before.contains(&claim.identifier) || !now.contains(&claim.identifier) {
+            continue;
+        }
+        claim.give_to(person.id, person.account)?;
+        transaction.put(&claim, read_version);
+    }
+    Ok(())
+}
+
+/// An address or a number that the person no longer has is free again.
+async fn give_up_what_was(
+    ctx: &Ctx,
+    transaction: &mut Transaction<'_>,
+    person: &Person,
+    mut before: Vec<Identifier>,
+) -> Result<(), Failure> {
+    let now = person.identifiers();
+    before.retain(|identifier| !now.contains(identifier));
+    if before.is_empty() {
+        return Ok(());
+    }
+    for (mut claim, read_version) in store::claims(&ctx.table, &before).await? {
+        let Some(version) = read_version else { continue };
+        if claim.pending.is_some() {
+            claim.person = None;
+            transaction.put(&claim, read_version);
+        } else {
+            transaction.delete(&Stored { value: claim, version });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use events::{Event, PersonChanged, PersonRegistered, RoleAssigned};
+    use shell::RefusedRow;
+
+    use super::*;
+    use crate::fixtures::{ada, ctx, imported_ada, log_in, registered, verified};
+
+    fn row(number: u64, source: &str, email: Option<&str>) -> Row {
+        Row {
+            row: number,
+            source: SourceId(source.into()),
+            given_name: "Amina".into(),
+            family_name: "Ngono".into(),
+            email: email.map(str::to_owned),
+            student_number: Some(format!("S-{source}")),
+            staff_number: None,
+            roles: vec![Role::Student],
+            department: Some("MATH".into()),
+        }
+    }
+
+    async fn imported(ctx: &Ctx, rows: Vec<Row>) -> Imported {
+        handle(ctx, &testkit::step(Command { rows })).await.expect("imports")
+    }
+
+    async fn person(ctx: &Ctx, source: &str) -> Option<Person> {
+        let id = SourceId(source.into()).id();
+        store::person_and_roles(&ctx.table, id).await.expect("reads").0.map(|person| person.value)
+    }
+
+    async fn count(ctx: &Ctx, name: &str) -> usize {
+        let events = testkit::published(&ctx.table).await;
+        events.iter().filter(|event| event.name == name).count()
+    }
+
+    fn refused(row: u64, code: &str) -> RefusedRow {
+        RefusedRow { row, code: code.to_owned() }
+    }
+
+    #[tokio::test]
+    async fn people_are_imported_once_whatever_happens_on_the_wire() {
+        let rows = || vec![row(1, "p1", Some("p1@matricula.example")), row(2, "p2", None)];
+        testkit::under_every_fault(
+            async |_| testkit::step(Command { rows: rows() }),
+            async |table, step| handle(&ctx(table), step).await.map(drop),
+            async |table, _| {
+                let ctx = ctx(table);
+                assert_eq!(count(&ctx, PersonRegistered::NAME).await, 1);
+                assert_eq!(count(&ctx, PersonChanged::NAME).await, 0);
+                assert_eq!(count(&ctx, RoleAssigned::NAME).await, 2);
+                assert!(person(&ctx, "p2").await.is_some());
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_second_import_changes_nothing_and_one_bad_row_stops_no_other() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let nameless = Row { given_name: "  ".into(), ..row(4, "p4", None) };
+        let endless = Row { staff_number: Some("9".repeat(65)), ..row(6, "p6", None) };
+        let headless =
+            Row { roles: vec![Role::HeadOfDepartment], department: None, ..row(7, "p7", None) };
+        let rows = vec![
+            row(1, "p1", Some("amina@matricula.example")),
+            row(2, "p2", Some("AMINA@matricula.example")),
+            Row { student_number: Some("s-P1".into()), ..row(3, "p3", None) },
+            nameless,
+            row(5, "p5", Some("not an address")),
+            endless,
+            headless,
+            Row { student_number: None, staff_number: Some("T-1".into()), ..row(8, "p8", None) },
+            Row { student_number: None, staff_number: Some("T-1".into()), ..row(9, "p9", None) },
+        ];
+        let bad = vec![
+            refused(2, "EMAIL_TAKEN"),
+            refused(3, "STUDENT_NUMBER_TAKEN"),
+            refused(4, "NAME_INVALID"),
+            refused(5, "EMAIL_INVALID"),
+            refused(6, "NUMBER_INVALID"),
+            refused(7, "DEPARTMENT_REQUIRED"),
+            refused(9, "STAFF_NUMBER_TAKEN"),
+        ];
+        let first = imported(&ctx, rows.clone()).await;
+        assert_eq!(first, Imported { applied: 2, unchanged: 0, refused: bad.clone() });
+        let events = testkit::published(&test.table).await.len();
+        let second = imported(&ctx, rows).await;
+        assert_eq!(second, Imported { applied: 0, unchanged: 2, refused: bad });
+        assert_eq!(testkit::published(&test.table).await.len(), events, "nothing to tell");
+        assert!(person(&ctx, "p2").await.is_none(), "a refused row leaves nothing");
+    }
+
+    #[tokio::test]
+    async fn an_address_given_up_is_free_for_somebody_else() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (old, new) = (Some("old@matricula.example"), Some("new@matricula.example"));
+        imported(&ctx, vec![row(1, "p1", old)]).await;
+        let moved = imported(&ctx, vec![row(1, "p1", new), row(2, "p2", old)]).await;
+        assert_eq!(moved.applied, 2, "{moved:?}");
+        assert_eq!(count(&ctx, PersonRegistered::NAME).await, 2);
+        assert_eq!(count(&ctx, PersonChanged::NAME).await, 1);
+    }
+
+    #[tokio::test]
+    async fn an_address_given_up_while_somebody_proves_it_is_theirs() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let old = row(1, "p1", Some("ada@matricula.example"));
+        imported(&ctx, vec![old.clone()]).await;
+        let account = registered(&ctx, ada()).await;
+        imported(&ctx, vec![Row { email: Some("new@matricula.example".into()), ..old }]).await;
+        let (claim, _) =
+            store::claim(&ctx.table, Identifier::email(&ada().email)).await.expect("reads");
+        assert_eq!((claim.person, claim.pending), (None, Some(account)));
+    }
+
+    #[tokio::test]
+    async fn what_a_row_leaves_out_stays_as_it_is() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let whole = row(1, "p1", Some("amina@matricula.example"));
+        imported(&ctx, vec![whole.clone()]).await;
+        let bare = Row { email: None, student_number: Some(" ".into()), roles: vec![], ..whole };
+        assert_eq!(imported(&ctx, vec![bare]).await.unchanged, 1);
+    }
+
+    #[tokio::test]
+    async fn a_later_address_is_told_though_nobody_knew_the_person_before() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        imported(&ctx, vec![row(1, "p1", None)]).await;
+        assert_eq!(count(&ctx, PersonRegistered::NAME).await, 0);
+        imported(&ctx, vec![row(1, "p1", Some("amina@matricula.example"))]).await;
+        assert_eq!(count(&ctx, PersonChanged::NAME).await, 1);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_somebody_has_proven_is_not_overruled() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        imported(&ctx, vec![imported_ada()]).await;
+        let (_, person_id) = verified(&ctx, ada()).await;
+        let renamed = Row {
+            given_name: "Ada".into(),
+            email: Some("other@matricula.example".into()),
+            student_number: Some("S-1852".into()),
+            ..imported_ada()
+        };
+        assert_eq!(imported(&ctx, vec![renamed]).await.applied, 1);
+        let ada_now = person(&ctx, &imported_ada().source.0).await.expect("she is there");
+        assert_eq!((ada_now.id, ada_now.name.given.as_str()), (person_id, "Ada"));
+        assert_eq!(ada_now.email, Some(ada().email));
+        let secret = "a long enough secret";
+        log_in(&ctx, "S-1852", secret).await.expect("by the new number");
+        log_in(&ctx, "S-1815", secret).await.expect_err("the old one is nobody's");
+        log_in(&ctx, "other@matricula.example", secret).await.expect_err("never hers");
+        let taken = row(9, "p9", Some("ada@matricula.example"));
+        assert_eq!(imported(&ctx, vec![taken]).await.refused, [refused(9, "EMAIL_TAKEN")]);
+    }
+}

@@ -1,0 +1,256 @@
+//! A log-in by e-mail address or student number. Whoever does not know the password learns nothing: the answer, the work
+//! and the growing wait are the same whether or not there is such an account.
+
+use kernel::{PersonId, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shell::{Access, Call, Failure, Route};
+
+use crate::domain::{Identifier, LoginAttempts, Password, Refusal, Roles, Session};
+use crate::store::{self, Login};
+use crate::tokens::{ACCESS_TOKEN_TTL_S, Keys};
+use crate::{Ctx, passwords};
+
+pub const ROUTE: Route = Route::call("log-in", "/sessions", Access::Public, "Log in");
+
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// E-mail address or student number.
+    #[schemars(length(min = 1, max = 254))]
+    pub login: String,
+    pub password: Password,
+}
+
+/// Tokens of a session.
+#[derive(Clone, Serialize, JsonSchema)]
+pub struct Reply {
+    pub access_token: String,
+    pub token_type: &'static str,
+    /// Seconds until the access token expires.
+    pub expires_in: i64,
+    /// Good once: the reply to its use holds the next one.
+    pub refresh_token: String,
+    pub person: PersonId,
+}
+
+/// Tokens do not reach a log.
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Tokens({}, …)", self.person)
+    }
+}
+
+impl Reply {
+    pub(super) fn of(keys: &Keys, session: &Session, roles: &Roles, now: Timestamp) -> Self {
+        Self {
+            access_token: keys.access_token(session, roles.grants(), now),
+            token_type: "Bearer",
+            expires_in: ACCESS_TOKEN_TTL_S,
+            refresh_token: keys.refresh_token(session),
+            person: session.person,
+        }
+    }
+}
+
+pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
+    let Command { login, password } = &call.command;
+    let found = store::login(&ctx.table, &Identifier::of_login(login)).await?;
+    let attempts = found.attempts.as_ref().map(|attempts| &attempts.value);
+    if let Some(wait_s) = attempts.and_then(|attempts| attempts.wait_s(call.now)) {
+        return Err(Refusal::TooManyAttempts { wait_s }.into());
+    }
+    let account = found.account.as_ref().map(|account| &account.value);
+    let is_right = passwords::is_right(password, account.map(|account| &account.password_hash));
+    let is_pending = found
+        .pending
+        .as_ref()
+        .is_some_and(|pending| passwords::is_right(password, Some(&pending.value.password_hash)));
+    if is_right {
+        return start_session(ctx, call, found).await;
+    }
+    if is_pending {
+        // Not a wrong password, nor one that may wipe out the wrong ones: anybody can register an address.
+        return Err(Refusal::EmailNotVerified.into());
+    }
+    let failed = LoginAttempts::with_failure(attempts, &found.subject, call.now);
+    let mut transaction = ctx.table.transaction();
+    transaction.put(&failed, found.attempts.map(|attempts| attempts.version));
+    transaction.commit().await?;
+    Err(Refusal::LoginFailed.into())
+}
+
+async fn start_session(ctx: &Ctx, call: &Call<Command>, found: Login) -> Result<Reply, Failure> {
+    let (Some(account), Some(roles)) = (found.account, found.roles) else {
+        return Err(Refusal::LoginFailed.into());
+    };
+    let session = Session::start(call.new_id(), roles.person, account.value.id, call.now);
+    let mut transaction = ctx.table.transaction();
+    transaction.create(&session);
+    // Of guesses made at the same time, each has to see the ones before it.
+    match &found.attempts {
+        Some(attempts) => transaction.delete(attempts),
+        None => transaction.check(&store::attempts_key(&found.subject), None),
+    };
+    transaction.commit().await?;
+    Ok(Reply::of(ctx.keys().await?, &session, &roles, call.now))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use jiff::SignedDuration;
+
+    use super::super::refresh_session;
+    use super::*;
+    use crate::fixtures::{ada, code, ctx, log_in, registered, verified};
+
+    const ADA: &str = "ada@matricula.example";
+    const SECRET: &str = "a long enough secret";
+
+    fn call(login: &str, password: &str, now: Timestamp) -> Call<Command> {
+        let command = Command { login: login.into(), password: Password(password.into()) };
+        Call { now, caller: None, ..testkit::call(command) }
+    }
+
+    fn after(seconds: i64) -> Timestamp {
+        testkit::now() + SignedDuration::from_secs(seconds)
+    }
+
+    #[tokio::test]
+    async fn a_session_starts_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| {
+                verified(&ctx(table), ada()).await;
+                (call(ADA, SECRET, testkit::now()), RefCell::new(String::new()))
+            },
+            async |table, (call, token)| {
+                token.replace(handle(&ctx(table), call).await?.refresh_token);
+                Ok(())
+            },
+            async |table, (_, token)| {
+                let refresh_token = token.borrow().clone();
+                let refresh = testkit::call(refresh_session::Command { refresh_token });
+                refresh_session::handle(&ctx(table), &refresh).await.expect("the session lives");
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn an_address_is_read_without_regard_to_case() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (_, person) = verified(&ctx, ada()).await;
+        let reply = log_in(&ctx, " ADA@Matricula.Example ", SECRET).await.expect("logs in");
+        assert_eq!((reply.person, reply.expires_in, reply.token_type), (person, 900, "Bearer"));
+        let caller = ctx.keys().await.expect("keys").caller(&reply.access_token, testkit::now());
+        assert_eq!(caller.expect("the token is good").grants.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_account_that_is_not_verified_says_so_only_to_its_owner() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        registered(&ctx, ada()).await;
+        assert_eq!(code(log_in(&ctx, ADA, SECRET).await), "EMAIL_NOT_VERIFIED");
+        assert_eq!(code(log_in(&ctx, ADA, "another secret").await), "LOGIN_FAILED");
+    }
+
+    /// What somebody sees who guesses: the codes of their attempts, and the calls that each costs us.
+    async fn guessing(login: &str) -> Vec<(&'static str, std::collections::BTreeMap<String, u64>)> {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        verified(&ctx, ada()).await;
+        let mut seen = Vec::new();
+        for at in [0, 0, 0, 0, 0, 1, 2, 2, 6] {
+            drop(test.engine.take_calls());
+            let result = handle(&ctx, &call(login, "a wrong password", after(at))).await;
+            seen.push((code(result), test.engine.take_calls()));
+        }
+        seen
+    }
+
+    #[tokio::test]
+    async fn whoever_guesses_sees_the_same_whether_or_not_there_is_an_account() {
+        let known = guessing(ADA).await;
+        assert_eq!(known, guessing("nobody@matricula.example").await);
+        assert_eq!(known, guessing("S-0000").await);
+        let codes: Vec<_> = known.into_iter().map(|(code, _)| code).collect();
+        let (failed, wait) = ("LOGIN_FAILED", "TOO_MANY_ATTEMPTS");
+        assert_eq!(codes, [failed, failed, failed, failed, wait, wait, failed, wait, failed]);
+    }
+
+    #[tokio::test]
+    async fn while_one_has_to_wait_the_right_password_does_not_help() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        verified(&ctx, ada()).await;
+        for _ in 0..4 {
+            log_in(&ctx, ADA, "a wrong password").await.expect_err("wrong");
+        }
+        let result = handle(&ctx, &call(ADA, SECRET, after(1))).await;
+        let Err(Failure::Refused(refusal)) = result else { panic!("not refused: {result:?}") };
+        assert_eq!((refusal.code(), refusal.status()), ("TOO_MANY_ATTEMPTS", 429));
+        assert_eq!(refusal.arguments(), [("seconds", "1".to_owned())]);
+        handle(&ctx, &call(ADA, SECRET, after(2))).await.expect("the wait is over");
+        for _ in 0..3 {
+            assert_eq!(code(log_in(&ctx, ADA, "wrong").await), "LOGIN_FAILED", "counted anew");
+        }
+    }
+
+    #[tokio::test]
+    async fn registering_somebodys_address_does_not_wipe_out_the_wrong_guesses() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        verified(&ctx, ada()).await;
+        let thief = super::super::register_account::Command {
+            password: Password("mine is another".into()),
+            ..ada()
+        };
+        registered(&ctx, thief).await;
+        for _ in 0..4 {
+            assert_eq!(code(log_in(&ctx, ADA, "a wrong password").await), "LOGIN_FAILED");
+            let own = log_in(&ctx, ADA, "mine is another").await;
+            assert!(matches!(code(own), "EMAIL_NOT_VERIFIED" | "TOO_MANY_ATTEMPTS"));
+        }
+        assert_eq!(code(log_in(&ctx, ADA, SECRET).await), "TOO_MANY_ATTEMPTS");
+    }
+
+    #[tokio::test]
+    async fn a_wrong_password_is_counted_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| {
+                verified(&ctx(table), ada()).await;
+                call(ADA, "a wrong password", testkit::now())
+            },
+            async |table, call| match handle(&ctx(table), call).await {
+                Err(Failure::Refused(refusal)) if refusal.code() == "LOGIN_FAILED" => Ok(()),
+                other => other.map(drop),
+            },
+            async |table, _| {
+                let login = store::login(table, &Identifier::of_login(ADA)).await.expect("reads");
+                assert!((1..=2).contains(&login.attempts.expect("counted").value.failed));
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn guesses_made_at_the_same_time_are_all_counted() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        verified(&ctx, ada()).await;
+        let guess = async || {
+            let call = call(ADA, "a wrong password", testkit::now());
+            shell::run_step(async || handle(&ctx, &call).await).await
+        };
+        let guesses = tokio::join!(guess(), guess(), guess(), guess());
+        for result in [guesses.0, guesses.1, guesses.2, guesses.3] {
+            assert_eq!(code(result), "LOGIN_FAILED");
+        }
+        let login = store::login(&ctx.table, &Identifier::of_login(ADA)).await.expect("reads");
+        assert_eq!(login.attempts.expect("counted").value.failed, 4);
+    }
+}

@@ -1,0 +1,87 @@
+//! The caller's own profile.
+
+use kernel::{Email, Locale, PersonId, PersonName};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shell::{Access, Call, Failure, Role, Route};
+use table::Stored;
+
+use crate::Ctx;
+use crate::domain::{Person, Refusal, Roles};
+use crate::store;
+
+pub const ROUTE: Route =
+    Route::get("read-profile", "/me", Access::LoggedIn, "Read your own profile");
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {}
+
+#[derive(Clone, Serialize, JsonSchema)]
+pub struct Reply {
+    pub id: PersonId,
+    pub version: u64,
+    pub name: PersonName,
+    pub email: Option<Email>,
+    pub locale: Locale,
+    pub student_number: Option<String>,
+    pub staff_number: Option<String>,
+    pub roles: Vec<HeldRole>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct HeldRole {
+    pub role: Role,
+    pub department: Option<String>,
+}
+
+impl Reply {
+    pub fn of(person: &Stored<Person>, roles: &Roles) -> Self {
+        let Person { id, name, email, locale, student_number, staff_number, .. } =
+            person.value.clone();
+        let held = roles.assignments.iter().map(|assignment| HeldRole {
+            role: assignment.role,
+            department: assignment.department.clone(),
+        });
+        Self {
+            id,
+            version: person.version,
+            name,
+            email,
+            locale,
+            student_number,
+            staff_number,
+            roles: held.collect(),
+        }
+    }
+}
+
+pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
+    let (person, (roles, _)) = store::person_and_roles(&ctx.table, call.person()).await?;
+    Ok(Reply::of(&person.ok_or(Refusal::PersonUnknown)?, &roles))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{ada, as_person, code, ctx, verified};
+
+    #[tokio::test]
+    async fn everybody_reads_their_own_profile_in_one_call() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (_, person) = verified(&ctx, ada()).await;
+        drop(test.engine.take_calls());
+        let reply = handle(&ctx, &as_person(person, Command {})).await.expect("reads");
+        assert_eq!(test.engine.take_calls().values().sum::<u64>(), 1);
+        assert_eq!((reply.id, reply.version, reply.locale), (person, 1, Locale::Fr));
+        assert_eq!(reply.roles, [HeldRole { role: Role::Student, department: None }]);
+    }
+
+    #[tokio::test]
+    async fn somebody_whom_nobody_knows_has_no_profile() {
+        let test = testkit::TestTable::new().await;
+        let nobody = testkit::call(Command {});
+        assert_eq!(code(handle(&ctx(&test.table), &nobody).await), "PERSON_UNKNOWN");
+    }
+}

@@ -1,0 +1,183 @@
+//! A new account, open once its e-mail address is proven. Whether the address is taken shows neither in the reply nor in
+//! what happens afterwards: every registration makes an unverified account, but no code is sent for a taken address, and
+//! without one the account stays closed.
+
+use events::EmailVerificationRequested;
+use kernel::{AccountId, Email, Locale, PersonName};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shell::{Access, Call, Failure, Route};
+
+use crate::domain::{Account, AccountState, Identifier, Password, check_password};
+use crate::{Ctx, passwords, store};
+
+pub const ROUTE: Route =
+    Route::create("register-account", "/accounts", Access::Public, "Register an account");
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    pub email: Email,
+    #[schemars(length(min = 12, max = 128))]
+    pub password: Password,
+    pub name: PersonName,
+    /// The language of what we send; that of the request where it is absent.
+    pub locale: Option<Locale>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Reply {
+    pub account: AccountId,
+    pub status: Status,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    Unverified,
+    Active,
+}
+
+pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
+    let Command { email, password, name, locale } = &call.command;
+    check_password(password, email)?;
+    let account = Account {
+        id: call.new_id(),
+        email: email.clone(),
+        name: name.clone(),
+        locale: locale.unwrap_or(call.locale),
+        password_hash: passwords::hash(password)?,
+        verification_requested_at: call.now,
+        state: AccountState::Unverified { wrong_codes: 0 },
+    };
+    let (mut claim, read_version) = store::claim(&ctx.table, Identifier::email(email)).await?;
+    claim.pending = Some(account.id);
+    let reply = Reply { account: account.id, status: Status::Unverified };
+    let mut transaction = ctx.table.transaction();
+    transaction.create(&account);
+    transaction.put(&claim, read_version);
+    if claim.account.is_none() {
+        let Account { id, email, name, locale, .. } = account;
+        let requested_at = call.now;
+        let event = EmailVerificationRequested { account: id, email, name, locale, requested_at };
+        transaction.event(event, 1, call.now, &call.correlation_id);
+    }
+    call.keep_reply(&mut transaction, &reply);
+    transaction.commit().await?;
+    Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use events::{Event, PersonRegistered};
+    use serde_json::{Value, json};
+    use shell::http::Door;
+    use tokio::time::{Duration, Instant};
+
+    use super::*;
+    use crate::fixtures::{ada, code, ctx, log_in, registered, verified};
+
+    async fn requests(ctx: &Ctx) -> Vec<EmailVerificationRequested> {
+        let events = testkit::published(&ctx.table).await;
+        let requests =
+            events.into_iter().filter(|event| event.name == EmailVerificationRequested::NAME);
+        requests.map(|event| serde_json::from_value(event.data).expect("a request")).collect()
+    }
+
+    #[tokio::test]
+    async fn an_account_is_registered_once_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |_| testkit::call(ada()),
+            async |table, call| handle(&ctx(table), call).await.map(drop),
+            async |table, _| {
+                let requests = requests(&ctx(table)).await;
+                assert_eq!(requests.len(), 1);
+                let account = table.get(&store::account_key(requests[0].account)).await;
+                assert!(account.expect("reads").is_some());
+                let claim = store::claim(table, Identifier::email(&ada().email)).await;
+                assert_eq!(claim.expect("reads").0.pending, Some(requests[0].account));
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_taken_address_changes_neither_the_reply_nor_whose_it_is() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (first, _) = verified(&ctx, ada()).await;
+        let thief = Command { password: Password("mine is another".into()), ..ada() };
+        let second = registered(&ctx, thief.clone()).await;
+        assert_ne!(first, second);
+        let codes: Vec<_> = requests(&ctx).await.into_iter().map(|event| event.account).collect();
+        assert_eq!(codes, [first], "no code leaves for a taken address");
+        let events = testkit::published(&test.table).await;
+        assert_eq!(events.iter().filter(|event| event.name == PersonRegistered::NAME).count(), 1);
+        log_in(&ctx, "ada@matricula.example", "a long enough secret").await.expect("still hers");
+        let theft = log_in(&ctx, "ada@matricula.example", "mine is another").await;
+        assert_eq!(code(theft), "EMAIL_NOT_VERIFIED", "as for an address that is free");
+    }
+
+    #[tokio::test]
+    async fn who_registers_again_before_proving_gets_another_code() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (first, second) = (registered(&ctx, ada()).await, registered(&ctx, ada()).await);
+        assert_ne!(first, second);
+        assert_eq!(requests(&ctx).await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_easy_password_is_refused() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let refused = async |password: &str| {
+            let command = Command { password: Password(password.into()), ..ada() };
+            code(handle(&ctx, &testkit::call(command)).await)
+        };
+        assert_eq!(refused("passwordpassword").await, "PASSWORD_TOO_COMMON");
+        assert_eq!(refused("Ada@Matricula.example").await, "PASSWORD_IS_EMAIL");
+    }
+
+    async fn posted(ctx: &Ctx, event: &Value) -> (u64, Value) {
+        let door = Door::<Command>::new(&ROUTE);
+        let reply =
+            door.answer(ctx, &handle, event, Instant::now() + Duration::from_secs(30)).await;
+        let body = serde_json::from_str(reply["body"].as_str().expect("a body")).expect("JSON");
+        (reply["statusCode"].as_u64().expect("a status"), body)
+    }
+
+    #[tokio::test]
+    async fn the_same_request_twice_gets_the_same_reply_without_anybody_logged_in() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let body = json!({
+            "email": "ada@matricula.example", "password": "a long enough secret",
+            "name": { "given": "Ada", "family": "Lovelace" }, "locale": "fr",
+        });
+        let event = testkit::http_event("POST", &[], &body, None);
+        let (status, first) = posted(&ctx, &event).await;
+        assert_eq!((status, &first["status"]), (201, &json!("unverified")));
+        assert_eq!(posted(&ctx, &event).await, (201, first));
+        assert_eq!(requests(&ctx).await.len(), 1);
+        assert_eq!(requests(&ctx).await[0].locale, Locale::Fr);
+    }
+
+    #[tokio::test]
+    async fn a_password_that_is_too_short_or_too_long_is_refused_with_its_field() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let long = "x".repeat(129);
+        for (password, error) in [("elevenchars", "TOO_SHORT"), (long.as_str(), "TOO_LONG")] {
+            let body = json!({
+                "email": "ada@matricula.example", "password": password,
+                "name": { "given": "Ada", "family": "Lovelace" },
+            });
+            let event = testkit::http_event("POST", &[], &body, None);
+            let (status, problem) = posted(&ctx, &event).await;
+            assert_eq!(status, 422, "{problem}");
+            assert_eq!(problem["errors"][0]["field"], "/password");
+            assert_eq!(problem["errors"][0]["code"], error);
+        }
+    }
+}

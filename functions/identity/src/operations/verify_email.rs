@@ -1,0 +1,268 @@
+//! The code from the mail proves the address: the account opens, and is linked to the person who was imported with that
+//! address, or to a new one who is a student.
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use kernel::{AccountId, PersonId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shell::{Access, Call, Failure, Role, Route};
+use table::Stored;
+
+use super::register_account::Status;
+use crate::Ctx;
+use crate::domain::{
+    Account, AccountState, Assigned, Claim, Identifier, Person, Refusal, Roles, Verdict,
+};
+use crate::store::{self, Cause};
+
+pub const ROUTE: Route = Route::call(
+    "verify-email",
+    "/accounts/{account}/verification",
+    Access::Public,
+    "Prove an e-mail address",
+);
+
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    pub account: AccountId,
+    #[schemars(regex(pattern = r"^[0-9]{8}$"))]
+    pub code: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Reply {
+    pub account: AccountId,
+    pub status: Status,
+    pub person: PersonId,
+}
+
+pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
+    let Command { account, code } = &call.command;
+    let mut account =
+        ctx.table.get(&store::account_key(*account)).await?.ok_or(Refusal::AccountUnknown)?;
+    let right = events::verification_code(
+        ctx.verification_secret().await?.as_bytes(),
+        account.value.id,
+        account.value.verification_requested_at,
+    );
+    let is_right = verify_slices_are_equal(code.as_bytes(), right.as_bytes()).is_ok();
+    let person = match account.value.judge_code(is_right, call.now)? {
+        Verdict::ProvenBefore(person) => person,
+        Verdict::Proven => activate(ctx, call, account).await?,
+        Verdict::Wrong => {
+            let mut transaction = ctx.table.transaction();
+            transaction.update(&account);
+            transaction.commit().await?;
+            return Err(Refusal::VerificationCodeWrong.into());
+        }
+    };
+    Ok(Reply { account: call.command.account, status: Status::Active, person })
+}
+
+async fn activate(
+    ctx: &Ctx,
+    call: &Call<Command>,
+    mut account: Stored<Account>,
+) -> Result<PersonId, Failure> {
+    let id = account.value.id;
+    let (mut claim, claim_version) =
+        store::claim(&ctx.table, Identifier::email(&account.value.email)).await?;
+    if claim.account.is_some() {
+        return Err(Refusal::EmailTaken.into());
+    }
+    let mut transaction = ctx.table.transaction();
+    let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
+    let (person, person_version, mut roles) = if let Some(imported) = claim.person {
+        let (person, roles) = store::person_and_roles(&ctx.table, imported).await?;
+        let Stored { value: mut person, version } = person.ok_or(Refusal::PersonUnknown)?;
+        person.link(&account.value);
+        (person, Some(version), roles)
+    } else {
+        let person = Person::behind(&account.value);
+        let roles = (Roles::none_of(person.id), None);
+        (person, None, roles)
+    };
+    if roles.0.assignments.is_empty() {
+        let assigned = roles.0.assign(Role::Student, None, None, call.now)?;
+        if let Assigned::Now(assignment) = assigned {
+            store::write_roles(&mut transaction, &roles, &[assignment], cause);
+        }
+    }
+    store::write_person(&mut transaction, &person, person_version, cause);
+    claim.give_to(person.id, Some(id))?;
+    transaction.put(&claim, claim_version);
+    if let Some(number) = &person.student_number {
+        let identifier = Identifier::student_number(number);
+        let (person, account) = (Some(person.id), Some(id));
+        // The number is the person's, whose own version this transaction checks.
+        transaction.overwrite(&Claim { identifier, person, account, pending: None });
+    }
+    account.value.state = AccountState::Active { person: person.id };
+    transaction.update(&account);
+    transaction.commit().await?;
+    Ok(person.id)
+}
+
+#[cfg(test)]
+mod tests {
+    use events::{Event, PersonChanged, PersonRegistered, RoleAssigned};
+    use kernel::Id;
+
+    use super::super::import_people;
+    use super::*;
+    use crate::fixtures::{ada, code, code_for, ctx, imported_ada, log_in, registered, verified};
+
+    async fn call(ctx: &Ctx, account: AccountId) -> Call<Command> {
+        testkit::call(Command { account, code: code_for(ctx, account).await })
+    }
+
+    async fn count(ctx: &Ctx, name: &str) -> usize {
+        let events = testkit::published(&ctx.table).await;
+        events.iter().filter(|event| event.name == name).count()
+    }
+
+    #[tokio::test]
+    async fn a_person_is_registered_once_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| {
+                let ctx = ctx(table);
+                let account = registered(&ctx, ada()).await;
+                call(&ctx, account).await
+            },
+            async |table, call| handle(&ctx(table), call).await.map(drop),
+            async |table, call| {
+                let ctx = ctx(table);
+                assert_eq!(count(&ctx, PersonRegistered::NAME).await, 1);
+                assert_eq!(count(&ctx, RoleAssigned::NAME).await, 1);
+                let person = PersonId::derived_from(&call.command.account.to_string());
+                let (person, roles) = store::person_and_roles(table, person).await.expect("reads");
+                assert!(person.is_some());
+                assert_eq!(roles.0.grants()[0].role, Role::Student);
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn proving_twice_changes_nothing() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let account = registered(&ctx, ada()).await;
+        let call = call(&ctx, account).await;
+        let first = handle(&ctx, &call).await.expect("proven");
+        assert_eq!(handle(&ctx, &call).await.expect("proven before"), first);
+        let wrong = testkit::call(Command { account, code: wrong_code(&ctx, account).await });
+        assert_eq!(code(handle(&ctx, &wrong).await), "VERIFICATION_CODE_WRONG");
+        assert_eq!(count(&ctx, PersonRegistered::NAME).await, 1);
+    }
+
+    async fn wrong_code(ctx: &Ctx, account: AccountId) -> String {
+        let right: u32 = code_for(ctx, account).await.parse().expect("digits");
+        format!("{:08}", (right + 1) % 100_000_000)
+    }
+
+    #[tokio::test]
+    async fn after_five_wrong_codes_the_right_one_is_no_good() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let account = registered(&ctx, ada()).await;
+        let wrong = testkit::call(Command { account, code: wrong_code(&ctx, account).await });
+        for _ in 0..Account::WRONG_CODES_MAX {
+            assert_eq!(code(handle(&ctx, &wrong).await), "VERIFICATION_CODE_WRONG");
+        }
+        let right = call(&ctx, account).await;
+        assert_eq!(code(handle(&ctx, &right).await), "VERIFICATION_TRIES_EXHAUSTED");
+        let again = registered(&ctx, ada()).await;
+        handle(&ctx, &call(&ctx, again).await).await.expect("another registration, another code");
+    }
+
+    #[tokio::test]
+    async fn a_wrong_code_is_counted_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| {
+                let ctx = ctx(table);
+                let account = registered(&ctx, ada()).await;
+                testkit::call(Command { account, code: wrong_code(&ctx, account).await })
+            },
+            async |table, call| match handle(&ctx(table), call).await {
+                Err(Failure::Refused(refusal)) if refusal.code() == "VERIFICATION_CODE_WRONG" => {
+                    Ok(())
+                }
+                other => other.map(drop),
+            },
+            async |table, call| {
+                let key = store::account_key(call.command.account);
+                let account = table.get(&key).await.expect("reads").expect("an account").value;
+                // A lost reply may count one try twice, never none.
+                let AccountState::Unverified { wrong_codes } = account.state else {
+                    panic!("a wrong code opened it")
+                };
+                assert!((1..=2).contains(&wrong_codes), "{wrong_codes}");
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_code_expires_after_a_day() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let account = registered(&ctx, ada()).await;
+        let mut late = call(&ctx, account).await;
+        late.now += Account::CODE_VALID;
+        assert_eq!(code(handle(&ctx, &late).await), "VERIFICATION_CODE_EXPIRED");
+    }
+
+    #[tokio::test]
+    async fn an_account_that_nobody_registered_is_unknown() {
+        let test = testkit::TestTable::new().await;
+        let account = AccountId::derived_from("nobody");
+        let call = testkit::call(Command { account, code: "00000000".into() });
+        assert_eq!(code(handle(&ctx(&test.table), &call).await), "ACCOUNT_UNKNOWN");
+    }
+
+    #[tokio::test]
+    async fn of_two_registrations_of_one_address_one_becomes_the_account() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (first, second) = (registered(&ctx, ada()).await, registered(&ctx, ada()).await);
+        handle(&ctx, &call(&ctx, first).await).await.expect("the first code is still good");
+        assert_eq!(code(handle(&ctx, &call(&ctx, second).await).await), "EMAIL_TAKEN");
+    }
+
+    #[tokio::test]
+    async fn an_imported_person_is_linked_and_keeps_their_name_and_roles() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let rows = import_people::Command { rows: vec![imported_ada()] };
+        import_people::handle(&ctx, &testkit::step(rows)).await.expect("imports");
+        let (account, person) = verified(&ctx, ada()).await;
+        assert_eq!(person, imported_ada().source.id());
+        let (stored, roles) = store::person_and_roles(&ctx.table, person).await.expect("reads");
+        let stored = stored.expect("she is there").value;
+        assert_eq!((stored.account, stored.name.given.as_str()), (Some(account), "Augusta Ada"));
+        assert_eq!(roles.0.grants().len(), 1);
+        assert_eq!(roles.0.grants()[0].role, Role::Teacher);
+        assert_eq!(count(&ctx, PersonRegistered::NAME).await, 1);
+        assert_eq!(count(&ctx, PersonChanged::NAME).await, 1);
+        let logged_in = log_in(&ctx, " S-1815 ", "a long enough secret").await.expect("logs in");
+        assert_eq!(logged_in.person, person, "by the student number too");
+    }
+
+    #[tokio::test]
+    async fn an_imported_person_is_linked_once_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| {
+                let ctx = ctx(table);
+                let rows = import_people::Command { rows: vec![imported_ada()] };
+                import_people::handle(&ctx, &testkit::step(rows)).await.expect("imports");
+                let account = registered(&ctx, ada()).await;
+                call(&ctx, account).await
+            },
+            async |table, call| handle(&ctx(table), call).await.map(drop),
+            async |table, _| assert_eq!(count(&ctx(table), PersonChanged::NAME).await, 1),
+        )
+        .await;
+    }
+}

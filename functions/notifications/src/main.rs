@@ -1,1 +1,26 @@
-fn main() {}
+//! The notifications context: one Lambda function per line; Lambda's handler setting picks which.
+
+use notifications::{Ctx, SendingCtx, operations as op};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let ctx = &Ctx::from_environment();
+    match shell::operation().as_str() {
+        // HTTP
+        "list-messages" => {
+            shell::http(&op::list_messages::ROUTE, ctx, op::list_messages::handle).await
+        }
+        // Saga steps
+        "notify" => shell::step(ctx, op::notify::handle).await,
+        // Events
+        "on-person-changed" => shell::events(ctx, op::on_person_changed::handle).await,
+        "on-email-verification-requested" => {
+            shell::events(ctx, op::on_email_verification_requested::handle).await
+        }
+        "on-message-queued" => {
+            let ctx = &SendingCtx::from_environment(ctx.table.clone());
+            shell::events(ctx, op::on_message_queued::handle).await
+        }
+        unknown => panic!("notifications has no operation {unknown:?}"),
+    }
+}

@@ -1,0 +1,2 @@
+# Refusals of notifications, in English.
+message-unknown = There is no such message.

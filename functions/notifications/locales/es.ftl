@@ -1,0 +1,2 @@
+# Refusals of notifications, in Spanish.
+message-unknown = Este mensaje no existe.

@@ -1,0 +1,2 @@
+# Refusals of notifications, in French.
+message-unknown = Ce message n'existe pas.

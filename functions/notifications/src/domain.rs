@@ -1,0 +1,303 @@
+//! Whom we write to, what a message is about, and how far its sending has come.
+
+use events::ReleaseReason;
+use kernel::{AccountId, Email, Locale, MessageId, PersonId, PersonName, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shell::{Refuse, Sentences};
+
+/// How a person is reached: a projection of what identity tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    pub person: PersonId,
+    pub name: PersonName,
+    pub email: Email,
+    pub locale: Locale,
+    /// Version of the profile in identity that this is a copy of.
+    pub profile_version: u64,
+}
+
+impl Contact {
+    /// A newer profile replaces an older one, never the other way round.
+    pub fn supersedes(&self, known: Option<&Self>) -> bool {
+        known.is_none_or(|known| self.profile_version > known.profile_version)
+    }
+}
+
+/// A registration as a message names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Item {
+    #[schemars(length(min = 1, max = 100))]
+    pub section_code: String,
+    #[schemars(length(min = 1, max = 200))]
+    pub course_title: String,
+}
+
+/// What a message is about: everything its template needs that is not a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Content {
+    /// Goes to an address that nobody has proved yet, so that it repeats nothing that a stranger typed.
+    VerifyEmail {
+        account: AccountId,
+        requested_at: Timestamp,
+    },
+    Registered {
+        given_name: String,
+        term_code: String,
+        items: Vec<Item>,
+    },
+    Released {
+        given_name: String,
+        term_code: String,
+        items: Vec<Item>,
+        reason: Option<ReleaseReason>,
+    },
+    Dropped {
+        given_name: String,
+        term_code: String,
+        items: Vec<Item>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    VerifyEmail,
+    Registered,
+    Released,
+    Dropped,
+}
+
+impl Kind {
+    pub const ALL: [Self; 4] = [Self::VerifyEmail, Self::Registered, Self::Released, Self::Dropped];
+
+    /// As the names of its templates begin.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::VerifyEmail => "verify_email",
+            Self::Registered => "registered",
+            Self::Released => "released",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
+impl Content {
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::VerifyEmail { .. } => Kind::VerifyEmail,
+            Self::Registered { .. } => Kind::Registered,
+            Self::Released { .. } => Kind::Released,
+            Self::Dropped { .. } => Kind::Dropped,
+        }
+    }
+}
+
+/// Why a message will never be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureReason {
+    /// The provider takes no such message.
+    MessageRejected,
+    /// The provider cannot send to this address.
+    AddressRefused,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum State {
+    Queued,
+    Sent { sent_at: Timestamp, provider_message_id: String },
+    Failed { failed_at: Timestamp, reason: FailureReason },
+}
+
+/// What came of one attempt to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Attempt {
+    Accepted {
+        provider_message_id: String,
+    },
+    Refused(FailureReason),
+    /// Nothing is known for good: another attempt may help.
+    Undecided,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    pub id: MessageId,
+    /// Absent where the address belongs to no known person yet.
+    pub person: Option<PersonId>,
+    pub to: Email,
+    pub locale: Locale,
+    pub content: Content,
+    pub queued_at: Timestamp,
+    pub attempts: u32,
+    pub state: State,
+}
+
+impl Message {
+    /// A message to a person, in their language.
+    pub fn to_contact(id: MessageId, contact: &Contact, content: Content, now: Timestamp) -> Self {
+        let Contact { person, email, locale, .. } = contact;
+        Self { person: Some(*person), ..Self::to_address(id, email.clone(), *locale, content, now) }
+    }
+
+    /// A message to an address.
+    pub fn to_address(
+        id: MessageId,
+        to: Email,
+        locale: Locale,
+        content: Content,
+        now: Timestamp,
+    ) -> Self {
+        let (attempts, state) = (0, State::Queued);
+        Self { id, person: None, to, locale, content, queued_at: now, attempts, state }
+    }
+
+    pub fn is_queued(&self) -> bool {
+        self.state == State::Queued
+    }
+
+    /// Takes in what an attempt came to; false where the matter was settled before, and nothing changes.
+    pub fn record(&mut self, attempt: &Attempt, now: Timestamp) -> bool {
+        if !self.is_queued() {
+            return false;
+        }
+        self.attempts = self.attempts.saturating_add(1);
+        match attempt {
+            Attempt::Accepted { provider_message_id } => {
+                let provider_message_id = provider_message_id.clone();
+                self.state = State::Sent { sent_at: now, provider_message_id };
+            }
+            Attempt::Refused(reason) => {
+                self.state = State::Failed { failed_at: now, reason: *reason };
+            }
+            Attempt::Undecided => {}
+        }
+        true
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    MessageUnknown,
+}
+
+impl Refusal {
+    fn code_and_status(self) -> (&'static str, u16) {
+        match self {
+            Self::MessageUnknown => ("MESSAGE_UNKNOWN", 404),
+        }
+    }
+}
+
+pub static SENTENCES: Sentences = Sentences {
+    en: include_str!("../locales/en.ftl"),
+    fr: include_str!("../locales/fr.ftl"),
+    es: include_str!("../locales/es.ftl"),
+};
+
+impl Refuse for Refusal {
+    fn code(&self) -> &'static str {
+        self.code_and_status().0
+    }
+
+    fn status(&self) -> u16 {
+        self.code_and_status().1
+    }
+
+    fn sentences(&self) -> &'static Sentences {
+        &SENTENCES
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use kernel::Id;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    pub fn contact(person: PersonId, profile_version: u64) -> Contact {
+        Contact {
+            person,
+            name: PersonName { given: "Ada".into(), family: "Lovelace".into() },
+            email: format!("ada+{profile_version}@example.edu").parse().expect("an address"),
+            locale: Locale::Fr,
+            profile_version,
+        }
+    }
+
+    pub fn content(kind: Kind) -> Content {
+        let (given_name, term_code) = ("Ada <b>".to_owned(), "2027S".to_owned());
+        let items = vec![
+            Item { section_code: "MATH101-A".into(), course_title: "Calculus I".into() },
+            Item { section_code: "HIST200-B".into(), course_title: "Peace & War".into() },
+        ];
+        match kind {
+            Kind::VerifyEmail => Content::VerifyEmail {
+                account: AccountId::derived_from("ada"),
+                requested_at: testkit::now(),
+            },
+            Kind::Registered => Content::Registered { given_name, term_code, items },
+            Kind::Released => {
+                let reason = Some(ReleaseReason::PaymentTimedOut);
+                Content::Released { given_name, term_code, items, reason }
+            }
+            Kind::Dropped => Content::Dropped { given_name, term_code, items },
+        }
+    }
+
+    fn attempts() -> impl Strategy<Value = Vec<Attempt>> {
+        let attempt = prop_oneof![
+            "[a-z]{4}".prop_map(|provider_message_id| Attempt::Accepted { provider_message_id }),
+            Just(Attempt::Refused(FailureReason::MessageRejected)),
+            Just(Attempt::Refused(FailureReason::AddressRefused)),
+            Just(Attempt::Undecided),
+        ];
+        prop::collection::vec(attempt, 0..8)
+    }
+
+    proptest! {
+        #[test]
+        fn the_newest_profile_stands_in_whatever_order_they_come(
+            versions in prop::collection::vec(1_u64..10, 1..30),
+        ) {
+            let mut known: Option<Contact> = None;
+            for version in &versions {
+                let next = contact(testkit::person("ada"), *version);
+                if next.supersedes(known.as_ref()) {
+                    known = Some(next);
+                }
+            }
+            prop_assert_eq!(known.map(|known| known.profile_version), versions.into_iter().max());
+        }
+
+        #[test]
+        fn the_first_settled_attempt_is_the_last_that_changes_anything(attempts in attempts()) {
+            let (id, now) = (MessageId::derived_from("one"), testkit::now());
+            let contact = contact(testkit::person("ada"), 1);
+            let mut message = Message::to_contact(id, &contact, content(Kind::Registered), now);
+            for attempt in &attempts {
+                let before = message.clone();
+                let changed = message.record(attempt, now);
+                prop_assert_eq!(changed, before.is_queued());
+                prop_assert_eq!(message != before, changed);
+            }
+            let settles = |attempt: &Attempt| *attempt != Attempt::Undecided;
+            let settled = attempts.iter().position(settles);
+            let counted = settled.map_or(attempts.len(), |at| at + 1);
+            prop_assert_eq!(u32::try_from(counted), Ok(message.attempts));
+            prop_assert_eq!(message.is_queued(), settled.is_none());
+        }
+    }
+
+    #[test]
+    fn every_language_has_the_same_sentences() {
+        let english = SENTENCES.codes(Locale::En);
+        assert_eq!(english, ["message-unknown"]);
+        assert_eq!(english, SENTENCES.codes(Locale::Fr));
+        assert_eq!(english, SENTENCES.codes(Locale::Es));
+    }
+}

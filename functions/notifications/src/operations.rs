@@ -1,0 +1,7 @@
+//! The operations of notifications, one file each.
+
+pub mod list_messages;
+pub mod notify;
+pub mod on_email_verification_requested;
+pub mod on_message_queued;
+pub mod on_person_changed;

@@ -1,1 +1,45 @@
-fn main() {}
+//! The billing context: one Lambda function per line; Lambda's handler setting picks which.
+
+use billing::{Ctx, operations as op};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let ctx = &Ctx::from_environment();
+    match shell::operation().as_str() {
+        // HTTP
+        "set-price-group" => {
+            shell::http(&op::set_price_group::ROUTE, ctx, op::set_price_group::handle).await
+        }
+        "list-price-groups" => {
+            shell::http(&op::list_price_groups::ROUTE, ctx, op::list_price_groups::handle).await
+        }
+        "list-invoices" => {
+            shell::http(&op::list_invoices::ROUTE, ctx, op::list_invoices::handle).await
+        }
+        "read-invoice" => {
+            shell::http(&op::read_invoice::ROUTE, ctx, op::read_invoice::handle).await
+        }
+        "start-payment" => {
+            shell::http(&op::start_payment::ROUTE, ctx, op::start_payment::handle).await
+        }
+        "read-payment" => {
+            shell::http(&op::read_payment::ROUTE, ctx, op::read_payment::handle).await
+        }
+        "receive-webhook" => {
+            shell::http_raw(&op::receive_webhook::ROUTE, ctx, op::receive_webhook::handle).await
+        }
+        "list-suspense-items" => {
+            shell::http(&op::list_suspense_items::ROUTE, ctx, op::list_suspense_items::handle).await
+        }
+        // Saga steps
+        "charge" => shell::step(ctx, op::charge::handle).await,
+        "reverse-charge" => shell::step(ctx, op::reverse_charge::handle).await,
+        "await-settlement" => shell::step(ctx, op::await_settlement::handle).await,
+        // Events
+        "on-charge-settled" => shell::events(ctx, op::on_charge_settled::handle).await,
+        "on-registration-dropped" => shell::events(ctx, op::on_registration_dropped::handle).await,
+        // Schedules
+        "query-pending-payments" => shell::schedule(ctx, op::query_pending_payments::handle).await,
+        unknown => panic!("billing has no operation {unknown:?}"),
+    }
+}

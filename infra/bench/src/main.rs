@@ -1,1 +1,80 @@
-fn main() {}
+//! The benches: cold starts, warm operations, and a registration day's hot section. Each builds what it measures, starts
+//! what it needs, stops it again, and prints a table for people or one JSON object for machines.
+#![expect(clippy::float_arithmetic, reason = "statistics of measured times; no money is here")]
+
+mod cold;
+mod engine_process;
+mod failure;
+mod function;
+mod hot_section;
+mod http;
+mod offering;
+mod programs;
+mod report;
+mod requests;
+mod statistics;
+
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::programs::CONTEXTS;
+
+/// Benches of Matricula, on an embedded DynamoDB engine in a process of its own.
+#[derive(Parser)]
+#[command(name = "bench", bin_name = "cargo matricula bench", disable_help_subcommand = true)]
+#[command(arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Subcommand)]
+enum Bench {
+    /// Start of every bootstrap, beside a hello world's: until the first poll and the first reply
+    Cold(cold::Arguments),
+    /// Warm operations: how long a call takes, and how many calls of DynamoDB it makes
+    Http(http::Arguments),
+    /// Many students at once for a few seats of one section, over real HTTP
+    HotSection(hot_section::Arguments),
+    /// The engine's process: started by the others
+    #[command(hide = true)]
+    Engine { tables: Vec<String> },
+}
+
+/// What several benches are asked alike.
+#[derive(Args)]
+struct Common {
+    /// Print one JSON object and nothing else
+    #[arg(long)]
+    json: bool,
+    /// Measure the programs as they lie there, without building them
+    #[arg(long)]
+    no_build: bool,
+}
+
+#[derive(Args)]
+struct Chosen {
+    /// Only these contexts
+    #[arg(long, value_delimiter = ',', value_name = "CONTEXT,…", default_values = CONTEXTS)]
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(CONTEXTS))]
+    contexts: Vec<String>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let outcome = match Arguments::parse().bench {
+        Bench::Cold(arguments) => cold::run(&arguments).await,
+        Bench::Http(arguments) => http::run(&arguments).await,
+        Bench::HotSection(arguments) => hot_section::run(&arguments).await,
+        Bench::Engine { tables } => engine_process::serve(&tables).await,
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(what)) => {
+            eprintln!("bench: {what}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -21,7 +21,7 @@ export function billing(scope: Construct, shared: Shared): Context {
   // Steps
   context.step("charge", [writes]);
   context.step("reverse-charge", [writes]);
-  context.step("await-settlement", [writes]);
+  context.step("await-settlement", [writes, answers("enrollment")]);
   // Schedules
   context.schedule("query-pending-payments", Duration.minutes(1), [writes, callsPaymentProvider]);
   return context;

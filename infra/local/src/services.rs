@@ -22,8 +22,7 @@ pub fn up(checkout: &Checkout, endpoint: Option<String>, with_demo: bool) -> Res
     let started = Instant::now();
     let cloud = bring_up(checkout, endpoint)?;
     if with_demo {
-        heading("Demo");
-        demo::run(&cloud)?;
+        show_demo(checkout, &cloud)?;
     }
     say_what_is_there(&cloud)?;
     line(&format!("\n  ready after {}", narration::seconds(started.elapsed())));
@@ -38,8 +37,13 @@ pub fn deploy(checkout: &Checkout) -> Result<(), Failure> {
 
 /// `demo`: the demo alone, on what is deployed.
 pub fn demonstrate(checkout: &Checkout) -> Result<(), Failure> {
+    show_demo(checkout, &current(checkout)?)
+}
+
+fn show_demo(checkout: &Checkout, cloud: &Cloud) -> Result<(), Failure> {
     heading("Demo");
-    demo::run(&current(checkout)?)
+    // Built beside the bootstraps, by the same cargo call.
+    demo::run(cloud, &checkout.path("target/debug/university"), &checkout.local(""))
 }
 
 /// The cloud that `up` has brought up.

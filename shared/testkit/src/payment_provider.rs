@@ -318,3 +318,72 @@ async fn deliver(shared: &Shared, url: &str, body: &str) {
 fn text<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    async fn ask(provider: &PaymentProvider, key: &str, method: &str) -> (u16, Value) {
+        let body = format!("amount=500&currency=xaf&payment_method={method}&confirm=true");
+        let reply = reqwest::Client::new()
+            .post(format!("{}/v1/payment_intents", provider.url()))
+            .bearer_auth("sk_test")
+            .header("idempotency-key", key)
+            .body(body)
+            .send()
+            .await
+            .expect("the provider answers");
+        let status = reply.status().as_u16();
+        let text = reply.text().await.expect("whole");
+        (status, serde_json::from_str(&text).expect("JSON"))
+    }
+
+    #[tokio::test]
+    async fn an_intent_is_remembered_by_its_idempotency_key() {
+        let provider = PaymentProvider::start(PaymentProviderSettings::default()).await;
+        let (status, first) = ask(&provider, "one", "pm_card_visa").await;
+        assert_eq!((status, first["status"].as_str()), (200, Some("succeeded")));
+        assert_eq!(ask(&provider, "one", "pm_card_visa").await, (200, first.clone()));
+        let (status, other) = ask(&provider, "one", "pm_sim_late").await;
+        assert_eq!((status, other["error"]["code"].as_str()), (400, Some("idempotency_error")));
+        let (status, declined) = ask(&provider, "two", "pm_card_chargeDeclined").await;
+        let intent = &declined["error"]["payment_intent"];
+        assert_eq!((status, intent["status"].as_str()), (402, Some("requires_payment_method")));
+        assert_eq!(ask(&provider, "three", "pm_nonsense").await.0, 400);
+        assert_eq!(provider.intents().len(), 2);
+        let id = first["id"].as_str().expect("an id");
+        let url = format!("{}/v1/payment_intents/{id}", provider.url());
+        let client = reqwest::Client::new();
+        let read = client.get(&url).bearer_auth("sk_test").send().await.expect("answers");
+        assert_eq!(read.status(), 200);
+        let stranger = client.get(&url).bearer_auth("guessed").send().await.expect("answers");
+        assert_eq!(stranger.status(), 401);
+    }
+
+    #[tokio::test]
+    async fn a_webhook_that_is_not_taken_comes_again() {
+        let (sender, mut deliveries) = mpsc::unbounded_channel();
+        let take = async move |headers: HeaderMap, body: String| {
+            sender.send((text(&headers, "stripe-signature").to_owned(), body)).expect("it waits");
+            StatusCode::INTERNAL_SERVER_ERROR
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("the listener is bound"));
+        let router = Router::new().fallback(take);
+        tokio::spawn(async { axum::serve(listener, router).await.expect("serves") });
+        let settings = PaymentProviderSettings {
+            webhook_url: Some(url),
+            ..PaymentProviderSettings::default()
+        };
+        let provider = PaymentProvider::start(settings).await;
+        ask(&provider, "one", "pm_card_visa").await;
+        let (signature, first) = deliveries.recv().await.expect("a webhook");
+        let (_, second) = deliveries.recv().await.expect("the same webhook");
+        assert_eq!(first, second);
+        let signed_at_s = signature[2..].split(',').next().and_then(|s| s.parse().ok());
+        let expected = webhook_signature("whsec_test", signed_at_s.expect("a moment"), &first);
+        assert_eq!(signature, expected);
+    }
+}

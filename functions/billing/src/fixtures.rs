@@ -1,0 +1,258 @@
+//! For the tests of this context: a context by hand, a charged bundle, and what waits for it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use events::ChargeableRegistration;
+use kernel::{BundleId, Id, Money, RegistrationId, SectionId, TermId};
+use serde_json::{Value, json};
+use shell::{Call, Failure, Raw, Step};
+use table::{PageRequest, Table};
+use testkit::{PaymentProvider, PaymentProviderSettings};
+
+use crate::Ctx;
+use crate::domain::{Invoice, JournalEntry, PriceGroup, PriceGroupCode};
+use crate::operations::{charge, read_payment, start_payment};
+use crate::provider::Stripe;
+use crate::secret::Secret;
+use crate::store;
+
+pub const WEBHOOK_SECRET: &str = "whsec_test";
+const API_KEY: &str = "sk_test";
+/// Short, since tests wait for what never comes.
+const REPLY_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// A context whose provider nobody can reach.
+pub fn ctx(table: &Table) -> Ctx {
+    ctx_with_provider_at(table, "http://127.0.0.1:9")
+}
+
+pub fn ctx_with(table: &Table, provider: &PaymentProvider) -> Ctx {
+    ctx_with_provider_at(table, provider.url())
+}
+
+fn ctx_with_provider_at(table: &Table, url: &str) -> Ctx {
+    let provider = Stripe::at(url.to_owned(), API_KEY, REPLY_TIMEOUT);
+    Ctx::new(table.clone(), Arc::new(provider), Secret::Known(WEBHOOK_SECRET.into()))
+}
+
+/// A provider that sends no webhooks: a test sends them when it is their turn.
+pub async fn provider() -> PaymentProvider {
+    PaymentProvider::start(PaymentProviderSettings::default()).await
+}
+
+pub fn francs(minor: i64) -> Money {
+    Money::new(minor, "XAF".parse().expect("a currency"))
+}
+
+pub fn code<R: std::fmt::Debug>(result: Result<R, Failure>) -> &'static str {
+    match result {
+        Err(Failure::Refused(refusal)) => refusal.code(),
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+/// 25,000 francs a credit in the price group "standard"; "free" costs nothing.
+pub async fn set_prices(table: &Table) {
+    let mut transaction = table.transaction();
+    for (group, minor) in [("standard", 25_000), ("free", 0)] {
+        let code = PriceGroupCode(group.into());
+        transaction.overwrite(&PriceGroup { code, per_credit: francs(minor) });
+    }
+    let euros = Money::new(4_000, "EUR".parse().expect("a currency"));
+    let code = PriceGroupCode("euro".into());
+    transaction.overwrite(&PriceGroup { code, per_credit: euros });
+    transaction.commit().await.expect("prices are set");
+}
+
+pub fn bundle(name: &str) -> BundleId {
+    BundleId::derived_from(name)
+}
+
+pub fn registration(bundle: &str, number: u32) -> RegistrationId {
+    RegistrationId::derived_from(&format!("{bundle}#{number}"))
+}
+
+/// A bundle of two registrations of 4 and 2 credits, 150,000 francs together.
+pub fn order(student: &str, name: &str) -> charge::Command {
+    let chargeable = |number: u32, credits_hundredths| ChargeableRegistration {
+        registration: registration(name, number),
+        section: SectionId::derived_from(&format!("{number}")),
+        section_code: format!("MATH10{number}-A"),
+        course_title: "Calculus".into(),
+        credits_hundredths,
+        price_group: "standard".into(),
+    };
+    charge::Command {
+        bundle: bundle(name),
+        student: testkit::person(student),
+        term: TermId::derived_from("2027S"),
+        term_code: "2027S".into(),
+        registrations: vec![chargeable(1, 400), chargeable(2, 200)],
+    }
+}
+
+pub async fn charge(ctx: &Ctx, student: &str, name: &str) -> charge::Reply {
+    set_prices(&ctx.table).await;
+    charge::handle(ctx, &testkit::step(order(student, name))).await.expect("a charge")
+}
+
+pub fn pay_command(charge: &charge::Reply, payment_method: &str) -> start_payment::Command {
+    let payment_method = payment_method.to_owned();
+    start_payment::Command { invoice: charge.invoice, payment_method }
+}
+
+/// "ada" starts to pay.
+pub async fn pay(ctx: &Ctx, charge: &charge::Reply, payment_method: &str) -> read_payment::Reply {
+    let command = pay_command(charge, payment_method);
+    start_payment::handle(ctx, &testkit::call(command)).await.expect("a payment starts")
+}
+
+/// The webhook that tells of this intent, signed now.
+pub fn webhook(intent: &Value) -> Call<Raw> {
+    webhook_of(testkit::webhook_body(intent))
+}
+
+pub fn webhook_of(body: String) -> Call<Raw> {
+    let signed_at_s = testkit::now().as_second();
+    let signature = testkit::webhook_signature(WEBHOOK_SECRET, signed_at_s, &body);
+    let headers = [("stripe-signature".to_owned(), signature)].into();
+    Call { caller: None, idempotency_key: None, ..testkit::call(Raw { headers, body }) }
+}
+
+pub async fn invoice(ctx: &Ctx, charge: &charge::Reply) -> Invoice {
+    let invoice = ctx.table.get(&store::invoice_key(charge.invoice)).await.expect("reads");
+    invoice.expect("the invoice stands").value
+}
+
+pub async fn unapplied_cash(ctx: &Ctx, student: &str) -> i64 {
+    let key = store::account_key(testkit::person(student), francs(0).currency);
+    let account = ctx.table.get(&key).await.expect("reads");
+    account.map_or(0, |account| account.value.unapplied_cash.minor)
+}
+
+/// Every entry of the day on which tests happen.
+pub async fn journal(ctx: &Ctx) -> Vec<JournalEntry> {
+    let day = table::Partition::in_index("JOURNAL#2027-01-15", "");
+    let page = PageRequest { after: None, limit: 100 };
+    let page = ctx.table.query::<JournalEntry>(&day, &page).await.expect("reads");
+    page.records.into_iter().map(|entry| entry.value).collect()
+}
+
+/// Checks the law that no write may break, and answers the number of entries.
+pub async fn check_ledger(ctx: &Ctx) -> usize {
+    let entries = journal(ctx).await;
+    for currency in ["XAF", "EUR"] {
+        let lines = entries.iter().flat_map(JournalEntry::lines);
+        let of_currency = lines.filter(|line| line.amount.currency.code() == currency);
+        assert_eq!(of_currency.map(|line| line.amount.minor).sum::<i64>(), 0);
+    }
+    entries.len()
+}
+
+pub async fn count(ctx: &Ctx, event: &str) -> usize {
+    testkit::published(&ctx.table).await.iter().filter(|sent| sent.name == event).count()
+}
+
+/// Step Functions, as far as a task token needs it: an HTTP server that keeps what it is sent.
+pub struct StepFunctions {
+    url: String,
+    shared: Arc<Answers>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Answers {
+    sent: Mutex<Vec<Value>>,
+    error: Mutex<Option<&'static str>>,
+}
+
+impl StepFunctions {
+    pub async fn start() -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("the listener is bound"));
+        let shared = Arc::new(Answers::default());
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
+        let task = tokio::spawn(async { axum::serve(listener, router).await.expect("serves") });
+        Self { url, shared, task }
+    }
+
+    /// From now on every call is answered with this error.
+    pub fn refuse_with(&self, error: &'static str) {
+        *self.shared.error.lock().expect("no test panics here") = Some(error);
+    }
+
+    /// The tokens that were answered, each with its output.
+    pub fn sent(&self) -> Vec<(String, Value)> {
+        let sent = self.shared.sent.lock().expect("no test panics here");
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        sent.iter()
+            .map(|request| {
+                let output = serde_json::from_str(&text(&request["output"])).expect("JSON");
+                (text(&request["taskToken"]), output)
+            })
+            .collect()
+    }
+
+    /// The context, talking to these Step Functions.
+    pub fn known_to(&self, ctx: &Ctx, engine: &testkit::Engine) -> Ctx {
+        let config = engine.sdk_config().into_builder().endpoint_url(&self.url).build();
+        Ctx { step_functions: aws_sdk_sfn::Client::new(&config).into(), ..ctx.clone() }
+    }
+}
+
+impl Drop for StepFunctions {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn answer(State(shared): State<Arc<Answers>>, body: Bytes) -> (StatusCode, String) {
+    let request = serde_json::from_slice(&body).expect("a request is JSON");
+    shared.sent.lock().expect("no test panics here").push(request);
+    match *shared.error.lock().expect("no test panics here") {
+        Some(error) => {
+            let body = json!({ "__type": error, "message": "no" });
+            (StatusCode::BAD_REQUEST, body.to_string())
+        }
+        None => (StatusCode::OK, "{}".to_owned()),
+    }
+}
+
+pub fn wait_step(
+    name: &str,
+    task_token: &str,
+) -> Step<crate::operations::await_settlement::Command> {
+    let task_token = task_token.to_owned();
+    testkit::step(crate::operations::await_settlement::Command { bundle: bundle(name), task_token })
+}
+
+/// The registration of a bundle was dropped.
+pub fn dropped(name: &str, number: u32) -> shell::Delivery {
+    let event = events::RegistrationDropped {
+        registration: registration(name, number),
+        bundle: bundle(name),
+        ..events::Event::example()
+    };
+    testkit::delivery("on-registration-dropped", event)
+}
+
+/// A place for webhooks: its address, and what comes there.
+pub async fn mailbox() -> (String, tokio::sync::mpsc::UnboundedReceiver<Raw>) {
+    let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+    let take = async move |headers: axum::http::HeaderMap, body: String| {
+        let texts = headers.iter().filter_map(|(name, value)| Some((name, value.to_str().ok()?)));
+        let headers =
+            texts.map(|(name, value)| (name.as_str().to_owned(), value.to_owned())).collect();
+        sender.send(Raw { headers, body }).expect("the test waits");
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("the listener is bound"));
+    let router = Router::new().fallback(take);
+    tokio::spawn(async { axum::serve(listener, router).await.expect("serves") });
+    (url, receiver)
+}

@@ -1,0 +1,131 @@
+//! Saga step: keeps the task token with which the saga is told that the charge is settled; tells it at once where it is.
+//! Nothing to undo. A later token replaces an earlier one.
+
+use kernel::BundleId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shell::{Failure, Step};
+
+use crate::Ctx;
+use crate::domain::{Charge, ChargeState, Refusal};
+use crate::{store, task_tokens};
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    pub bundle: BundleId,
+    #[schemars(length(min = 1, max = 2048))]
+    pub task_token: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Reply {
+    pub settled: bool,
+}
+
+pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
+    let Command { bundle, task_token } = &step.command;
+    let mut charge = ctx
+        .table
+        .get(&store::charge_key(Charge::id_of(*bundle)))
+        .await?
+        .ok_or(Refusal::ChargeUnknown)?;
+    charge.value.standing()?;
+    let settled = charge.value.state == ChargeState::Settled;
+    if settled {
+        task_tokens::answer_settled(ctx, task_token).await?;
+    } else if charge.value.task_token.as_ref() != Some(task_token) {
+        charge.value.task_token = Some(task_token.clone());
+        let mut transaction = ctx.table.transaction();
+        transaction.update(&charge);
+        transaction.commit().await?;
+    }
+    Ok(Reply { settled })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::{on_charge_settled, receive_webhook, reverse_charge};
+    use super::*;
+    use crate::fixtures::{
+        StepFunctions, bundle, charge, code, ctx, ctx_with, pay, provider, wait_step, webhook,
+    };
+
+    async fn token(ctx: &Ctx, name: &str) -> Option<String> {
+        let key = store::charge_key(Charge::id_of(bundle(name)));
+        ctx.table.get(&key).await.expect("reads").expect("stands").value.task_token
+    }
+
+    #[tokio::test]
+    async fn the_token_is_kept_whatever_happens_on_the_wire_and_a_later_one_replaces_it() {
+        testkit::under_every_fault(
+            async |table| {
+                charge(&ctx(table), "ada", "one").await;
+                handle(&ctx(table), &wait_step("one", "first")).await.expect("kept");
+            },
+            async |table, ()| handle(&ctx(table), &wait_step("one", "second")).await.map(drop),
+            async |table, ()| {
+                assert_eq!(token(&ctx(table), "one").await.as_deref(), Some("second"));
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_is_settled_already_is_answered_at_once() {
+        let test = testkit::TestTable::new().await;
+        let (provider, sfn) = (provider().await, StepFunctions::start().await);
+        let ctx = sfn.known_to(&ctx_with(&test.table, &provider), &test.engine);
+        let charge = charge(&ctx, "ada", "one").await;
+        pay(&ctx, &charge, "pm_card_visa").await;
+        let told = webhook(&provider.intents()[0]);
+        receive_webhook::handle(&ctx, &told).await.expect("paid");
+        let reply = handle(&ctx, &wait_step("one", "token")).await.expect("answered");
+        assert!(reply.settled);
+        assert_eq!(sfn.sent(), [("token".to_owned(), json!({ "settled": true }))]);
+        for error in ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"] {
+            sfn.refuse_with(error);
+            handle(&ctx, &wait_step("one", "late")).await.expect("that nobody waits is no failure");
+        }
+        sfn.refuse_with("AccessDeniedException");
+        let failed = handle(&ctx, &wait_step("one", "late")).await;
+        assert!(matches!(failed, Err(Failure::Fault(fault)) if fault.retryable));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_is_told_when_the_charge_settles() {
+        let test = testkit::TestTable::new().await;
+        let (provider, sfn) = (provider().await, StepFunctions::start().await);
+        let ctx = sfn.known_to(&ctx_with(&test.table, &provider), &test.engine);
+        let charge = charge(&ctx, "ada", "one").await;
+        let settled = events::ChargeSettled {
+            charge: charge.charge,
+            bundle: bundle("one"),
+            student: testkit::person("ada"),
+            invoice: charge.invoice,
+        };
+        let delivery = testkit::delivery("on-charge-settled", settled);
+        on_charge_settled::handle(&ctx, &delivery).await.expect("nobody waits yet");
+        assert_eq!(sfn.sent(), []);
+        handle(&ctx, &wait_step("one", "token")).await.expect("kept");
+        pay(&ctx, &charge, "pm_card_visa").await;
+        let told = webhook(&provider.intents()[0]);
+        receive_webhook::handle(&ctx, &told).await.expect("paid");
+        on_charge_settled::handle(&ctx, &delivery).await.expect("told");
+        assert_eq!(sfn.sent(), [("token".to_owned(), json!({ "settled": true }))]);
+        sfn.refuse_with("TaskTimedOut");
+        on_charge_settled::handle(&ctx, &delivery).await.expect("a duplicate is harmless");
+    }
+
+    #[tokio::test]
+    async fn there_is_no_waiting_for_what_is_not_charged_or_was_taken_back() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        assert_eq!(code(handle(&ctx, &wait_step("one", "token")).await), "CHARGE_UNKNOWN");
+        let undo = testkit::step(reverse_charge::Command { bundle: bundle("one") });
+        reverse_charge::handle(&ctx, &undo).await.expect("marked");
+        assert_eq!(code(handle(&ctx, &wait_step("one", "token")).await), "CHARGE_REVERSED");
+    }
+}

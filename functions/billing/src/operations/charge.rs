@@ -1,0 +1,246 @@
+//! Saga step: charges a bundle with an invoice. Undone by reverse-charge. Charging again finds the same charge; a bundle
+//! that was undone is not charged any more.
+
+use std::collections::BTreeSet;
+
+use events::ChargeableRegistration;
+use kernel::{BundleId, ChargeId, InvoiceId, Money, PersonId, TermId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shell::{Failure, Step};
+
+use crate::Ctx;
+use crate::domain::{Charge, ChargeState, Order, Series, post, price};
+use crate::store::{self, Cause};
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    pub bundle: BundleId,
+    pub student: PersonId,
+    pub term: TermId,
+    pub term_code: String,
+    #[schemars(length(min = 1, max = 50))]
+    pub registrations: Vec<ChargeableRegistration>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Reply {
+    pub charge: ChargeId,
+    pub invoice: InvoiceId,
+    pub amount: Money,
+    /// Nothing is left to pay.
+    pub settled: bool,
+}
+
+impl Reply {
+    fn of(charge: &Charge) -> Result<Self, Failure> {
+        let posted = charge.standing()?;
+        Ok(Self {
+            charge: charge.id,
+            invoice: posted.invoice,
+            amount: posted.amount,
+            settled: charge.state == ChargeState::Settled,
+        })
+    }
+}
+
+pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
+    store::in_line_for_a_number(async || charge(ctx, step).await).await
+}
+
+async fn charge(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
+    let Command { bundle, student, term_code, registrations, .. } = &step.command;
+    let groups: BTreeSet<String> =
+        registrations.iter().map(|registration| registration.price_group.clone()).collect();
+    let (standing, prices) =
+        store::charge_and_prices(&ctx.table, Charge::id_of(*bundle), &groups).await?;
+    if let Some(standing) = standing {
+        return Reply::of(&standing.value);
+    }
+    let priced = price(registrations, &prices)?;
+    let prefix = Series::Invoices.prefix(step.now);
+    let mut issuing = store::issuing(&ctx.table, *student, priced.1.currency, prefix).await?;
+    let order = Order { bundle: *bundle, student: *student, term_code };
+    let number = issuing.counter.value.take();
+    let posting = post(&order, priced, number, &mut issuing.account.value, step.now)?;
+    let cause = Cause { now: step.now, correlation_id: &step.correlation_id };
+    let mut transaction = ctx.table.transaction();
+    store::write_posting(&mut transaction, &posting, &issuing, cause);
+    transaction.commit().await?;
+    Reply::of(&posting.charge)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use events::{ChargePosted, ChargeSettled, Event};
+    use testkit::Faults;
+
+    use super::super::{on_registration_dropped, reverse_charge};
+    use super::*;
+    use crate::domain::{InvoiceState, StudentAccount};
+    use crate::fixtures::{
+        self, bundle, check_ledger, code, count, ctx, francs, invoice, order, set_prices,
+        unapplied_cash,
+    };
+
+    async fn number(ctx: &Ctx, reply: &Reply) -> String {
+        invoice(ctx, reply).await.document().number.clone()
+    }
+
+    /// Nothing is left out and nothing stands twice.
+    fn assert_gapless(numbers: &BTreeSet<String>, issued: usize) {
+        let expected: BTreeSet<String> =
+            (1..=issued).map(|number| format!("MAT-2027-{number:06}")).collect();
+        assert_eq!(*numbers, expected);
+    }
+
+    async fn give(ctx: &Ctx, minor: i64) {
+        let account =
+            StudentAccount { student: testkit::person("ada"), unapplied_cash: francs(minor) };
+        let mut transaction = ctx.table.transaction();
+        transaction.create(&account);
+        transaction.commit().await.expect("cash is given");
+    }
+
+    #[tokio::test]
+    async fn a_bundle_is_charged_once_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| {
+                set_prices(table).await;
+                testkit::step(order("ada", "one"))
+            },
+            async |table, step| handle(&ctx(table), step).await.map(drop),
+            async |table, step| {
+                let ctx = ctx(table);
+                let reply = handle(&ctx, step).await.expect("the same charge");
+                assert_eq!((reply.amount, reply.settled), (francs(150_000), false));
+                assert_eq!(number(&ctx, &reply).await, "MAT-2027-000001");
+                assert_eq!(check_ledger(&ctx).await, 1);
+                assert_eq!(count(&ctx, ChargePosted::NAME).await, 1);
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn sixty_four_issuers_at_once_leave_no_gap() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        set_prices(&ctx.table).await;
+        let numbers = futures_util::future::join_all((0..64).map(async |issuer| {
+            let step = testkit::step(order(&format!("student {issuer}"), &issuer.to_string()));
+            let reply = shell::run_step(async || handle(&ctx, &step).await).await;
+            number(&ctx, &reply.expect("charged")).await
+        }))
+        .await;
+        assert_gapless(&numbers.into_iter().collect(), 64);
+    }
+
+    #[tokio::test]
+    async fn faults_on_the_wire_leave_no_gap() {
+        for seed in 0..8 {
+            let test = testkit::TestTable::new().await;
+            let ctx = ctx(&test.table);
+            set_prices(&ctx.table).await;
+            test.engine.set_faults(Faults::seeded(seed, 250));
+            let mut replies = Vec::new();
+            for issuer in 0..10 {
+                let step = testkit::step(order("ada", &issuer.to_string()));
+                replies.push(loop {
+                    match shell::run_step(async || handle(&ctx, &step).await).await {
+                        Ok(reply) => break reply,
+                        Err(Failure::Fault(fault)) => assert!(fault.retryable, "{fault:?}"),
+                        Err(other) => panic!("{other:?}"),
+                    }
+                });
+            }
+            test.engine.set_faults(Faults::none());
+            let mut numbers = BTreeSet::new();
+            for reply in &replies {
+                numbers.insert(number(&ctx, reply).await);
+            }
+            assert_gapless(&numbers, 10);
+            assert_eq!(check_ledger(&ctx).await, 10);
+        }
+    }
+
+    #[tokio::test]
+    async fn cash_that_the_student_has_is_applied_first() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        give(&ctx, 200_000).await;
+        let first = fixtures::charge(&ctx, "ada", "one").await;
+        assert!(first.settled, "the cash pays for all of it");
+        assert_eq!(invoice(&ctx, &first).await.state(), InvoiceState::Paid);
+        let second = fixtures::charge(&ctx, "ada", "two").await;
+        assert!(!second.settled);
+        assert_eq!(invoice(&ctx, &second).await.open(), francs(100_000));
+        assert_eq!(unapplied_cash(&ctx, "ada").await, 0);
+        assert_eq!(count(&ctx, ChargeSettled::NAME).await, 1);
+        assert_eq!(check_ledger(&ctx).await, 2);
+    }
+
+    #[tokio::test]
+    async fn what_costs_nothing_is_settled_at_once_and_can_be_taken_back() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        set_prices(&ctx.table).await;
+        let mut free = order("ada", "one");
+        for registration in &mut free.registrations {
+            registration.price_group = "free".into();
+        }
+        let reply = handle(&ctx, &testkit::step(free)).await.expect("charged");
+        assert_eq!((reply.amount, reply.settled), (francs(0), true));
+        assert_eq!(check_ledger(&ctx).await, 0, "nothing was booked");
+        let undo = testkit::step(reverse_charge::Command { bundle: bundle("one") });
+        reverse_charge::handle(&ctx, &undo).await.expect("taken back");
+        assert_eq!(invoice(&ctx, &reply).await.state(), InvoiceState::Credited);
+    }
+
+    #[tokio::test]
+    async fn a_price_group_without_a_price_is_refused() {
+        let test = testkit::TestTable::new().await;
+        let result = handle(&ctx(&test.table), &testkit::step(order("ada", "one"))).await;
+        assert_eq!(code(result), "PRICE_GROUP_UNKNOWN");
+    }
+
+    #[tokio::test]
+    async fn one_invoice_has_one_currency() {
+        let test = testkit::TestTable::new().await;
+        set_prices(&test.table).await;
+        let mut mixed = order("ada", "one");
+        mixed.registrations[1].price_group = "euro".into();
+        let result = handle(&ctx(&test.table), &testkit::step(mixed)).await;
+        assert_eq!(code(result), "CURRENCIES_DIFFER");
+    }
+
+    #[tokio::test]
+    async fn an_amount_beyond_all_bounds_is_refused() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let mut transaction = ctx.table.transaction();
+        let code_of_group = crate::domain::PriceGroupCode("standard".into());
+        let group = crate::domain::PriceGroup { code: code_of_group, per_credit: francs(i64::MAX) };
+        transaction.create(&group);
+        transaction.commit().await.expect("a price is set");
+        let result = handle(&ctx, &testkit::step(order("ada", "one"))).await;
+        assert_eq!(code(result), "AMOUNT_TOO_LARGE");
+    }
+
+    #[tokio::test]
+    async fn a_bundle_that_was_undone_is_charged_no_more() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        set_prices(&ctx.table).await;
+        let undo = testkit::step(reverse_charge::Command { bundle: bundle("one") });
+        reverse_charge::handle(&ctx, &undo).await.expect("nothing to undo");
+        let zombie = handle(&ctx, &testkit::step(order("ada", "one"))).await;
+        assert_eq!(code(zombie), "CHARGE_REVERSED");
+        let dropped = fixtures::dropped("one", 1);
+        on_registration_dropped::handle(&ctx, &dropped).await.expect("nothing to take back");
+        assert_eq!(testkit::published(&ctx.table).await.len(), 0);
+    }
+}

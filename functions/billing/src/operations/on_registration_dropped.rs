@@ -1,0 +1,96 @@
+//! Event: a registration was dropped. What was charged for it is taken back, all of it, with a credit note.
+
+use events::RegistrationDropped;
+use shell::{Delivery, Failure};
+
+use crate::Ctx;
+use crate::domain::{Charge, ChargeState, TakeBack, take_back};
+use crate::store::{self, Cause};
+
+pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
+    store::in_line_for_a_number(async || take_registration_back(ctx, delivery).await).await
+}
+
+async fn take_registration_back(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
+    let dropped: RegistrationDropped = delivery.event()?;
+    let charge = ctx.table.get(&store::charge_key(Charge::id_of(dropped.bundle))).await?;
+    let Some(charge) = charge.filter(|charge| charge.value.state != ChargeState::Reversed) else {
+        return Ok(());
+    };
+    let mut taking = store::taking(&ctx.table, charge, delivery.now).await?;
+    let lines = TakeBack::Registration(dropped.registration).of(&taking.invoice.value);
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let number = taking.issuing.counter.value.take();
+    let reversal = take_back(
+        &mut taking.charge.value,
+        &mut taking.invoice.value,
+        &mut taking.issuing.account.value,
+        &lines,
+        &number,
+        delivery.now,
+    )?;
+    let cause = Cause { now: delivery.now, correlation_id: &delivery.envelope.correlation_id };
+    let mut transaction = ctx.table.transaction();
+    store::write_reversal(&mut transaction, &reversal, &taking, cause);
+    delivery.mark_seen(&mut transaction);
+    transaction.commit().await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use events::{ChargeReversed, Event};
+
+    use super::*;
+    use crate::domain::InvoiceState;
+    use crate::fixtures::{
+        charge, check_ledger, count, ctx, dropped, francs, invoice, registration,
+    };
+
+    #[tokio::test]
+    async fn a_dropped_registration_is_credited_once_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| charge(&ctx(table), "ada", "one").await,
+            async |table, _| handle(&ctx(table), &dropped("one", 1)).await,
+            async |table, charge| {
+                let ctx = ctx(table);
+                handle(&ctx, &dropped("one", 1)).await.expect("a duplicate changes nothing");
+                let invoice = invoice(&ctx, charge).await;
+                assert_eq!(invoice.credits().len(), 1);
+                assert_eq!(invoice.credits()[0].registration, registration("one", 1));
+                assert_eq!(invoice.open(), francs(50_000), "2 credits are left");
+                assert_eq!(check_ledger(&ctx).await, 2);
+                assert_eq!(count(&ctx, ChargeReversed::NAME).await, 1);
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn the_last_registration_takes_the_charge_with_it() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let charge = charge(&ctx, "ada", "one").await;
+        for number in [2, 1, 3] {
+            handle(&ctx, &dropped("one", number)).await.expect("in any order");
+        }
+        let invoice = invoice(&ctx, &charge).await;
+        assert_eq!(invoice.state(), InvoiceState::Credited);
+        let notes: Vec<&str> =
+            invoice.credits().iter().map(|credit| credit.credit_note_number.as_str()).collect();
+        assert_eq!(notes, ["MAT-CN-2027-000001", "MAT-CN-2027-000002"]);
+        let stored = ctx.table.get(&store::charge_key(charge.charge)).await.expect("reads");
+        assert_eq!(stored.expect("stands").value.state, ChargeState::Reversed);
+        assert_eq!(count(&ctx, ChargeReversed::NAME).await, 2);
+    }
+
+    #[tokio::test]
+    async fn what_was_never_charged_is_not_credited() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        handle(&ctx, &dropped("one", 1)).await.expect("nothing to do");
+        assert_eq!(testkit::published(&ctx.table).await.len(), 0);
+    }
+}

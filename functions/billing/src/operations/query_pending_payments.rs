@@ -1,0 +1,186 @@
+//! Schedule: asks the provider about payments of which it has told nothing for a minute, the oldest first, and gives up
+//! those that are older than a day. One that cannot be asked about stops no other.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use shell::{Failure, Tick, run_step};
+use table::{PageRequest, deadline};
+
+use crate::Ctx;
+use crate::conclusion;
+use crate::domain::{Payment, Report};
+use crate::provider::Answer;
+use crate::store::{self, Cause};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Reply {
+    /// Payments that the provider was asked about.
+    pub asked: u32,
+    /// Those of them that could not be asked about, or not brought home; the next tick tries again.
+    pub unanswered: u32,
+}
+
+/// Of 50 payments each; the next tick goes on.
+const PAGES_MAX: u32 = 10;
+/// One question may take as long as the provider's time-out, and its answer has to be written down.
+const QUESTION_MAX: Duration = Duration::from_secs(8);
+
+pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<Reply, Failure> {
+    let mut reply = Reply::default();
+    let mut page = PageRequest::default();
+    for _ in 0..PAGES_MAX {
+        let found = ctx.table.query(&store::payments_under_way(), &page).await?;
+        for payment in found.records {
+            if !payment.value.is_overdue(tick.now) || deadline::left() < QUESTION_MAX {
+                return Ok(reply);
+            }
+            reply.asked += 1;
+            reply.unanswered += u32::from(!is_answered(ctx, &payment.value, tick).await);
+        }
+        match found.next {
+            Some(next) => page.after = Some(next),
+            None => break,
+        }
+    }
+    Ok(reply)
+}
+
+async fn is_answered(ctx: &Ctx, payment: &Payment, tick: &Tick) -> bool {
+    let result = run_step(async || ask(ctx, payment, tick).await).await;
+    if let Err(failure) = &result {
+        tracing::error!(
+            correlation_id = tick.correlation_id,
+            payment = %payment.id,
+            error = ?failure,
+            "a payment under way could not be asked about"
+        );
+    }
+    result.is_ok()
+}
+
+async fn ask(ctx: &Ctx, payment: &Payment, tick: &Tick) -> Result<(), Failure> {
+    let cause = Cause { now: tick.now, correlation_id: &tick.correlation_id };
+    let answer = match &payment.provider_ref {
+        Some(provider_ref) => ctx.provider.look_up(provider_ref).await,
+        // The provider knows the payment's own id: asked again, it takes the money no second time.
+        None => ctx.provider.request(payment).await,
+    };
+    let heard = match answer {
+        Ok(Answer::Report(report)) => {
+            let report = Report { payment: Some(payment.id), ..report };
+            conclusion::conclude(ctx, &report, cause).await
+        }
+        Ok(Answer::Refused { reason }) => conclusion::refuse(ctx, payment.id, &reason, cause).await,
+        Err(fault) => Err(fault.into()),
+    };
+    if payment.is_given_up(tick.now) {
+        conclusion::expire(ctx, payment.id, cause).await?;
+    }
+    heard
+}
+
+#[cfg(test)]
+mod tests {
+    use events::{Event, PaymentFailed, PaymentSucceeded};
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::domain::{InvoiceState, PaymentState};
+    use crate::fixtures::{charge, check_ledger, count, ctx, ctx_with, invoice, pay, provider};
+    use crate::operations::read_payment;
+
+    fn tick(after: SignedDuration) -> Tick {
+        Tick { now: testkit::now() + after, correlation_id: "test".into() }
+    }
+
+    fn minutes(minutes: i64) -> Tick {
+        tick(SignedDuration::from_mins(minutes))
+    }
+
+    async fn status(ctx: &Ctx, payment: &read_payment::Reply) -> PaymentState {
+        let call = testkit::call(read_payment::Command { payment: payment.id });
+        read_payment::handle(ctx, &call).await.expect("reads").status
+    }
+
+    #[tokio::test]
+    async fn what_the_webhook_did_not_tell_is_asked_and_booked_once_whatever_happens_on_the_wire() {
+        let provider = provider().await;
+        testkit::under_every_fault(
+            async |table| {
+                let ctx = ctx_with(table, &provider);
+                let charge = charge(&ctx, "ada", "one").await;
+                pay(&ctx, &charge, "pm_card_visa").await;
+                charge
+            },
+            async |table, _| {
+                let reply = handle(&ctx_with(table, &provider), &minutes(2)).await?;
+                if reply.unanswered == 0 {
+                    Ok(())
+                } else {
+                    Err(shell::Fault::outside("the next tick asks again", "one fault").into())
+                }
+            },
+            async |table, charge| {
+                let ctx = ctx(table);
+                assert_eq!(invoice(&ctx, charge).await.state(), InvoiceState::Paid);
+                assert_eq!(check_ledger(&ctx).await, 2);
+                assert_eq!(count(&ctx, PaymentSucceeded::NAME).await, 1);
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_payment_of_less_than_a_minute_is_left_to_the_webhook() {
+        let test = testkit::TestTable::new().await;
+        let provider = provider().await;
+        let ctx = ctx_with(&test.table, &provider);
+        let charge = charge(&ctx, "ada", "one").await;
+        pay(&ctx, &charge, "pm_card_visa").await;
+        let reply = handle(&ctx, &tick(SignedDuration::from_secs(60))).await.expect("waits");
+        assert_eq!((reply.asked, provider.asked()), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn a_payment_whose_request_was_lost_is_asked_for_again_and_paid_once() {
+        let test = testkit::TestTable::new().await;
+        let provider = provider().await;
+        let ctx = ctx_with(&test.table, &provider);
+        let charge = charge(&ctx, "ada", "one").await;
+        let payment = pay(&ctx, &charge, "pm_sim_timeout").await;
+        let reply = handle(&ctx, &minutes(2)).await.expect("asks");
+        assert_eq!(reply, Reply { asked: 1, unanswered: 0 });
+        assert_eq!(status(&ctx, &payment).await, PaymentState::Succeeded);
+        assert_eq!(provider.intents().len(), 1);
+    }
+
+    #[tokio::test]
+    async fn one_that_cannot_be_asked_about_stops_no_other_and_is_given_up_after_a_day() {
+        let test = testkit::TestTable::new().await;
+        let deaf = ctx(&test.table);
+        let first = charge(&deaf, "ada", "one").await;
+        let lost = pay(&deaf, &first, "pm_card_visa").await;
+        let second = charge(&deaf, "ada", "two").await;
+        pay(&deaf, &second, "pm_card_visa").await;
+        let reply = handle(&deaf, &minutes(24 * 60)).await.expect("asks");
+        assert_eq!(reply, Reply { asked: 2, unanswered: 2 });
+        assert_eq!(status(&deaf, &lost).await, PaymentState::Pending, "unknown is not failed");
+        handle(&deaf, &minutes(24 * 60 + 1)).await.expect("gives up");
+        assert_eq!(status(&deaf, &lost).await, PaymentState::Expired);
+        assert_eq!(count(&deaf, PaymentFailed::NAME).await, 2);
+        assert_eq!(invoice(&deaf, &first).await.payment_under_way(), None);
+    }
+
+    #[tokio::test]
+    async fn a_request_that_the_provider_calls_wrong_fails() {
+        let test = testkit::TestTable::new().await;
+        let deaf = ctx(&test.table);
+        let charge = charge(&deaf, "ada", "one").await;
+        let payment = pay(&deaf, &charge, "pm_nonsense").await;
+        let provider = provider().await;
+        let ctx = ctx_with(&test.table, &provider);
+        assert_eq!(handle(&ctx, &minutes(2)).await.expect("asks").unanswered, 0);
+        assert_eq!(status(&ctx, &payment).await, PaymentState::Failed);
+    }
+}

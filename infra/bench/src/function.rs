@@ -1,0 +1,137 @@
+//! A deployed function, as the bench plays it: one operation of a bootstrap, as many processes as asked for, and the
+//! Runtime API they poll.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+use testkit::{Bootstrap, RuntimeApi};
+
+use crate::engine_process::table_of;
+use crate::failure::{Explain, Failure};
+use crate::programs::Programs;
+
+/// API Gateway waits no longer than this for a function.
+pub const DEADLINE: Duration = Duration::from_secs(29);
+/// How long the bench waits for an answer: longer than every deadline, including the wait for a free process.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// What the deployment puts into functions' environments, all of it: a function takes what it knows.
+const VARIABLES: [(&str, &str); 19] = [
+    ("AWS_ACCESS_KEY_ID", "bench"),
+    ("AWS_SECRET_ACCESS_KEY", "bench"),
+    ("AWS_REGION", "eu-west-1"),
+    ("BUS_NAME", "matricula"),
+    ("CURSOR_SECRET", "cursor"),
+    (
+        "ENROLLMENT_STATE_MACHINE_ARN",
+        "arn:aws:states:eu-west-1:000000000000:stateMachine:enrollment",
+    ),
+    ("EVENTS_BUCKET", "events"),
+    ("IDENTITY_SECRET", "identity"),
+    ("IMPORTS_BUCKET", "imports"),
+    ("IMPORT_STATE_MACHINE_ARN", "arn:aws:states:eu-west-1:000000000000:stateMachine:import"),
+    ("MATRICULA_STAGE", "bench"),
+    ("PAYMENT_PROVIDER_SECRET", "provider"),
+    ("PAYMENT_PROVIDER_URL", "http://127.0.0.1:9"),
+    ("PAYMENT_WEBHOOK_SECRET", "webhook"),
+    ("PORTAL_URL", "http://127.0.0.1:9"),
+    ("SENDER_ADDRESS", "no-reply@matricula.example"),
+    ("SES_CONFIGURATION_SET", "matricula"),
+    ("TABLE_NAMES", "matricula-operations"),
+    ("VERIFICATION_SECRET", "verification"),
+];
+
+/// Starts one process of an operation.
+pub fn spawn(
+    binary: &Path,
+    context: &str,
+    operation: &str,
+    api: &RuntimeApi,
+    engine_url: &str,
+) -> Bootstrap {
+    let table = table_of(context);
+    let mut environment = VARIABLES.to_vec();
+    environment.extend([("AWS_ENDPOINT_URL", engine_url), ("TABLE_NAME", table.as_str())]);
+    Bootstrap::spawn(binary, operation, api, &environment)
+}
+
+/// Ends a process that the bench started, and waits until it is gone.
+pub async fn stop(mut bootstrap: Bootstrap) -> Result<(), Failure> {
+    bootstrap.process.kill().await.explain("a bootstrap does not end")
+}
+
+pub async fn invoke(api: &RuntimeApi, name: &str, payload: Value) -> Result<Value, Failure> {
+    let answer = tokio::time::timeout(PATIENCE, api.invoke(payload)).await;
+    let answer = answer.explain(&format!("{name} does not answer"))?;
+    answer.map_err(|error| Failure(format!("{name} failed: {error}")))
+}
+
+pub struct Function {
+    name: String,
+    api: RuntimeApi,
+    processes: Vec<Bootstrap>,
+}
+
+impl Function {
+    pub async fn start(
+        programs: &Programs,
+        engine_url: &str,
+        context: &str,
+        operation: &str,
+        processes: usize,
+    ) -> Self {
+        let api = RuntimeApi::start(DEADLINE).await;
+        let binary = programs.file(context);
+        let start = |_| spawn(&binary, context, operation, &api, engine_url);
+        let processes = (0..processes).map(start).collect();
+        Self { name: format!("{context}-{operation}"), api, processes }
+    }
+
+    /// Whichever process is free takes it.
+    pub async fn invoke(&self, payload: Value) -> Result<Value, Failure> {
+        invoke(&self.api, &self.name, payload).await
+    }
+
+    pub async fn stop(self) -> Result<(), Failure> {
+        for process in self.processes {
+            stop(process).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Functions of one process each, started when they are first called.
+pub struct Functions<'a> {
+    programs: &'a Programs,
+    engine_url: String,
+    running: BTreeMap<(&'static str, &'static str), Function>,
+}
+
+impl<'a> Functions<'a> {
+    pub fn new(programs: &'a Programs, engine_url: &str) -> Self {
+        Self { programs, engine_url: engine_url.to_owned(), running: BTreeMap::new() }
+    }
+
+    pub async fn invoke(
+        &mut self,
+        context: &'static str,
+        operation: &'static str,
+        payload: Value,
+    ) -> Result<Value, Failure> {
+        if !self.running.contains_key(&(context, operation)) {
+            let function =
+                Function::start(self.programs, &self.engine_url, context, operation, 1).await;
+            self.running.insert((context, operation), function);
+        }
+        self.running[&(context, operation)].invoke(payload).await
+    }
+
+    pub async fn stop(self) -> Result<(), Failure> {
+        for function in self.running.into_values() {
+            function.stop().await?;
+        }
+        Ok(())
+    }
+}

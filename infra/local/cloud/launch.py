@@ -293,6 +293,55 @@ def judge_task_tokens_by_their_machine() -> None:
 
 
 @mend
+def evaluate_time_outs() -> None:
+    """A JSONata expression in TimeoutSeconds was taken as it stood, and the comparison with a number failed the execution."""
+    from ministack.services import stepfunctions
+
+    execute = stepfunctions._execute_task
+    expect(callable(getattr(stepfunctions, "_jsonata_state_field", None)), "fields are evaluated otherwise")
+    expect(callable(getattr(stepfunctions, "_state_query_language", None)), "the query language is found otherwise")
+
+    def execute_with_number(state, data, execution, context):
+        if "TimeoutSeconds" in state and stepfunctions._state_query_language(state, context) == "JSONata":
+            seconds = stepfunctions._jsonata_state_field(state, "TimeoutSeconds", "number", data, context)
+            state = {**state, "TimeoutSeconds": seconds}
+        return execute(state, data, execution, context)
+
+    stepfunctions._execute_task = execute_with_number
+
+
+@mend
+def fail_tasks_whose_function_fails() -> None:
+    """A function that failed before it could pass its task token on left the task waiting, where AWS fails it at once."""
+    from ministack.services import stepfunctions
+
+    call, call_function, tokens = (
+        stepfunctions._invoke_with_callback, stepfunctions._call_lambda, stepfunctions._task_tokens)
+    expect(list(inspect.signature(call_function).parameters) == ["func_ref", "event"], "functions are called otherwise")
+    token_of_thread = threading.local()
+
+    def call_and_remember(resource, data, token, state):
+        token_of_thread.token = token
+        try:
+            return call(resource, data, token, state)
+        finally:
+            token_of_thread.token = None
+
+    def call_function_or_fail(func_ref, event):
+        try:
+            return call_function(func_ref, event)
+        except stepfunctions._ExecutionError as error:
+            waiting = tokens.get(getattr(token_of_thread, "token", None))
+            if waiting:
+                waiting["error"] = {"Error": error.error, "Cause": error.cause}
+                waiting["event"].set()
+            raise
+
+    stepfunctions._invoke_with_callback = call_and_remember
+    stepfunctions._call_lambda = call_function_or_fail
+
+
+@mend
 def refer_to_secrets_by_arn() -> None:
     """`Ref` of a secret gave its name, where AWS gives its ARN: with AUTH=true no policy matched, and every read was denied."""
     from ministack.services import secretsmanager

@@ -1,4 +1,5 @@
-//! How a payment ends: the provider's report brought home. The webhook, the schedule and the request itself come here,
+//! How a payment ends: the provider's report brought home. The webhook, the schedule and the request itself
+//! come here,
 //! in any order and any number of times; the money is booked once.
 
 use kernel::PaymentId;
@@ -116,7 +117,8 @@ pub async fn fail(
     Ok(failed)
 }
 
-/// Another amount came in than was asked for: that money waits for the bursar, and the payment as it was asked for did
+/// Another amount came in than was asked for: that money waits for the bursar, and the payment as it was
+/// asked for did
 /// not take place.
 async fn wrong_amount(
     ctx: &Ctx,

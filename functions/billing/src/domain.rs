@@ -1,4 +1,5 @@
-//! What a charge, an invoice, a payment and a journal entry are, and what becomes of them. Pure: states in, states out.
+//! What a charge, an invoice, a payment and a journal entry are, and what becomes of them. Pure: states in,
+//! states out.
 
 mod charge;
 mod invoice;

@@ -235,7 +235,8 @@ pub struct Cause<'a> {
     pub correlation_id: &'a str,
 }
 
-/// A write of a person with its event. Nobody is told of somebody without an e-mail address: there is no way to reach them.
+/// A write of a person with its event. Nobody is told of somebody without an e-mail address: there is no way
+/// to reach them.
 pub fn write_person(
     transaction: &mut Transaction<'_>,
     person: &Person,

@@ -1,4 +1,5 @@
-//! Tokens: access tokens are JWTs signed with Ed25519, refresh tokens are MACs over a session and a generation. Both keys
+//! Tokens: access tokens are JWTs signed with Ed25519, refresh tokens are MACs over a session and a
+//! generation. Both keys
 //! are derived from one secret, each under a label of its own.
 
 use aws_lc_rs::digest;
@@ -103,7 +104,8 @@ impl Keys {
         Ok(Caller { person: sub, session: sid, grants })
     }
 
-    /// The session's newest refresh token: it follows from the session, so that it need not be stored to be given again.
+    /// The session's newest refresh token: it follows from the session, so that it need not be stored to be
+    /// given again.
     pub fn refresh_token(&self, session: &Session) -> String {
         let body = format!("{}.{}", session.id, session.generation);
         let tag = hmac::sign(&self.refresh, body.as_bytes());

@@ -1,4 +1,5 @@
-//! The words of every message: `templates/<kind>.<locale>.txt`, whose first line is the subject, and the same as `.html`.
+//! The words of every message: `templates/<kind>.<locale>.txt`, whose first line is the subject, and the same
+//! as `.html`.
 
 use std::sync::OnceLock;
 

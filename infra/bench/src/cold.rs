@@ -22,7 +22,8 @@ use crate::statistics::{median, milliseconds, rounded};
 use crate::{Chosen, Common};
 
 /// Each time, every program is started `runs` times in turn, so that noise hits all alike, and medians are told.
-/// `first_poll_ms`: from `exec` until the Runtime API is first polled. `first_reply_ms`: from `exec` until the reply to
+/// `first_poll_ms`: from `exec` until the Runtime API is first polled. `first_reply_ms`: from `exec` until
+/// the reply to
 /// an invocation that already waits, of an operation that reads DynamoDB (an engine in another process). `ratio`: the
 /// first reply, compared with that of hello, a function that only answers. `peak_mib`: the process's own VmHWM after
 /// that reply. `zip_mb`: the bootstrap, deflated as it is packaged, in millions of bytes.

@@ -1,4 +1,5 @@
-//! The embedded engine in a process of its own: the bench's binary once more, told over its standard input what to do,
+//! The embedded engine in a process of its own: the bench's binary once more, told over its standard input
+//! what to do,
 //! and ended by its end.
 
 use std::collections::BTreeMap;

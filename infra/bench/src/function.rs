@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -69,9 +70,22 @@ pub async fn invoke(api: &RuntimeApi, name: &str, payload: Value) -> Result<Valu
 }
 
 pub struct Function {
-    name: String,
-    api: RuntimeApi,
+    invoker: Invoker,
     processes: Vec<Bootstrap>,
+}
+
+/// What whoever calls a function needs of it; its processes stay with the bench, which ends them.
+#[derive(Clone)]
+pub struct Invoker {
+    name: Arc<str>,
+    api: Arc<RuntimeApi>,
+}
+
+impl Invoker {
+    /// Whichever process is free takes it.
+    pub async fn invoke(&self, payload: Value) -> Result<Value, Failure> {
+        invoke(&self.api, &self.name, payload).await
+    }
 }
 
 impl Function {
@@ -86,12 +100,12 @@ impl Function {
         let binary = programs.file(context);
         let start = |_| spawn(&binary, context, operation, &api, engine_url);
         let processes = (0..processes).map(start).collect();
-        Self { name: format!("{context}-{operation}"), api, processes }
+        let name = format!("{context}-{operation}").into();
+        Self { invoker: Invoker { name, api: Arc::new(api) }, processes }
     }
 
-    /// Whichever process is free takes it.
-    pub async fn invoke(&self, payload: Value) -> Result<Value, Failure> {
-        invoke(&self.api, &self.name, payload).await
+    pub fn invoker(&self) -> Invoker {
+        self.invoker.clone()
     }
 
     pub async fn stop(self) -> Result<(), Failure> {
@@ -125,7 +139,7 @@ impl<'a> Functions<'a> {
                 Function::start(self.programs, &self.engine_url, context, operation, 1).await;
             self.running.insert((context, operation), function);
         }
-        self.running[&(context, operation)].invoke(payload).await
+        self.running[&(context, operation)].invoker.invoke(payload).await
     }
 
     pub async fn stop(self) -> Result<(), Failure> {

@@ -1,4 +1,5 @@
-//! Registration day in small: many students ask at once, over real HTTP, for the few seats of one section. Exactly the
+//! Registration day in small: many students ask at once, over real HTTP, for the few seats of one section.
+//! Exactly the
 //! seats there are may be given, whatever happens on the wire.
 
 use std::collections::{BTreeMap, HashMap};
@@ -24,12 +25,12 @@ use tokio::time::Instant;
 use crate::Common;
 use crate::engine_process::{EngineProcess, table_of};
 use crate::failure::{Explain, Failure};
-use crate::function::{Function, Functions};
+use crate::function::{Function, Functions, Invoker};
 use crate::offering::{deliver, section};
 use crate::programs::Programs;
 use crate::report::{print, row};
 use crate::requests::{Request, student};
-use crate::statistics::{milliseconds, percentile};
+use crate::statistics::{milliseconds, percentile, rounded};
 
 const ENROLLMENT: &str = "enrollment";
 /// Bootstraps that work side by side, one invocation at a time each, as on Lambda.
@@ -41,8 +42,10 @@ const CALLER_HEADER: &str = "x-caller";
 /// The section is offered by the real `on-section-offered`; then every student sends one `POST /submissions`, all at
 /// once, to an HTTP front that hands each to the next free of four `enrollment-submit` processes, which share nothing
 /// but one engine. Who is answered 503 waits as long as `retry-after` says and asks again with the same
-/// Idempotency-Key. `p99_ms` is the time that a student sees: from sending the first request until the final answer is
-/// read, with connecting, waiting for a free process, and all retries in it; since all send at once, it is about the time
+/// Idempotency-Key. `p99_ms` is the time that a student sees: from sending the first request until the final
+/// answer is
+/// read, with connecting, waiting for a free process, and all retries in it; since all send at once, it is
+/// about the time
 /// that all requests take together. `seconds` is from the first request to the last answer. The bench fails unless
 /// exactly the seats were given, all others were refused with CLOSED, and the table says the same.
 #[derive(clap::Args)]
@@ -90,8 +93,7 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
     deliver(&mut functions, ENROLLMENT, "on-section-offered", hot.clone()).await?;
     functions.stop().await?;
     let submit = Function::start(&programs, engine.url(), ENROLLMENT, "submit", PROCESSES).await;
-    let submit = Arc::new(submit);
-    let (url, front) = front(Arc::clone(&submit))?;
+    let (url, front) = open_front(submit.invoker())?;
 
     engine.set_faults(arguments.faults).await?;
     let began = Instant::now();
@@ -100,9 +102,6 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
     engine.set_faults(None).await?;
 
     front.abort();
-    // What the front held of the function goes with it.
-    drop(front.await);
-    let submit = Arc::into_inner(submit).explain("the front still serves")?;
     submit.stop().await?;
     let (taken, registrations) = what_the_table_says(engine.url()).await?;
     engine.stop().await?;
@@ -120,7 +119,7 @@ fn allow_connections() -> Result<(), Failure> {
 }
 
 /// API Gateway, as far as this bench needs it.
-fn front(submit: Arc<Function>) -> Result<(String, JoinHandle<()>), Failure> {
+fn open_front(submit: Invoker) -> Result<(String, JoinHandle<()>), Failure> {
     const BACKLOG: u32 = 4_096;
     let what = "the front cannot listen";
     let socket = TcpSocket::new_v4().explain(what)?;
@@ -132,7 +131,7 @@ fn front(submit: Arc<Function>) -> Result<(String, JoinHandle<()>), Failure> {
     Ok((url, tokio::spawn(serving)))
 }
 
-async fn pass_on(State(submit): State<Arc<Function>>, headers: HeaderMap, body: Bytes) -> Response {
+async fn pass_on(State(submit): State<Invoker>, headers: HeaderMap, body: Bytes) -> Response {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let caller = header(CALLER_HEADER).and_then(|caller| serde_json::from_str(caller).ok());
     let (Some(caller), Ok(body)) = (caller, serde_json::from_slice(&body)) else {
@@ -288,7 +287,7 @@ impl Day {
     }
 
     fn seconds(&self) -> f64 {
-        milliseconds(self.took) / 1_000.0
+        rounded(self.took.as_secs_f64())
     }
 
     fn result(&self) -> Value {
@@ -333,5 +332,47 @@ impl Day {
             )));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(change: impl FnOnce(&mut Day)) -> Day {
+        let mut day = Day {
+            requests: 1_000,
+            seats: 30,
+            held: 30,
+            closed: 970,
+            others: BTreeMap::new(),
+            took: Duration::from_secs(1),
+            p99: Duration::from_secs(1),
+            taken: 30,
+            registrations: 30,
+        };
+        change(&mut day);
+        day
+    }
+
+    #[test]
+    fn a_day_is_good_only_when_every_seat_is_accounted_for() {
+        assert!(day(|_| ()).check().is_ok());
+        let few = day(|day| (day.requests, day.held, day.closed) = (20, 20, 0));
+        assert!(few.check().is_err(), "twenty hold thirty seats");
+        assert!(day(|day| (day.held, day.closed) = (31, 969)).check().is_err());
+        assert!(day(|day| day.closed = 969).check().is_err());
+        assert!(day(|day| _ = day.others.insert("503 BUSY".to_owned(), 1)).check().is_err());
+        assert!(day(|day| day.taken = 31).check().is_err());
+        assert!(day(|day| day.registrations = 29).check().is_err());
+    }
+
+    #[test]
+    fn an_answer_is_a_seat_a_refusal_or_neither() {
+        let held = json!({ "bundles": [{}] });
+        assert!(matches!(Outcome::of(201, &held), Outcome::Held));
+        assert!(matches!(Outcome::of(409, &json!({ "code": "CLOSED" })), Outcome::Closed));
+        assert!(matches!(Outcome::of(503, &json!({ "code": "BUSY" })), Outcome::Other(_)));
+        assert!(matches!(Outcome::of(201, &json!({ "bundles": [] })), Outcome::Other(_)));
     }
 }

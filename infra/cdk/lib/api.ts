@@ -45,8 +45,8 @@ export class Api extends NestedStack {
       corsPreflight: {
         allowOrigins: [settings.portalOrigin],
         allowMethods: [CorsHttpMethod.GET, CorsHttpMethod.POST, CorsHttpMethod.PUT, CorsHttpMethod.PATCH, CorsHttpMethod.DELETE],
-        allowHeaders: ["authorization", "content-type", "idempotency-key", "accept-language", "x-correlation-id"],
-        exposeHeaders: ["location", "retry-after", "x-correlation-id"],
+        allowHeaders: ["authorization", "content-type", "idempotency-key", "if-match", "accept-language", "x-correlation-id"],
+        exposeHeaders: ["etag", "retry-after", "x-correlation-id"],
         maxAge: Duration.hours(1),
       },
     });

@@ -4,8 +4,10 @@ import type { Table } from "aws-cdk-lib/aws-dynamodb";
 import type { EventBus } from "aws-cdk-lib/aws-events";
 import { PolicyStatement } from "aws-cdk-lib/aws-iam";
 import type { Bucket } from "aws-cdk-lib/aws-s3";
+import type { Construct } from "constructs";
 import type { Context } from "./context.ts";
 import type { SecretName } from "./secrets.ts";
+import type { Settings } from "./settings.ts";
 
 export interface Grant {
   readonly statements?: Statement[];
@@ -77,19 +79,19 @@ const VARIABLE_OF_MACHINE: Record<MachineName, string> = {
 };
 
 // By name: a state machine refers to the functions of every context, so no context can refer to it.
-function machineArn(context: Context, machine: MachineName): string {
-  return Stack.of(context).formatArn({
+export function machineArn(scope: Construct, settings: Settings, machine: MachineName): string {
+  return Stack.of(scope).formatArn({
     service: "states",
     resource: "stateMachine",
-    resourceName: machineFullName(context.shared.settings.stage, machine),
+    resourceName: machineFullName(settings.stage, machine),
     arnFormat: ArnFormat.COLON_RESOURCE_NAME,
   });
 }
 
 /** Starts executions of a state machine. */
 export const starts = (machine: MachineName): Permission => (context) => ({
-  statements: [{ actions: ["states:StartExecution"], resources: [machineArn(context, machine)] }],
-  environment: { [VARIABLE_OF_MACHINE[machine]]: machineArn(context, machine) },
+  statements: [{ actions: ["states:StartExecution"], resources: [machineArn(context, context.shared.settings, machine)] }],
+  environment: { [VARIABLE_OF_MACHINE[machine]]: machineArn(context, context.shared.settings, machine) },
 });
 
 /** Knows how long the head of department and the student have before the seat is released. */
@@ -102,7 +104,7 @@ export const timeOuts: Permission = ({ shared: { settings } }) => ({
 
 /** Looks at executions of a state machine. */
 export const describes = (machine: MachineName): Permission => (context) => ({
-  environment: { [VARIABLE_OF_MACHINE[machine]]: machineArn(context, machine) },
+  environment: { [VARIABLE_OF_MACHINE[machine]]: machineArn(context, context.shared.settings, machine) },
   statements: [
     {
       actions: ["states:DescribeExecution"],
@@ -122,7 +124,7 @@ export const describes = (machine: MachineName): Permission => (context) => ({
 /** Answers task tokens of a state machine's executions. */
 export const answers = (machine: MachineName): Permission => (context) => ({
   statements: [
-    { actions: ["states:SendTaskSuccess", "states:SendTaskFailure"], resources: [machineArn(context, machine)] },
+    { actions: ["states:SendTaskSuccess", "states:SendTaskFailure"], resources: [machineArn(context, context.shared.settings, machine)] },
   ],
 });
 

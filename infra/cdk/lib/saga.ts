@@ -8,7 +8,7 @@ import { LogGroup } from "aws-cdk-lib/aws-logs";
 import { DefinitionBody, LogLevel, StateMachine } from "aws-cdk-lib/aws-stepfunctions";
 import type { Construct } from "constructs";
 import { acknowledgeWildcards } from "./context.ts";
-import { machineFullName, type MachineName, policyStatement, type Statement } from "./permissions.ts";
+import { machineArn, machineFullName, type MachineName, policyStatement, type Statement } from "./permissions.ts";
 import type { Settings } from "./settings.ts";
 
 /** The operations that a definition names, as in `${enrollment-confirm}`. */
@@ -37,16 +37,18 @@ export function saga(scope: Construct, machine: MachineName, functions: Map<stri
     stateMachineName: name,
     definitionBody: DefinitionBody.fromString(definition),
     definitionSubstitutions: Object.fromEntries([...called].map(([key, { functionArn }]) => [key, functionArn])),
-    role: role(scope, machine, [...called.values()]),
+    role: role(scope, machine, [...called.values()], settings),
     // Without the data: it is personal.
     logs: { destination: logs, level: LogLevel.ALL, includeExecutionData: false },
     tracingEnabled: true,
   });
 }
 
-function role(scope: Construct, machine: MachineName, called: Function[]) {
+function role(scope: Construct, machine: MachineName, called: Function[], settings: Settings) {
   const statements: Statement[] = [
     { actions: ["lambda:InvokeFunction"], resources: called.map(({ functionArn }) => functionArn) },
+    // Long imports go on in a fresh execution, since the history of one is bounded.
+    ...(machine === "import" ? [{ actions: ["states:StartExecution"], resources: [machineArn(scope, settings, machine)] }] : []),
     {
       actions: [
         "logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery",

@@ -78,7 +78,8 @@ struct Build {
 }
 
 impl Build {
-    /// One cargo call over the whole workspace, so that what they share is compiled once, and the same way as for tests.
+    /// One cargo call over the whole workspace, so that what they share is compiled once, and the same way as
+    /// for tests.
     fn start(checkout: &Checkout, log: &Path) -> Result<Self, Failure> {
         let log = create_log(log)?;
         let said =

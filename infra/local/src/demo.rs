@@ -354,7 +354,7 @@ mod tests {
 
     #[test]
     fn only_a_term_whose_window_is_open_is_taken() {
-        let term = |id: &str, from: &str, to: &str| json!({ "id": id, "registration_opens_at": from, "registration_closes_at": to });
+        let term = |id: &str, opens: &str, closes: &str| json!({ "id": id, "registration_opens_at": opens, "registration_closes_at": closes });
         let past = term("past", "2020-01-01T00:00:00Z", "2020-02-01T00:00:00Z");
         let open = term("open", "2020-01-01T00:00:00Z", "2999-02-01T00:00:00Z");
         assert_eq!(open_term(&json!({ "items": [past, open] })).as_deref(), Some("open"));

@@ -78,7 +78,7 @@ fn clock(at_ms: u64) -> String {
 /// `invoke`: calls a function with a file as its event, and shows what it answers.
 pub fn invoke(checkout: &Checkout, function: &str, event: Option<&Path>) -> Result<(), Failure> {
     let cloud = current(checkout)?;
-    let sample = checkout.path(&format!("events/{function}.json"));
+    let sample = checkout.path(&format!("events/samples/{function}.json"));
     let file = event.or_else(|| sample.exists().then_some(sample.as_path()));
     let payload = match file {
         Some(file) => std::fs::read_to_string(file)

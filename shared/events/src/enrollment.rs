@@ -42,8 +42,8 @@ pub struct SagaRequested {
     pub term_code: String,
     pub approval_required: bool,
     pub registrations: Vec<ChargeableRegistration>,
-    /// When the seats were taken: the time-outs of approval and payment count from here, however often the saga starts.
-    pub held_at: Timestamp,
+    /// When the step it is entered at began: that step's time-out counts from here, however often the saga starts.
+    pub waiting_since: Timestamp,
     /// Why the bundle is undone; only when entered at the undo.
     pub reason: Option<ReleaseReason>,
 }
@@ -74,7 +74,7 @@ impl Event for SagaRequested {
                 credits_hundredths: 600,
                 price_group: "standard".into(),
             }],
-            held_at: "2027-01-15T08:30:00Z".parse().expect("a timestamp"),
+            waiting_since: "2027-01-15T08:30:00Z".parse().expect("a timestamp"),
             reason: None,
         }
     }

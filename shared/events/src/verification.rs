@@ -1,4 +1,5 @@
-//! The code that proves an e-mail address. It is computed where it is sent and where it is checked, and stored nowhere:
+//! The code that proves an e-mail address. It is computed where it is sent and where it is checked, and
+//! stored nowhere:
 //! events are kept for years and must not carry what opens an account.
 
 use hmac::{Hmac, KeyInit, Mac};

@@ -18,7 +18,8 @@ pub enum Weekday {
     Sunday,
 }
 
-/// A weekly meeting: every named weekday from `first_day` to `last_day`, both included, in the institution's time zone.
+/// A weekly meeting: every named weekday from `first_day` to `last_day`, both included, in the institution's
+/// time zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Meeting {
@@ -35,7 +36,7 @@ pub struct Meeting {
 }
 
 impl Meeting {
-    /// Two meetings clash when their dates overlap, they share a weekday, and their hours overlap. Back to back is free.
+    /// Two meetings clash when dates and hours overlap and they share a weekday. Back to back is free.
     pub fn clashes_with(&self, other: &Self) -> bool {
         let dates = self.first_day <= other.last_day && other.first_day <= self.last_day;
         let weekday = self.weekdays.iter().any(|weekday| other.weekdays.contains(weekday));

@@ -152,7 +152,8 @@ impl Money {
         Ok(Self::new(minor, self.currency))
     }
 
-    /// Splits into parts proportional to `weights` whose sum is the amount: largest remainder, ties to the first part.
+    /// Splits into parts proportional to `weights` whose sum is the amount: largest remainder, ties to the
+    /// first part.
     pub fn split(self, weights: &[u32]) -> Result<Vec<Self>, MoneyError> {
         let total: i128 = weights.iter().map(|weight| i128::from(*weight)).sum();
         if total == 0 {
@@ -240,7 +241,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_parts_of_a_split_sum_to_the_whole(minor in -1_000_000_000_i64..1_000_000_000, weights in proptest::collection::vec(0_u32..1_000, 1..12)) {
+        fn the_parts_of_a_split_sum_to_the_whole(
+            minor in -1_000_000_000_i64..1_000_000_000,
+            weights in proptest::collection::vec(0_u32..1_000, 1..12),
+        ) {
             prop_assume!(weights.iter().any(|weight| *weight > 0));
             let parts = money(minor, "EUR").split(&weights).expect("splits");
             prop_assert_eq!(parts.iter().map(|part| part.minor).sum::<i64>(), minor);

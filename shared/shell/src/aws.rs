@@ -1,4 +1,5 @@
-//! How we reach AWS: credentials and endpoint from the environment, few trust roots, bounded waits. No call is made here.
+//! How we reach AWS: credentials and endpoint from the environment, few trust roots, bounded waits. Nothing
+//! is called.
 
 use std::sync::OnceLock;
 use std::time::Duration;

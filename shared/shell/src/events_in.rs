@@ -78,10 +78,9 @@ pub async fn consume_batch<X: Context>(
         let result = tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| {
             Err(Fault::outside("the deadline passed", "the batch took too long").into())
         });
-        let (code, correlation_id) = match &result {
-            Ok(correlation_id) => ("OK", correlation_id.as_str()),
-            Err(failure) => (code_of(failure, operation, id), ""),
-        };
+        let code =
+            result.as_ref().map_or_else(|failure| code_of(failure, operation, id), |()| "OK");
+        let correlation_id = &correlation_id_of(message);
         Outcome { operation, correlation_id, request_id: id, code, began }.log();
         if result.is_err() {
             failures.push(json!({ "itemIdentifier": id }));
@@ -95,21 +94,26 @@ async fn consume<X: Context>(
     context: &X,
     handler: &impl AsyncFn(&X, &Delivery) -> Result<(), Failure>,
     message: &Value,
-) -> Result<String, Failure> {
+) -> Result<(), Failure> {
     let unreadable =
         |error| Failure::from(Fault::defect(format!("a message is not an event: {error}")));
     let body: Value =
         serde_json::from_str(message["body"].as_str().unwrap_or_default()).map_err(unreadable)?;
     let envelope: Envelope = serde_json::from_value(body["detail"].clone()).map_err(unreadable)?;
-    let correlation_id = envelope.correlation_id.clone();
     let delivery = Delivery { envelope, consumer: operation.to_owned(), now: crate::now() };
     // A duplicate has had its effect: nothing is left to do.
     let deduplicated = async || match handler(context, &delivery).await {
         Err(Failure::DoneBefore) => Ok(()),
         other => other,
     };
-    run_step(deduplicated).await?;
-    Ok(correlation_id)
+    run_step(deduplicated).await
+}
+
+/// As far as the message can be read: also a failure is to be found by it.
+fn correlation_id_of(message: &Value) -> String {
+    let body: Value =
+        serde_json::from_str(message["body"].as_str().unwrap_or_default()).unwrap_or_default();
+    body["detail"]["correlation_id"].as_str().unwrap_or_default().to_owned()
 }
 
 fn code_of(failure: &Failure, operation: &str, message: &str) -> &'static str {

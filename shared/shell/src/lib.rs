@@ -1,5 +1,7 @@
-//! Everything that knows Lambda: how an operation is called over HTTP, as a saga step, with events, by schedule, from a
-//! stream or as the authorizer; how its failures become answers; what is logged. Operations themselves know none of it.
+//! Everything that knows Lambda: how an operation is called over HTTP, as a saga step, with events, by
+//! schedule, from a
+//! stream or as the authorizer; how its failures become answers; what is logged. Operations themselves know
+//! none of it.
 
 pub mod authorizer;
 pub mod aws;
@@ -31,7 +33,7 @@ pub use failure::{Failure, Fault, Refuse};
 pub use http::{http, http_page, http_raw};
 pub use import::{Imported, RefusedRow, RowOutcome, import_rows};
 pub use locales::{Sentences, sentence};
-pub use request::RequestRefusal;
+pub use request::{RequestRefusal, SENTENCES};
 pub use route::{Access, Allow, HttpOperation, Method, Route};
 pub use runtime::{Context, operation, required_environment};
 pub use secrets::secret;

@@ -1,11 +1,12 @@
 //! OpenAPI 3.1 from the routes and the schemas of the Rust types.
 
+use kernel::Locale;
 use serde_json::{Map, Value, json};
 
-use crate::{Access, HttpOperation, Method, Route};
+use crate::{Access, HttpOperation, Method, Route, Sentences, sentence};
 
-/// The whole API as one document.
-pub fn document(operations: &[HttpOperation]) -> Value {
+/// The whole API as one document, with every code that a context can refuse with.
+pub fn document(operations: &[HttpOperation], sentences: &[&Sentences]) -> Value {
     let mut components = Components::default();
     let mut paths = Map::new();
     for operation in operations {
@@ -22,11 +23,25 @@ pub fn document(operations: &[HttpOperation]) -> Value {
             "description": "One place where a student registers, is billed, is graded and is told.",
         },
         "paths": paths,
+        "x-problems": problems(sentences),
         "components": {
             "schemas": components.schemas,
             "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" } },
         },
     })
+}
+
+/// Codes with their English sentences; those of fields and of import lines among them.
+fn problems(sentences: &[&Sentences]) -> Vec<Value> {
+    let of = |sentences: &&Sentences| {
+        let codes = sentences.codes(Locale::En);
+        let spoken = codes.into_iter().map(|id| id.to_uppercase().replace('-', "_")).map(|code| {
+            let title = sentence(sentences, Locale::En, &code, &[]);
+            json!({ "code": code, "title": title })
+        });
+        spoken.collect::<Vec<_>>()
+    };
+    sentences.iter().flat_map(of).collect()
 }
 
 fn described(operation: &HttpOperation, components: &mut Components) -> Value {
@@ -110,7 +125,15 @@ fn split(route: &Route, mut input: Value) -> (Vec<Value>, Option<Value>) {
             left.insert(name, schema);
         }
     }
-    let header = |name: &str, description: &str| json!({ "name": name, "in": "header", "required": true, "schema": { "type": "string" }, "description": description });
+    let header = |name: &str, description: &str| {
+        json!({
+            "name": name,
+            "in": "header",
+            "required": true,
+            "schema": { "type": "string" },
+            "description": description,
+        })
+    };
     if route.idempotent_by_key {
         parameters.push(header("Idempotency-Key", "The same key and input give the same reply."));
     }
@@ -118,7 +141,8 @@ fn split(route: &Route, mut input: Value) -> (Vec<Value>, Option<Value>) {
         parameters.push(header("If-Match", "The ETag last read."));
     }
     if route.paged {
-        parameters.push(json!({ "name": "limit", "in": "query", "schema": { "type": "integer", "minimum": 1, "maximum": 100 } }));
+        let limit = json!({ "type": "integer", "minimum": 1, "maximum": 100 });
+        parameters.push(json!({ "name": "limit", "in": "query", "schema": limit }));
         parameters.push(json!({ "name": "cursor", "in": "query", "schema": { "type": "string" } }));
     }
     if in_query || left.is_empty() {
@@ -196,7 +220,11 @@ fn problem_schema() -> Value {
             "code": { "type": "string", "description": "Stable; decide by it." },
             "instance": { "type": "string", "format": "uri" },
             "correlation_id": { "type": "string" },
-            "errors": { "type": "array", "items": { "type": "object" }, "description": "Everything that is wrong, at once." },
+            "errors": {
+                "type": "array",
+                "items": { "type": "object" },
+                "description": "Everything that is wrong, at once.",
+            },
         },
     })
 }

@@ -47,7 +47,8 @@ pub enum RequestRefusal {
     Internal,
 }
 
-pub(crate) static SENTENCES: Sentences = Sentences {
+/// The shell's own sentences.
+pub static SENTENCES: Sentences = Sentences {
     en: include_str!("../locales/en.ftl"),
     fr: include_str!("../locales/fr.ftl"),
     es: include_str!("../locales/es.ftl"),

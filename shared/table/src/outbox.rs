@@ -1,4 +1,5 @@
-//! Events lie in the table until they are published: written with the state they tell of, deleted once the bus has them.
+//! Events lie in the table until they are published: written with the state they tell of, deleted once the bus has
+//! them.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use events::Envelope;

@@ -111,7 +111,8 @@ impl Change {
         self
     }
 
-    /// Only if `field`, with what is added, stays within `bound_field`, which was read as `bound` and must still be it.
+    /// Only if `field`, with what is added, stays within `bound_field`, which was read as `bound` and must
+    /// still be it.
     #[must_use]
     pub fn within(mut self, field: &'static str, bound_field: &'static str, bound: i64) -> Self {
         self.bounds.insert(field, (bound_field, bound));

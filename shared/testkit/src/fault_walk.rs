@@ -5,7 +5,8 @@ use table::Table;
 
 use crate::{Fault, Faults, TestTable};
 
-/// Runs `act` once for each kind of fault at each of its calls, both as a hiccup and as a lasting one; where it fails,
+/// Runs `act` once for each kind of fault at each of its calls, both as a hiccup and as a lasting one; where
+/// it fails,
 /// it is asked again as a caller would. `check` then looks at what stands in the table.
 pub async fn under_every_fault<S>(
     setup: impl AsyncFn(&Table) -> S,

@@ -1,5 +1,5 @@
 //! For tests and benches: an embedded DynamoDB engine, faults on the wire, calls and events made by hand, a payment
-//! provider, and a Runtime API that runs real bootstraps.
+//! provider, a made-up university, and a Runtime API that runs real bootstraps.
 
 mod engine;
 mod fault_walk;
@@ -7,6 +7,7 @@ mod faults;
 mod fixtures;
 mod payment_provider;
 mod runtime_api;
+mod university;
 
 pub use engine::{Engine, TestTable};
 pub use fault_walk::under_every_fault;
@@ -16,3 +17,4 @@ pub use payment_provider::{
     PaymentProvider, PaymentProviderSettings, webhook_body, webhook_signature,
 };
 pub use runtime_api::{Bootstrap, RuntimeApi};
+pub use university::{ImportedStudent, University, UniversitySettings, university};

@@ -1,5 +1,6 @@
 //! The payment provider, played: Stripe's published dialect as far as Matricula speaks it. What a payment comes to is
-//! said by its payment method; intents are remembered by idempotency key, webhooks are signed and sent again if refused.
+//! said by its payment method; intents are remembered by idempotency key, webhooks are signed and sent again
+//! if refused.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};

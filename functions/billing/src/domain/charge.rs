@@ -1,4 +1,5 @@
-//! The charge of a bundle: posted with its invoice, settled when nothing is left to pay, taken back with a credit note.
+//! The charge of a bundle: posted with its invoice, settled when nothing is left to pay, taken back with a
+//! credit note.
 
 use std::collections::BTreeMap;
 

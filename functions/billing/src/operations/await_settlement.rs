@@ -1,4 +1,5 @@
-//! Saga step: keeps the task token with which the saga is told that the charge is settled; tells it at once where it is.
+//! Saga step: keeps the task token with which the saga is told that the charge is settled; tells it at once
+//! where it is.
 //! Nothing to undo. A later token replaces an earlier one.
 
 use kernel::BundleId;

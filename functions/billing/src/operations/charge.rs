@@ -1,4 +1,5 @@
-//! Saga step: charges a bundle with an invoice. Undone by reverse-charge. Charging again finds the same charge; a bundle
+//! Saga step: charges a bundle with an invoice. Undone by reverse-charge. Charging again finds the same
+//! charge; a bundle
 //! that was undone is not charged any more.
 
 use std::collections::BTreeSet;

@@ -1,4 +1,5 @@
-//! Event: a charge is settled. Whoever waits for it is told, with the token that was kept; told twice, they hear it once.
+//! Event: a charge is settled. Whoever waits for it is told, with the token that was kept; told twice, they
+//! hear it once.
 
 use events::ChargeSettled;
 use shell::{Delivery, Failure};

@@ -1,4 +1,5 @@
-//! Schedule: asks the provider about payments of which it has told nothing for a minute, the oldest first, and gives up
+//! Schedule: asks the provider about payments of which it has told nothing for a minute, the oldest first,
+//! and gives up
 //! those that are older than a day. One that cannot be asked about stops no other.
 
 use std::time::Duration;

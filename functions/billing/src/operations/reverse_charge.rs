@@ -1,4 +1,5 @@
-//! Saga step, the undo of charge: takes what is left of a bundle's charge back with a credit note; what was paid of it
+//! Saga step, the undo of charge: takes what is left of a bundle's charge back with a credit note; what was
+//! paid of it
 //! becomes the student's unapplied cash. A bundle that was never charged is marked, so that it never will be.
 
 use kernel::BundleId;

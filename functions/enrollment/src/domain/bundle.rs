@@ -1,6 +1,6 @@
 //! Registrations that stand or fall together, and where their saga is.
 
-use events::{ChargeableRegistration, Decision, Enter, ReleaseReason, SagaRequested};
+use events::{BundleParked, ChargeableRegistration, Decision, Enter, ReleaseReason, SagaRequested};
 use kernel::{ApprovalId, BundleId, InvoiceId, PersonId, SubmissionId, TermId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,6 +47,8 @@ pub struct Bundle {
     /// Whether the saga has come to its end, good or bad, and the student has been told.
     pub closed: bool,
     pub held_at: Timestamp,
+    /// When the student could begin to pay.
+    pub billed_at: Option<Timestamp>,
     pub moved_at: Timestamp,
 }
 
@@ -80,7 +82,7 @@ impl Bundle {
             term_code: self.term_code.clone(),
             approval_required: self.approval_department.is_some(),
             registrations: self.registrations.clone(),
-            held_at: self.held_at,
+            waiting_since: self.billed_at.unwrap_or(self.held_at),
             reason: self.reason,
         }
     }
@@ -92,14 +94,23 @@ impl Bundle {
         self.moved_at = now;
     }
 
-    /// `false` when the saga is past this.
-    pub fn await_approval(&mut self, approval: ApprovalId, now: Timestamp) -> bool {
-        if self.state != BundleState::SeatsHeld {
-            return false;
+    /// The head of department is asked. `false` when the saga is past this.
+    pub fn await_approval(
+        &mut self,
+        approval: ApprovalId,
+        now: Timestamp,
+    ) -> Result<bool, Refusal> {
+        match self.state {
+            BundleState::Undoing | BundleState::Released => Err(Refusal::BundleUndone),
+            BundleState::AwaitingApproval
+            | BundleState::AwaitingPayment
+            | BundleState::Confirmed => Ok(false),
+            BundleState::SeatsHeld => {
+                self.approval = Some(approval);
+                self.move_to(BundleState::AwaitingApproval, now);
+                Ok(true)
+            }
         }
-        self.approval = Some(approval);
-        self.move_to(BundleState::AwaitingApproval, now);
-        true
     }
 
     /// What is to be paid is known. `false` when that was recorded before.
@@ -109,6 +120,7 @@ impl Bundle {
             BundleState::AwaitingPayment | BundleState::Confirmed => Ok(false),
             BundleState::SeatsHeld | BundleState::AwaitingApproval => {
                 self.invoice = Some(invoice);
+                self.billed_at = Some(now);
                 self.move_to(BundleState::AwaitingPayment, now);
                 Ok(true)
             }
@@ -129,7 +141,8 @@ impl Bundle {
         }
     }
 
-    /// Decides between pivot and undo: what is confirmed is never undone, even when the confirmation's reply was lost.
+    /// Decides between pivot and undo: what is confirmed is never undone, even when the confirmation's reply
+    /// was lost.
     /// `false` when there is nothing to change.
     pub fn begin_undo(&mut self, reason: ReleaseReason, now: Timestamp) -> bool {
         match self.state {
@@ -153,9 +166,12 @@ impl Bundle {
         true
     }
 
-    pub fn park(&mut self, step: String, error: String, now: Timestamp) {
-        self.parked = Some(Parked { step, error, at: now });
+    /// Puts the bundle on the operator's list, and tells of it.
+    pub fn park(&mut self, step: String, error: String, now: Timestamp) -> BundleParked {
+        self.parked = Some(Parked { step: step.clone(), error: error.clone(), at: now });
         self.moved_at = now;
+        let Self { id: bundle, submission, student, .. } = *self;
+        BundleParked { bundle, submission, student, step, error }
     }
 
     pub fn close(&mut self, now: Timestamp) {

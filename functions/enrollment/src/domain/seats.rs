@@ -38,7 +38,8 @@ pub struct SectionSeats {
 }
 
 impl SectionSeats {
-    /// The section as the catalog now offers it. Nobody loses a seat, even where the capacity shrank below what is taken.
+    /// The section as the catalog now offers it. Nobody loses a seat, even where the capacity shrank below what is
+    /// taken.
     pub fn offered(event: SectionOffered, taken: i64) -> Self {
         Self {
             section: event.section,

@@ -1,4 +1,4 @@
-//! The decision on a cart: which items can be registered, in which bundles, and everything that speaks against the rest.
+//! The decision on a cart: which items can be registered, in which bundles, and what speaks against the rest.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ItemCode, ItemRefusal, SectionSeats};
 
-/// Credits that a student may hold in one term without an override, in hundredths. Policy: 45 ECTS, half as much again
+/// Credits that a student may hold in one term without an override, in hundredths. Policy: 45 ECTS, half as
+/// much again
 /// as a full load.
 pub const CREDITS_MAX_HUNDREDTHS: u32 = 4_500;
 
@@ -425,8 +426,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_item_passes_or_fails_and_limits_hold(specs in proptest::collection::vec((0_u32..2_000, 0_i64..3, 8_i8..18, 0_usize..8), 1..12)) {
-            let sections: Vec<SectionSeats> = specs.iter().enumerate().map(|(at, (credits, capacity, hour, corequisite))| {
+        fn every_item_passes_or_fails_and_limits_hold(
+            specs in proptest::collection::vec((0_u32..2_000, 0_i64..3, 8_i8..18, 0_usize..8), 1..12),
+        ) {
+            let numbered = specs.iter().enumerate();
+            let sections: Vec<SectionSeats> = numbered.map(|(at, (credits, capacity, hour, corequisite))| {
                 section(&at.to_string(), |seats| {
                     seats.credits_hundredths = *credits;
                     seats.capacity = *capacity;

@@ -1,4 +1,5 @@
-//! Saga step: ask the head of department and wait. Undone by release-seats. Asked again, it replaces the waiting token.
+//! Saga step: ask the head of department and wait. Undone by release-seats. Asked again, it replaces the
+//! waiting token.
 
 use events::ApprovalRequested;
 use kernel::{ApprovalId, BundleId, Id, SubmissionId};
@@ -38,7 +39,7 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<StepReply, Failur
     };
     let mut transaction = ctx.table.transaction();
     transaction.put(&approval, standing.as_ref().map(|standing| standing.version));
-    if bundle.value.await_approval(id, step.now) {
+    if bundle.value.await_approval(id, step.now)? {
         transaction.update(&bundle);
     }
     if standing.is_none() {

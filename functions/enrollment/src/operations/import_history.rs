@@ -1,4 +1,5 @@
-//! Import step: sections that a student took before Matricula, confirmed and not billed. They take a seat, as they did.
+//! Import step: sections that a student took before Matricula, confirmed and not billed. They take a seat, as
+//! they did.
 
 use kernel::{Id, PersonId, RegistrationId, SectionId, SourceId, SubmissionId};
 use schemars::JsonSchema;

@@ -1,13 +1,14 @@
 //! A saga has to begin, or to go on: an execution is started under a name that only this attempt can have.
 
 use aws_sdk_sfn::error::ProvideErrorMetadata;
-use events::SagaRequested;
+use events::{Enter, SagaRequested};
 use serde_json::json;
 use shell::{Delivery, Failure, Fault};
 
 use crate::Ctx;
 
 /// How long the head of department and the student have; policy, set by the deployment.
+#[derive(Debug, Clone, Copy, PartialEq)]
 struct TimeOuts {
     approval_s: i64,
     payment_s: i64,
@@ -24,17 +25,21 @@ impl TimeOuts {
         Self { approval_s: seconds("APPROVAL_TIMEOUT_S"), payment_s: seconds("PAYMENT_TIMEOUT_S") }
     }
 
-    /// What is left of each: they count from the moment the seats were taken, however often the saga is started.
-    fn left(&self, elapsed_s: i64) -> Self {
+    /// What is left of the time for the step that the saga is entered at; steps behind it have all of theirs.
+    fn left(self, enter: Enter, elapsed_s: i64) -> Self {
         let left = |all: i64| (all - elapsed_s).max(Self::LEAST_S);
-        Self { approval_s: left(self.approval_s), payment_s: left(self.payment_s) }
+        match enter {
+            Enter::Approve => Self { approval_s: left(self.approval_s), ..self },
+            Enter::Charge => Self { payment_s: left(self.payment_s), ..self },
+            Enter::Notify | Enter::Undo => self,
+        }
     }
 }
 
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let saga: SagaRequested = delivery.event()?;
-    let elapsed = delivery.now.duration_since(saga.held_at);
-    let left = TimeOuts::from_environment().left(elapsed.as_secs());
+    let elapsed = delivery.now.duration_since(saga.waiting_since);
+    let left = TimeOuts::from_environment().left(saga.enter, elapsed.as_secs());
     let name = execution_name(&saga);
     let input = json!({
         "saga": saga,
@@ -69,8 +74,10 @@ mod tests {
     #[test]
     fn a_saga_started_again_gets_only_what_is_left_of_the_time() {
         let policy = TimeOuts { approval_s: 100, payment_s: 1_000 };
-        assert_eq!(policy.left(30).approval_s, 70);
-        assert_eq!(policy.left(130).approval_s, TimeOuts::LEAST_S);
-        assert_eq!(policy.left(130).payment_s, 870);
+        let approving = policy.left(Enter::Approve, 30);
+        assert_eq!(approving, TimeOuts { approval_s: 70, payment_s: 1_000 });
+        let paying = policy.left(Enter::Charge, 130);
+        assert_eq!(paying, TimeOuts { approval_s: 100, payment_s: 870 });
+        assert_eq!(policy.left(Enter::Charge, 2_000).payment_s, TimeOuts::LEAST_S);
     }
 }

@@ -1,6 +1,6 @@
-//! Saga step: an undo keeps failing. The bundle goes on an operator's list, with an alarm; it is never taken for done.
+//! Saga step: an undo keeps failing. The bundle goes on an operator's list, with an alarm; it is never taken
+//! for done.
 
-use events::BundleParked;
 use kernel::{BundleId, SubmissionId};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -9,6 +9,9 @@ use shell::{Failure, Step};
 use super::StepReply;
 use crate::Ctx;
 use crate::store;
+
+/// What the alarm watches.
+pub const PARKED_METRIC: &str = "ParkedBundles";
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -22,18 +25,11 @@ pub struct Command {
 pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<StepReply, Failure> {
     let Command { submission, bundle, step: undo, error } = step.command.clone();
     let mut bundle = store::bundle(&ctx.table, submission, bundle).await?;
-    bundle.value.park(undo.clone(), error.clone(), step.now);
-    let event = BundleParked {
-        bundle: bundle.value.id,
-        submission,
-        student: bundle.value.student,
-        step: undo,
-        error,
-    };
+    let event = bundle.value.park(undo, error, step.now);
     let mut transaction = ctx.table.transaction();
     transaction.update(&bundle);
     transaction.event(event, bundle.version + 1, step.now, &step.correlation_id);
     transaction.commit().await?;
-    shell::telemetry::count("ParkedBundles", 1, ("context", "enrollment"));
+    shell::telemetry::count(PARKED_METRIC, 1, ("context", "enrollment"));
     Ok(StepReply { state: bundle.value.state })
 }

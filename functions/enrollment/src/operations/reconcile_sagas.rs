@@ -8,6 +8,7 @@ use shell::{Failure, Fault, Tick};
 use table::{PageRequest, Stored};
 
 use super::on_saga_requested::execution_name;
+use super::park::PARKED_METRIC;
 use crate::Ctx;
 use crate::domain::Bundle;
 use crate::store;
@@ -67,7 +68,8 @@ async fn restart(
     let mut transaction = ctx.table.transaction();
     let exhausted = bundle.value.attempt >= Bundle::ATTEMPTS_MAX;
     if exhausted {
-        bundle.value.park("saga".to_owned(), "every execution died".to_owned(), tick.now);
+        let parked = bundle.value.park("saga".into(), "every execution died".into(), tick.now);
+        transaction.event(parked, bundle.version + 1, tick.now, &tick.correlation_id);
     } else {
         bundle.value.restart(tick.now);
         let request = bundle.value.saga_request();
@@ -82,6 +84,7 @@ async fn restart(
     let list = if exhausted { &mut reply.parked } else { &mut reply.restarted };
     list.push(id);
     tracing::warn!(bundle = %id, attempt = bundle.value.attempt, exhausted, "the saga was not where its state says");
-    shell::telemetry::count("SagasRestarted", 1, ("context", "enrollment"));
+    let metric = if exhausted { PARKED_METRIC } else { "SagasRestarted" };
+    shell::telemetry::count(metric, 1, ("context", "enrollment"));
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Saga step: note what is to be paid, so that the student sees it. Undone by release-seats. Noting twice changes nothing.
+//! Saga step: note what is to be paid, so that the student sees it. Undone by release-seats. Noting twice changes
+//! nothing.
 
 use kernel::{BundleId, InvoiceId, SubmissionId};
 use schemars::JsonSchema;

@@ -64,7 +64,8 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let progress = bundles.iter().map(|bundle| BundleProgress::of(bundle, 1)).collect();
     let reply = Reply::of(&submission, progress, call.locale);
     call.keep_reply(&mut transaction, &reply);
-    // A seat that went while we decided fails the condition: the shell runs this again, and the cart is judged afresh.
+    // A seat that went while we decided fails the condition: the shell runs this again, and the cart is
+    // judged afresh.
     transaction.commit().await?;
     Ok(reply)
 }
@@ -111,6 +112,7 @@ fn hold_seats(
         parked: None,
         closed: false,
         held_at: call.now,
+        billed_at: None,
         moved_at: call.now,
     };
     for (entry, seats) in sections {

@@ -1,4 +1,5 @@
-//! A session: one log-in, kept alive by refresh tokens of which only the newest is good. Tokens are not stored, not even
+//! A session: one log-in, kept alive by refresh tokens of which only the newest is good. Tokens are not
+//! stored, not even
 //! hashed: a session knows the generation that its newest token has, and the token proves its generation by a MAC.
 
 use jiff::SignedDuration;

@@ -1,4 +1,5 @@
-//! Import step: people with their roles from another system, row by row. A row that is there already changes nothing; each
+//! Import step: people with their roles from another system, row by row. A row that is there already changes
+//! nothing; each
 //! row is written whole or not at all.
 
 use kernel::{PersonId, PersonName, SourceId};

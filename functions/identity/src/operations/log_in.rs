@@ -1,4 +1,5 @@
-//! A log-in by e-mail address or student number. Whoever does not know the password learns nothing: the answer, the work
+//! A log-in by e-mail address or student number. Whoever does not know the password learns nothing: the
+//! answer, the work
 //! and the growing wait are the same whether or not there is such an account.
 
 use kernel::{PersonId, Timestamp};

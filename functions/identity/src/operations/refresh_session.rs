@@ -1,4 +1,5 @@
-//! New tokens for a refresh token, which is used up by it. One that was used before, but for a moment ago, is in the hands
+//! New tokens for a refresh token, which is used up by it. One that was used before, but for a moment ago, is
+//! in the hands
 //! of two: its session ends.
 
 use schemars::JsonSchema;

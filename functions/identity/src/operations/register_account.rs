@@ -1,5 +1,7 @@
-//! A new account, open once its e-mail address is proven. Whether the address is taken shows neither in the reply nor in
-//! what happens afterwards: every registration makes an unverified account, but no code is sent for a taken address, and
+//! A new account, open once its e-mail address is proven. Whether the address is taken shows neither in the
+//! reply nor in
+//! what happens afterwards: every registration makes an unverified account, but no code is sent for a taken
+//! address, and
 //! without one the account stays closed.
 
 use events::EmailVerificationRequested;

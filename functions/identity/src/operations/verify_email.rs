@@ -1,4 +1,5 @@
-//! The code from the mail proves the address: the account opens, and is linked to the person who was imported with that
+//! The code from the mail proves the address: the account opens, and is linked to the person who was imported
+//! with that
 //! address, or to a new one who is a student.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;

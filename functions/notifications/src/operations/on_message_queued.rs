@@ -1,4 +1,5 @@
-//! Sends a queued message. At least once: SES knows no idempotency key, so that a message which SES took, and which the
+//! Sends a queued message. At least once: SES knows no idempotency key, so that a message which SES took, and
+//! which the
 //! table could then not be told of, goes out again.
 
 use events::{MessageQueued, verification_code};

@@ -1,4 +1,5 @@
-//! The operations that are measured, one line each: context, operation, and its request number `n`, which differs from
+//! The operations that are measured, one line each: context, operation, and its request number `n`, which
+//! differs from
 //! all others where the operation may be carried out once only.
 
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
-//! What there must be before operations can be measured: made by real operations, as much of it as there will be calls.
+//! What there must be before operations can be measured: made by real operations, as much of it as there will
+//! be calls.
 
 use events::{ChargeableRegistration, Event, PersonRegistered, SectionOffered};
 use kernel::{ApprovalId, BundleId, Id, PersonId, RegistrationId, SourceId};

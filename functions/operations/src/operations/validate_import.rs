@@ -1,0 +1,143 @@
+//! Import step: reads the uploaded file whole, reports everything that is wrong with it, and where nothing
+//! is, writes it
+//! as chunks. Done twice it does the same; once it has a verdict it only tells it.
+
+use std::io::Cursor;
+
+use kernel::ImportId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shell::{Failure, Fault, Step};
+use table::Stored;
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+
+use super::{chunk_key, upload_key};
+use crate::Ctx;
+use crate::bucket::{Content, Writer};
+use crate::domain::{Import, Refusal, State, Verdict};
+use crate::oneroster::{Archive, Chunk, Examination, Limits, Stopped, examine, write_chunks};
+use crate::store::{self, ReportLine};
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    pub import: ImportId,
+    pub run: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Reply {
+    pub state: State,
+}
+
+pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
+    let Command { import, run } = step.command;
+    let mut stored = store::import(&ctx.table, import).await?;
+    if stored.value.take_over(run) {
+        stored = written(ctx, stored).await?;
+    }
+    if stored.value.state != State::Validating {
+        return Ok(Reply { state: stored.value.state });
+    }
+    let (examination, chunks) = examined(ctx, import).await?;
+    let verdict = Verdict {
+        valid: examination.is_valid(),
+        counts: examination.counts(),
+        chunks,
+        findings: examination.report.total(),
+        lines_kept: 0,
+    };
+    store::clear_report(&ctx.table, import).await?;
+    let lines: Vec<ReportLine> = examination
+        .report
+        .into_lines()
+        .into_iter()
+        .zip(0..)
+        .map(|(line, at)| ReportLine::found(import, at, line, step.now))
+        .collect();
+    store::replace_report(&ctx.table, &lines).await?;
+    let lines_kept = u32::try_from(lines.len()).unwrap_or(u32::MAX);
+    stored.value.conclude_validation(Verdict { lines_kept, ..verdict });
+    let stored = written(ctx, stored).await?;
+    Ok(Reply { state: stored.value.state })
+}
+
+async fn written(ctx: &Ctx, stored: Stored<Import>) -> Result<Stored<Import>, Failure> {
+    let mut transaction = ctx.table.transaction();
+    transaction.update(&stored);
+    transaction.commit().await?;
+    Ok(Stored { version: stored.version + 1, ..stored })
+}
+
+/// What was found, and how many chunks have been written.
+async fn examined(ctx: &Ctx, import: ImportId) -> Result<(Examination, u32), Failure> {
+    let bytes = match ctx.imports.get(&upload_key(import), Limits::ARCHIVE_BYTES).await? {
+        Content::Whole(bytes) => bytes,
+        Content::Missing => return Err(Refusal::UploadMissing.into()),
+        Content::LargerThanAllowed => {
+            return Ok((Examination::too_large(Limits::ARCHIVE_BYTES), 0));
+        }
+    };
+    let (chunks, taken) = mpsc::channel(CHUNKS_WAITING_MAX);
+    let reading = read(bytes, chunks);
+    upload(ctx.imports.writer(), import, taken).await?;
+    let outcome =
+        reading.await.map_err(|error| Fault::outside("the file could not be examined", error))?;
+    outcome.map_err(|Stopped| Fault::outside("a chunk was not taken", "its upload ended").into())
+}
+
+/// Chunks in memory on their way out.
+const CHUNKS_WAITING_MAX: usize = 4;
+const UPLOADS_AT_ONCE_MAX: usize = 8;
+
+/// Reads the archive beside the uploads; it waits where they are slower.
+fn read(
+    bytes: Vec<u8>,
+    chunks: mpsc::Sender<Chunk>,
+) -> JoinHandle<Result<(Examination, u32), Stopped>> {
+    tokio::task::spawn_blocking(move || {
+        let Some(mut archive) = Archive::open(Cursor::new(bytes), Limits::DEFAULT) else {
+            return Ok((Examination::not_an_archive(), 0));
+        };
+        let examination = examine(&mut archive);
+        if !examination.is_valid() {
+            return Ok((examination, 0));
+        }
+        let take = |chunk| chunks.blocking_send(chunk).map_err(|_| Stopped);
+        let count = write_chunks(&mut archive, &examination, take)?;
+        Ok((examination, count))
+    })
+}
+
+async fn upload(
+    writer: Writer,
+    import: ImportId,
+    mut chunks: mpsc::Receiver<Chunk>,
+) -> Result<(), Failure> {
+    let mut uploads = JoinSet::new();
+    while let Some(Chunk { number, json }) = chunks.recv().await {
+        if uploads.len() == UPLOADS_AT_ONCE_MAX {
+            conclude(uploads.join_next().await)?;
+        }
+        let writer = writer.clone();
+        uploads.spawn(async move { writer.put(&chunk_key(import, number), json.into()).await });
+    }
+    while let Some(upload) = uploads.join_next().await {
+        conclude(Some(upload))?;
+    }
+    Ok(())
+}
+
+fn conclude(
+    upload: Option<Result<Result<(), Fault>, tokio::task::JoinError>>,
+) -> Result<(), Fault> {
+    match upload {
+        Some(Err(error)) => Err(Fault::outside("an upload ended early", error)),
+        Some(Ok(result)) => result,
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,10 @@
+//! What the outside relies on: events, the API, who may use it, sentences, and a sample call of every
+//! operation. It is
+//! generated from the code, checked in, and compared here; `UPDATE=1` rewrites it.
+
+mod access;
+mod events;
+mod example;
+mod openapi;
+mod samples;
+mod sentences;

@@ -1,0 +1,223 @@
+//! The API as its callers see it: a call with a token, a language, a key; and the reply with its problem document.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::Agent;
+use ureq::http::{HeaderMap, Request};
+
+use crate::cloud;
+
+/// Longer than the gateway waits for a function.
+const ANSWER_MAX: Duration = Duration::from_secs(40);
+/// A refusal that says "try again" is tried again so often; then it is the reply.
+const TRIES_MAX: u32 = 6;
+
+/// Somebody's way into the API.
+#[derive(Debug, Clone, Default)]
+pub struct Api {
+    token: Option<String>,
+}
+
+/// One call, before it is sent.
+#[derive(Debug, Clone)]
+pub struct Call {
+    method: &'static str,
+    path: String,
+    headers: Vec<(String, String)>,
+    body: String,
+    tries: u32,
+}
+
+#[derive(Debug, Clone)]
+pub struct Reply {
+    call: String,
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Value,
+}
+
+impl Api {
+    /// Nobody has logged in.
+    pub fn anonymous() -> Self {
+        Self::default()
+    }
+
+    pub fn with_token(token: &str) -> Self {
+        Self { token: Some(token.to_owned()) }
+    }
+
+    pub fn token(&self) -> &str {
+        self.token.as_deref().expect("somebody has logged in")
+    }
+
+    pub fn call(&self, method: &'static str, path: &str) -> Call {
+        let call = Call {
+            method,
+            path: path.to_owned(),
+            headers: Vec::new(),
+            body: String::new(),
+            tries: TRIES_MAX,
+        };
+        let call = call.header("accept-language", "en");
+        match &self.token {
+            Some(token) => call.header("authorization", &format!("Bearer {token}")),
+            None => call,
+        }
+    }
+
+    pub fn get(&self, path: &str) -> Reply {
+        self.call("GET", path).send()
+    }
+
+    /// With an idempotency key of its own.
+    pub fn post(&self, path: &str, body: &Value) -> Reply {
+        self.post_with_key(path, &unique("key"), body)
+    }
+
+    pub fn post_with_key(&self, path: &str, key: &str, body: &Value) -> Reply {
+        self.call("POST", path).key(key).json(body).send()
+    }
+
+    pub fn put(&self, path: &str, body: &Value) -> Reply {
+        self.call("PUT", path).json(body).send()
+    }
+
+    /// Every item of a list, page by page.
+    pub fn list(&self, path: &str) -> Vec<Value> {
+        const PAGES_MAX: u32 = 50;
+        let joint = if path.contains('?') { '&' } else { '?' };
+        let mut items = Vec::new();
+        let mut cursor = String::new();
+        for _ in 0..PAGES_MAX {
+            let page = self.get(&format!("{path}{joint}limit=100{cursor}")).expect(200);
+            items.extend(page.body["items"].as_array().expect("a list has items").iter().cloned());
+            match page.body["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return items,
+            }
+        }
+        panic!("GET {path} has more than {PAGES_MAX} pages");
+    }
+}
+
+impl Call {
+    /// In place of a header of the same name.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.retain(|(other, _)| other != name);
+        self.headers.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub fn language(self, language: &str) -> Self {
+        self.header("accept-language", language)
+    }
+
+    pub fn key(self, key: &str) -> Self {
+        self.header("idempotency-key", key)
+    }
+
+    pub fn json(self, body: &Value) -> Self {
+        self.text("application/json", &body.to_string())
+    }
+
+    pub fn text(mut self, content_type: &str, body: &str) -> Self {
+        body.clone_into(&mut self.body);
+        self.header("content-type", content_type)
+    }
+
+    /// The first reply counts, whatever it is.
+    pub fn once(mut self) -> Self {
+        self.tries = 1;
+        self
+    }
+
+    /// As a patient caller does: 503 and 429 say "try again", and the key makes it safe.
+    pub fn send(&self) -> Reply {
+        const WAIT: Duration = Duration::from_millis(300);
+        for attempt in 1.. {
+            let reply = self.send_once();
+            if !matches!(reply.status, 429 | 503) || attempt >= self.tries {
+                return reply;
+            }
+            thread::sleep(WAIT * attempt);
+        }
+        unreachable!("the last try is the reply")
+    }
+
+    pub fn send_once(&self) -> Reply {
+        let call = format!("{} {}", self.method, self.path);
+        let mut request = Request::builder().method(self.method).uri(format!(
+            "{}{}",
+            cloud::api_url(),
+            self.path
+        ));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(self.body.clone()).expect("the call can be written");
+        let response =
+            agent().run(request).unwrap_or_else(|error| panic!("{call} got no answer: {error}"));
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.into_body().read_to_string();
+        let text = text.unwrap_or_else(|error| panic!("{call}: the answer broke off: {error}"));
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        Reply { call, status, headers, body }
+    }
+}
+
+impl Reply {
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{} answered {}", self.call, self.body);
+        self
+    }
+
+    /// Refused, in the form of every refusal: a problem document with this code.
+    #[track_caller]
+    pub fn expect_refusal(self, status: u16, code: &str) -> Self {
+        let reply = self.expect(status);
+        let content_type = reply.header("content-type");
+        assert_eq!(content_type, "application/problem+json", "{}: {}", reply.call, reply.body);
+        assert_eq!(reply.body["code"], code, "{}: {}", reply.call, reply.body);
+        assert_eq!(reply.body["status"], status, "{}: {}", reply.call, reply.body);
+        assert!(!reply.text("/title").is_empty());
+        assert_eq!(reply.header("x-correlation-id"), reply.text("/correlation_id"));
+        reply
+    }
+
+    /// A text in the body, by its JSON pointer: `/bundles/0/bundle`.
+    #[track_caller]
+    pub fn text(&self, pointer: &str) -> String {
+        let text = self.body.pointer(pointer).and_then(Value::as_str);
+        text.unwrap_or_else(|| panic!("{}: no text at {pointer} in {}", self.call, self.body))
+            .to_owned()
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+/// No proxy: the cloud is on this machine. A refusal is an answer, not an error.
+pub fn agent() -> &'static Agent {
+    static AGENT: OnceLock<Agent> = OnceLock::new();
+    AGENT.get_or_init(|| {
+        Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(ANSWER_MAX))
+            .proxy(None)
+            .build()
+            .into()
+    })
+}
+
+/// Never the same twice, whatever else runs or ran against the same cloud.
+pub fn unique(word: &str) -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    format!("{word}-{}-{}-{count}", shell::now().as_millisecond(), std::process::id())
+}

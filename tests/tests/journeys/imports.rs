@@ -1,0 +1,250 @@
+//! A university moves in: its file is uploaded, judged, approved and applied; a broken file changes nothing.
+
+use std::fs;
+use std::io::{Cursor, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use zip::write::SimpleFileOptions;
+use zip::{ZipArchive, ZipWriter};
+
+use crate::api::agent;
+use crate::patience::eventually;
+use crate::people::{log_in, register, staff, verify};
+use crate::{mail, people};
+
+/// Chunk by chunk through a state machine, with pauses for what travels by events.
+const APPLIED_WITHIN: Duration = Duration::from_mins(4);
+const VALIDATED_WITHIN: Duration = Duration::from_secs(90);
+
+#[test]
+fn a_university_moves_in_once_and_its_students_claim_their_accounts() {
+    let file = generated_university();
+    let first = upload(&file);
+    let validated = await_state(&first, "validated", VALIDATED_WITHIN);
+    let rows = rows(&validated);
+    assert!(rows > 0, "{validated}");
+    let report = staff().registrar.api.list(&format!("/imports/{first}/report"));
+    assert!(report.iter().all(|line| line["severity"] == "note"), "{report:?}");
+    let applied = approve_and_await(&first);
+    let progress = &applied["progress"];
+    assert_eq!((&progress["applied"], &progress["refused"]), (&json!(rows), &json!(0)));
+
+    let second = upload(&file);
+    await_state(&second, "validated", VALIDATED_WITHIN);
+    let again = approve_and_await(&second);
+    let progress = &again["progress"];
+    let counted = (&progress["applied"], &progress["unchanged"], &progress["refused"]);
+    assert_eq!(counted, (&json!(0), &json!(rows), &json!(0)), "everything stood there already");
+
+    let (address, number) = some_student(&file);
+    let account = register(&address, "Whatever");
+    let code = eventually("the imported student's code", VALIDATED_WITHIN, || {
+        let mails = mail::to(&address);
+        mails.iter().find_map(|mail| mail.code().map(str::to_owned)).ok_or(format!("{mails:?}"))
+    });
+    verify(&account, &code);
+    let student = log_in(&address);
+    let me = student.api.get("/me").expect(200).body;
+    assert_eq!(me["student_number"], number.as_str(), "{me}");
+    assert_eq!(me["roles"], json!([{ "role": "student", "department": null }]));
+    assert_ne!(me["name"]["given"], "Whatever", "the register's name stands");
+    assert_eq!(log_in(&number).id, student.id, "the number is a log-in too");
+}
+
+#[test]
+fn a_broken_file_is_explained_and_changes_nothing() {
+    let import = upload(&broken_university());
+    let judged = await_state(&import, "invalid", VALIDATED_WITHIN);
+    assert_eq!(judged["progress"]["applied"], 0, "{judged}");
+    let path = format!("/imports/{import}/report");
+    let registrar = &staff().registrar.api;
+    let report = registrar.list(&path);
+    let wanted = [
+        ("academicSessions.csv", 2, "startDate", "DATE_WRONG"),
+        ("courses.csv", 2, "title", "DOUBLE_ENCODED"),
+        ("courses.csv", 3, "orgSourcedId", "REFERENCE_DANGLING"),
+        ("users.csv", 2, "email", "EMAIL_WRONG"),
+        ("classes.csv", 2, "courseSourcedId", "REFERENCE_DANGLING"),
+    ];
+    for (file, row, column, code) in wanted {
+        let is_meant =
+            |line: &&Value| line["file"] == file && line["row"] == row && line["column"] == column;
+        let line = report.iter().find(is_meant);
+        let line = line.unwrap_or_else(|| panic!("{file}:{row} {column} is not in {report:#?}"));
+        assert_eq!((&line["code"], &line["severity"]), (&json!(code), &json!("error")));
+    }
+    let sentences = ["en", "fr", "es"].map(|language| {
+        let page = registrar.call("GET", &path).language(language).send().expect(200);
+        page.text("/items/0/message")
+    });
+    assert!(sentences[0] != sentences[1] && sentences[1] != sentences[2], "{sentences:?}");
+
+    let again = registrar.post(&format!("/imports/{import}/validation"), &json!({}));
+    again.expect_refusal(409, "IMPORT_INVALID");
+    let approval =
+        registrar.post(&format!("/imports/{import}/approval"), &json!({ "approve": true }));
+    approval.expect_refusal(409, "IMPORT_NOT_VALIDATED");
+    let terms = registrar.list("/terms");
+    assert!(terms.iter().all(|term| term["title"] != BROKEN_TERM), "{terms:?}");
+}
+
+#[test]
+fn what_is_no_archive_at_all_is_explained_too() {
+    let import = upload(b"this is no zip archive");
+    await_state(&import, "invalid", VALIDATED_WITHIN);
+    let report = staff().registrar.api.list(&format!("/imports/{import}/report"));
+    assert_eq!(report.len(), 1, "{report:?}");
+    assert_eq!(report[0]["code"], "ARCHIVE_UNREADABLE");
+}
+
+/// Begins an import with this file, and answers its id.
+fn upload(file: &[u8]) -> String {
+    let registrar = &staff().registrar.api;
+    let begun = registrar.post("/imports", &json!({ "file_name": "université.zip" })).expect(201);
+    assert_eq!(begun.body["state"], "created");
+    let id = begun.text("/id");
+    let response =
+        agent().put(begun.text("/upload_url")).send(file).expect("the upload is answered");
+    let status = response.status();
+    let text = response.into_body().read_to_string().unwrap_or_default();
+    assert_eq!(status, 200, "the upload was refused: {text}");
+    registrar.post(&format!("/imports/{id}/validation"), &json!({})).expect(200);
+    id
+}
+
+fn approve_and_await(import: &str) -> Value {
+    let path = format!("/imports/{import}/approval");
+    let reply = staff().registrar.api.post(&path, &json!({ "approve": true })).expect(200);
+    assert_eq!(reply.body["approved"], true);
+    await_state(import, "applied", APPLIED_WITHIN)
+}
+
+fn await_state(import: &str, state: &str, limit: Duration) -> Value {
+    eventually(&format!("import {import} is {state}"), limit, || {
+        let found = staff().registrar.api.get(&format!("/imports/{import}")).expect(200).body;
+        let now = found["state"].as_str().unwrap_or_default();
+        let ended = matches!(now, "invalid" | "failed" | "applied") && now != state;
+        if ended {
+            let report = staff().registrar.api.list(&format!("/imports/{import}/report"));
+            panic!("import {import} is not {state} but {found}: {report:#?}");
+        }
+        if now == state { Ok(found) } else { Err(found.to_string()) }
+    })
+}
+
+fn rows(import: &Value) -> u64 {
+    let counts = import["counts"].as_object().expect("counts");
+    counts.values().filter_map(Value::as_u64).sum()
+}
+
+/// A small university, the same in every run.
+fn generated_university() -> Vec<u8> {
+    let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("university-of-a-journey.zip");
+    let size = ["--seed", "7", "--students", "40", "--sections", "8", "--out"];
+    let made = Command::new(generator()).args(size).arg(&out).output();
+    let made = made.expect("the generator can be started");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    fs::read(out).expect("the generator wrote its file")
+}
+
+/// It lies beside the folder of the tests; where only the tests were built, it is built now.
+fn generator() -> PathBuf {
+    let own = std::env::current_exe().expect("a test has a file");
+    let folder = own.ancestors().nth(2).expect("tests lie below the profile's folder");
+    let generator = folder.join("university");
+    if !generator.exists() {
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--workspace", "--bin", "university"]);
+        let built = build.current_dir(env!("CARGO_MANIFEST_DIR")).status();
+        assert!(built.is_ok_and(|status| status.success()), "the generator cannot be built");
+    }
+    generator
+}
+
+/// An imported student's address and number.
+fn some_student(file: &[u8]) -> (String, String) {
+    let users = table(file, "users.csv");
+    let roles = table(file, "roles.csv");
+    let is_student = |user: &&Value| {
+        let role = |name: &str| {
+            roles
+                .iter()
+                .any(|role| role["userSourcedId"] == user["sourcedId"] && role["role"] == name)
+        };
+        let told = |column: &str| user[column].as_str().is_some_and(|text| !text.is_empty());
+        role("student") && !role("teacher") && told("email") && told("identifier")
+    };
+    let student = users.iter().find(is_student).expect("a student with an address and a number");
+    let text = |column: &str| student[column].as_str().expect("a text").to_owned();
+    (text("email"), text("identifier"))
+}
+
+/// The rows of a file in the archive, each by its columns.
+fn table(archive: &[u8], name: &str) -> Vec<Value> {
+    let mut archive = ZipArchive::new(Cursor::new(archive)).expect("an archive");
+    let mut text = String::new();
+    let mut file = archive.by_name(name).expect("the file is there");
+    file.read_to_string(&mut text).expect("it is text");
+    let mut rows = csv::Reader::from_reader(text.as_bytes());
+    let header = rows.headers().expect("a header").clone();
+    rows.records()
+        .map(|row| {
+            let row = row.expect("a row");
+            let fields = header.iter().zip(row.iter());
+            fields.map(|(column, field)| (column.to_owned(), Value::from(field))).collect()
+        })
+        .collect()
+}
+
+const BROKEN_TERM: &str = "A term that never comes";
+
+/// Each kind of mistake once, beside rows that are as they must be.
+fn broken_university() -> Vec<u8> {
+    let files = [
+        (
+            "manifest.csv",
+            "propertyName,value\nmanifest.version,1.0\noneroster.version,1.2\n\
+             file.academicSessions,bulk\nfile.classes,bulk\nfile.courses,bulk\nfile.enrollments,absent\n\
+             file.orgs,bulk\nfile.roles,bulk\nfile.users,bulk\n"
+                .to_owned(),
+        ),
+        ("orgs.csv", "sourcedId,name,type,identifier\nbo1,Broken,department,BROKEN\n".to_owned()),
+        (
+            "academicSessions.csv",
+            format!(
+                "sourcedId,title,type,startDate,endDate\nbt1,{BROKEN_TERM},term,31.01.2027,2027-06-30\n\
+                 bt2,Another,term,2027-09-01,2027-12-20\n"
+            ),
+        ),
+        (
+            "courses.csv",
+            "sourcedId,title,courseCode,orgSourcedId\nbc1,GÃ©omÃ©trie,BRK1,bo1\nbc2,Algebra,BRK2,nowhere\n"
+                .to_owned(),
+        ),
+        (
+            "users.csv",
+            format!(
+                "sourcedId,givenName,familyName,identifier,email\nbu1,Ana,One,B-1,not an address\n\
+                 bu2,Leo,Two,B-2,{}\n",
+                people::address("broken")
+            ),
+        ),
+        (
+            "roles.csv",
+            "sourcedId,userSourcedId,role,orgSourcedId\nbr1,bu2,student,bo1\n".to_owned(),
+        ),
+        (
+            "classes.csv",
+            "sourcedId,courseSourcedId,classCode,termSourcedIds\nbk1,nothing,BRK-A,bt2\n".to_owned(),
+        ),
+    ];
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, content) in files {
+        zip.start_file(name, SimpleFileOptions::default()).expect("a file begins");
+        zip.write_all(content.as_bytes()).expect("it is written");
+    }
+    zip.finish().expect("the archive ends").into_inner()
+}

@@ -1,0 +1,22 @@
+//! Journeys: people's ways through Matricula, walked on a deployed stack. `cargo matricula test` starts them
+//! on a cloud of
+//! their own; each makes its own people, terms and sections, so that all of them can be under way at once.
+
+mod api;
+mod cloud;
+mod courses;
+mod mail;
+mod patience;
+mod people;
+mod sagas;
+
+mod access;
+mod bad_input;
+mod documents;
+mod hot_section;
+mod imports;
+mod payments;
+mod registration;
+mod repetition;
+mod stopped_saga;
+mod undo;

@@ -21,6 +21,8 @@ use crate::requests::{Request, student};
 use crate::statistics::{median, milliseconds, rounded};
 use crate::{Chosen, Common};
 
+/// Start of every bootstrap, beside a hello world's: until the first poll and the first reply
+///
 /// Each time, every program is started `runs` times in turn, so that noise hits all alike, and medians are told.
 /// `first_poll_ms`: from `exec` until the Runtime API is first polled. `first_reply_ms`: from `exec` until
 /// the reply to

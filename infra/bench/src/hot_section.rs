@@ -39,6 +39,8 @@ const PROCESSES: usize = 4;
 const RETRIES_MAX: u32 = 20;
 const CALLER_HEADER: &str = "x-caller";
 
+/// Many students at once for a few seats of one section, over real HTTP
+///
 /// The section is offered by the real `on-section-offered`; then every student sends one `POST /submissions`, all at
 /// once, to an HTTP front that hands each to the next free of four `enrollment-submit` processes, which share nothing
 /// but one engine. Who is answered 503 waits as long as `retry-after` says and asks again with the same

@@ -22,6 +22,8 @@ use world::World;
 /// Calls of each operation before those that count: the first one builds validators and connections.
 const WARM_UP: usize = 10;
 
+/// Warm operations: how long a call takes, and how many calls of DynamoDB it makes
+///
 /// One process for each operation, called again and again by one caller. `p50_ms` and `p99_ms`: from handing
 /// the event
 /// to the Runtime API until the reply is there; gateway and authorizer are not in it. `reads` and `writes`: calls of

@@ -33,15 +33,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Bench {
-    /// Start of every bootstrap, beside a hello world's: until the first poll and the first reply
     Cold(cold::Arguments),
-    /// Warm operations: how long a call takes, and how many calls of DynamoDB it makes
     Http(http::Arguments),
-    /// Many students at once for a few seats of one section, over real HTTP
     HotSection(hot_section::Arguments),
     /// The engine's process: started by the others
     #[command(hide = true)]
-    Engine { tables: Vec<String> },
+    Engine {
+        tables: Vec<String>,
+    },
 }
 
 /// What several benches are asked alike.

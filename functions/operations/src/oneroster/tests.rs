@@ -377,7 +377,7 @@ fn whoever_takes_the_chunks_can_stop_them() {
 #[test]
 fn the_made_up_university_can_be_imported() {
     let settings = testkit::UniversitySettings::default();
-    let bytes = testkit::university(&settings);
+    let bytes = testkit::university(&settings).archive;
     let mut archive = Archive::open(Cursor::new(bytes), Limits::DEFAULT).expect("an archive");
     let examination = examine(&mut archive);
     let counts = examination.counts();

@@ -135,12 +135,13 @@ impl Call {
         self
     }
 
-    /// As a patient caller does: 503 and 429 say "try again", and the key makes it safe.
+    /// As a patient caller does: it asks again where it is told to, and where the gateway alone answers, which says nothing
+    /// of what became of the call. The key makes that safe.
     pub fn send(&self) -> Reply {
         const WAIT: Duration = Duration::from_millis(300);
         for attempt in 1.. {
             let reply = self.send_once();
-            if !matches!(reply.status, 429 | 503) || attempt >= self.tries {
+            if attempt >= self.tries || !reply.says_try_again() {
                 return reply;
             }
             thread::sleep(WAIT * attempt);
@@ -170,6 +171,12 @@ impl Call {
 }
 
 impl Reply {
+    /// 429 and 503 say so; a 5xx without a problem document is the gateway's own.
+    pub fn says_try_again(&self) -> bool {
+        let is_ours = self.header("content-type") == "application/problem+json";
+        matches!(self.status, 429 | 503) || (self.status >= 500 && !is_ours)
+    }
+
     #[track_caller]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{} answered {}", self.call, self.body);

@@ -111,7 +111,7 @@ fn insist(student: &Person, cart: &Value) -> Reply {
     let call = student.api.call("POST", "/submissions").key(&unique("hot")).json(cart).once();
     for attempt in 1..TRIES_MAX {
         let reply = call.send();
-        if !matches!(reply.status, 429 | 500 | 502 | 503 | 504) {
+        if !reply.says_try_again() {
             return reply;
         }
         thread::sleep(WAIT * attempt);

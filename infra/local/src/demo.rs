@@ -96,8 +96,171 @@ fn assign(
         body["department"] = department.into();
     }
     let reply = administrator.post("/role-assignments", &body)?.expect_status(201)?;
-    let held = reply.body["bundles"].as_array().into_iter().flatten();
-                let codes = held.filter_map(|b| b["registrations"][0]["section_code"].as_str());
+    let detail = format!("{} {}", account.email, department.unwrap_or_default());
+    reply.tell(&format!("{} is appointed", account.role), detail.trim());
+    Ok(())
+}
+
+/// The API as this person uses it; who has no account yet registers, and proves the address by mail.
+fn log_in<'a>(api: &Api<'a>, email: &str, given: &str, family: &str) -> Result<Api<'a>, Failure> {
+    let credentials = json!({ "login": email, "password": PASSWORD });
+    let reply = api.post("/sessions", &credentials)?;
+    if reply.status == 200 {
+        return Ok(api.with_token(reply.text("/access_token")?));
+    }
+    let name = json!({ "given": given, "family": family });
+    let account = json!({ "email": email, "password": PASSWORD, "name": name, "locale": "en" });
+    let registered = api.post("/accounts", &account)?.expect_status(201)?;
+    let account = registered.text("/account")?.to_owned();
+    let mail = api.wait_for_mail(email, "Confirm", MAIL_MAX)?;
+    let code = code_in(&mail.text)?;
+    let verification = format!("/accounts/{account}/verification");
+    api.post(&verification, &json!({ "code": code }))?.expect_status(200)?;
+    registered.tell("registered, verified by mail", email);
+    let reply = api.post("/sessions", &credentials)?.expect_status(200)?;
+    Ok(api.with_token(reply.text("/access_token")?))
+}
+
+/// The eight digits in a verification mail.
+fn code_in(text: &str) -> Result<String, Failure> {
+    let is_code = |word: &&str| word.len() == 8 && word.bytes().all(|byte| byte.is_ascii_digit());
+    let code = text.split(|c: char| !c.is_ascii_alphanumeric()).find(is_code);
+    let missing =
+        || Failure::new("the verification mail holds no code", "Look into notifications.");
+    code.map(str::to_owned).ok_or_else(missing)
+}
+
+/// A student of the imported university whom the demo follows.
+struct Student {
+    email: String,
+    given: String,
+    family: String,
+}
+
+/// Imports a university of 2,000 students from a OneRoster file, as a registrar would.
+fn import(registrar: &Api<'_>, file: &Path) -> Result<(), Failure> {
+    let begun = registrar
+        .post("/imports", &json!({ "file_name": "university.zip" }))?
+        .expect_status(201)?;
+    let id = begun.text("/id")?.to_owned();
+    let bytes =
+        fs::read(file).explain(|| format!("{} cannot be read", file.display()), CHECK_FILES)?;
+    registrar.upload(begun.text("/upload_url")?, "application/zip", &bytes)?;
+    begun.tell("the registrar uploads it", &format!("{id}, {} KB", bytes.len() / 1_024));
+    let import = format!("/imports/{id}");
+    registrar.post(&format!("{import}/validation"), &json!({}))?.expect_status(200)?;
+    let over =
+        |body: &Value| matches!(body["state"].as_str(), Some("validated" | "invalid" | "failed"));
+    let validated = registrar.wait_for(&import, IMPORT_MAX, over)?;
+    if validated.body["state"] != "validated" {
+        let what = format!("the file was not valid: {:#}", validated.body);
+        return Err(Failure::new(what, format!("Read GET {import}/report.")));
+    }
+    let counts = validated.body["counts"].to_string();
+    validated.tell("every line is checked, nothing applied yet", &counts);
+    registrar
+        .post(&format!("{import}/approval"), &json!({ "approve": true }))?
+        .expect_status(200)?;
+    let applied = narration::step("rows applied", |progress| {
+        registrar.wait_for(&import, IMPORT_MAX, |body| {
+            let number = |name: &str| body["progress"][name].as_u64().unwrap_or_default();
+            let total = body["counts"].as_object().into_iter().flatten();
+            let total = total.filter_map(|(_, count)| count.as_u64()).sum();
+            progress.reach(number("applied") + number("unchanged") + number("refused"), total);
+            matches!(body["state"].as_str(), Some("applied" | "failed"))
+        })
+    })?;
+    if applied.body["state"] != "applied" {
+        let what = format!("the import failed: {:#}", applied.body);
+        return Err(Failure::new(what, "Start it again: it goes on where it stopped."));
+    }
+    let progress = applied.body["progress"].to_string();
+    applied.tell("the import is applied", &progress);
+    Ok(())
+}
+
+/// Runs the generator; it names a student whom one can follow.
+fn generate(university: &Path, file: &Path) -> Result<Student, Failure> {
+    let file = file.to_string_lossy();
+    let arguments = ["--seed", "7", "--students", "2000", "--sections", "150", "--out", &file];
+    let said = output(&university.to_string_lossy(), &arguments).unwrap_or_default();
+    let said: Value = serde_json::from_str(said.trim()).unwrap_or_default();
+    let text = |name: &str| said["student"][name].as_str().map(str::to_owned);
+    match (text("email"), text("given_name"), text("family_name")) {
+        (Some(email), Some(given), Some(family)) => Ok(Student { email, given, family }),
+        _ => {
+            Err(Failure::new("the university was not generated", "Run `cargo matricula up` again."))
+        }
+    }
+}
+
+/// The main job: register, be billed, pay, be enrolled, be told.
+fn register(api: &Api<'_>, staff: &Staff<'_>, student: &Student) -> Result<(), Failure> {
+    narration::heading("A student registers, is billed, pays, is enrolled and is told");
+    let api = &log_in(api, &student.email, &student.given, &student.family)?;
+    let me = api.get("/me")?.expect_status(200)?;
+    let number = me.body["student_number"].as_str().unwrap_or("none").to_owned();
+    me.tell("the student is the one of the import", &format!("student number {number}"));
+    let terms = api.get("/terms")?.expect_status(200)?;
+    let Some(term) = open_term(&terms.body) else {
+        return Err(Failure::new(
+            "no term is open for registration",
+            "Import one whose window is open.",
+        ));
+    };
+    let Some((submitted, department)) = submit(api, &term)? else {
+        narration::told(
+            "nothing is left to register for",
+            "the student has it all",
+            Duration::ZERO,
+        );
+        return Ok(());
+    };
+    let submission = format!("/submissions/{}", submitted.text("/id")?);
+    if let Some(department) = department {
+        approve(staff, &department, &submission, api)?;
+    }
+    let bundles = submitted.body["bundles"].as_array().map_or(0, Vec::len);
+    for bundle in 0..bundles {
+        pay(api, &submission, bundle)?;
+    }
+    let mail = api.wait_for_mail(&student.email, "is confirmed", MAIL_MAX)?;
+    narration::told(
+        "the student is told",
+        &format!("mail to {}: {}", student.email, mail.subject),
+        Duration::ZERO,
+    );
+    Ok(())
+}
+
+/// A term whose registration window is open now.
+fn open_term(terms: &Value) -> Option<String> {
+    let now = output("date", &["-u", "+%Y-%m-%dT%H:%M:%SZ"])?;
+    let items = terms["items"].as_array()?;
+    let is_open = |term: &&Value| {
+        let at = |name: &str| term[name].as_str().unwrap_or_default().to_owned();
+        at("registration_opens_at") <= now && now <= at("registration_closes_at")
+    };
+    items.iter().find(is_open)?["id"].as_str().map(str::to_owned)
+}
+
+/// Submits a section that needs approval and one that does not; those of the first page that go through.
+fn submit(
+    api: &Api<'_>,
+    term: &str,
+) -> Result<Option<(crate::api::Reply, Option<String>)>, Failure> {
+    let sections = api.get(&format!("/sections?term={term}&limit=100"))?.expect_status(200)?;
+    let items = sections.body["items"].as_array().cloned().unwrap_or_default();
+    let of_kind = |approval: bool| {
+        items.iter().filter(move |section| section["approval_required"] == approval)
+    };
+    for with_approval in of_kind(true).take(5) {
+        for without in of_kind(false).take(20) {
+            let body = json!({ "term": term, "sections": [with_approval["id"], without["id"]] });
+            let reply = api.post("/submissions", &body)?;
+            if reply.status == 201 {
+                let held = reply.body["bundles"].as_array().into_iter().flatten();
+                let codes = held.filter_map(|one| one["registrations"][0]["section_code"].as_str());
                 let codes = codes.collect::<Vec<_>>().join(" and ");
                 let detail = format!("{} holds seats in {codes}", reply.text("/id")?);
                 let course = api.get(&format!(

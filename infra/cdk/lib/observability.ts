@@ -5,7 +5,7 @@ import {
 } from "aws-cdk-lib/aws-cloudwatch";
 import { SnsAction } from "aws-cdk-lib/aws-cloudwatch-actions";
 import { ServicePrincipal } from "aws-cdk-lib/aws-iam";
-import type { Alias, Function, IFunction } from "aws-cdk-lib/aws-lambda";
+import type { Function } from "aws-cdk-lib/aws-lambda";
 import type { Queue } from "aws-cdk-lib/aws-sqs";
 import { Topic } from "aws-cdk-lib/aws-sns";
 import type { StateMachine } from "aws-cdk-lib/aws-stepfunctions";
@@ -28,12 +28,22 @@ export class Alarms {
   }
 
   functionErrors(scope: Construct, functionName: string, of: Function): void {
-    this.errorRate(scope, `${functionName}-errors`, `${functionName} fails`, of);
+    // Each invocation counts 0 or 1 error: their average is the rate.
+    const errors = of.metricErrors({ period: MINUTE, statistic: "Average" });
+    this.errorRate(scope, `${functionName}-errors`, `${functionName} fails`, errors);
   }
 
   /** The errors of what callers call: they roll a release back. */
-  releaseErrors(scope: Construct, functionName: string, alias: Alias): Alarm {
-    return this.errorRate(scope, `${functionName}-release-errors`, `The released ${functionName} fails`, alias);
+  releaseErrors(scope: Construct, functionName: string): Alarm {
+    // The function's own count: what breaks is answered as a problem document, which is no error to Lambda.
+    const faults = new Metric({
+      namespace: "Matricula",
+      metricName: "faults",
+      dimensionsMap: { function: functionName },
+      period: MINUTE,
+      statistic: "Average",
+    });
+    return this.errorRate(scope, `${functionName}-release-errors`, `The released ${functionName} fails`, faults);
   }
 
   deadLetters(scope: Construct, functionName: string, queue: Queue): void {
@@ -59,7 +69,7 @@ export class Alarms {
     const ends = { failed: machine.metricFailed(), "timed-out": machine.metricTimedOut(), aborted: machine.metricAborted() };
     for (const [end, metric] of Object.entries(ends)) {
       this.alarm(this.scope, `${name}-executions-${end}`, {
-        alarmDescription: `An execution of ${name} ${end.replace("-", " ")}: none should, for what cannot go on is parked.`,
+        alarmDescription: `An execution of ${name} ${end.replace("-", " ")}: a bundle is parked, or an import stopped.`,
         metric,
         threshold: 1,
         evaluationPeriods: 1,
@@ -112,11 +122,10 @@ export class Alarms {
     });
   }
 
-  private errorRate(scope: Construct, name: string, what: string, of: IFunction): Alarm {
+  private errorRate(scope: Construct, name: string, what: string, rate: Metric): Alarm {
     return this.alarm(scope, name, {
       alarmDescription: `${what} in 5 % of its invocations or more.`,
-      // Each invocation counts 0 or 1 error: their average is the rate.
-      metric: of.metricErrors({ period: MINUTE, statistic: "Average" }),
+      metric: rate,
       threshold: ERROR_RATE_MAX,
       evaluationPeriods: 3,
       datapointsToAlarm: 2,

@@ -40,7 +40,7 @@ export function live(scope: Context, operation: string, created: Function, share
       ...shared.releases.canary,
       alias,
       deploymentConfig: LambdaDeploymentConfig.CANARY_10PERCENT_5MINUTES,
-      alarms: [shared.alarms.releaseErrors(scope, `${scope.contextName}-${operation}`, alias)],
+      alarms: [shared.alarms.releaseErrors(scope, `${scope.contextName}-${operation}`)],
     });
   }
   return { handler: alias };

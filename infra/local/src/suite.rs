@@ -17,6 +17,8 @@ use crate::tally::Tally;
 use crate::toolchain::{self, Toolchain};
 
 /// The test target that needs a deployed stack; the plain run of tests leaves it out.
+/// They wait for the cloud more than they compute.
+const JOURNEYS_AT_ONCE: &str = "6";
 const JOURNEYS: &str = "journeys";
 
 struct Suite<'a> {
@@ -111,6 +113,8 @@ impl Suite<'_> {
                 "run",
                 "--workspace",
                 "--no-fail-fast",
+                "--test-threads",
+                JOURNEYS_AT_ONCE,
                 "--filterset",
                 &filter,
             ]);

@@ -3,6 +3,7 @@
 //! for a refusal, so that the caller gets a problem document with a code instead of the gateway's bare "Forbidden".
 
 use kernel::Timestamp;
+use lambda_runtime::Diagnostic;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -17,39 +18,48 @@ pub async fn authorizer<X: Context>(
     let operation = operation();
     runtime::serve(async |invocation| {
         let began = Instant::now();
-        let (code, context) = authorize(context, &handler, &invocation.payload).await;
+        let answer = authorize(context, &handler, &invocation.payload).await;
+        let code = answer.as_ref().map_or("UNAVAILABLE", |(code, _)| *code);
         let request_id = &invocation.request_id;
         Outcome { operation: &operation, correlation_id: request_id, request_id, code, began }
             .log();
-        Ok(json!({ "isAuthorized": true, "context": context }))
+        answer.map(|(_, context)| json!({ "isAuthorized": true, "context": context }))
     })
     .await
 }
 
+/// What broke on our side fails the invocation: the gateway answers 500 and remembers nothing, where an answer would
+/// shut the caller out for as long as it is cached.
 async fn authorize<X: Context>(
     context: &X,
     handler: &impl AsyncFn(&X, &str, Timestamp) -> Result<Caller, Failure>,
     event: &Value,
-) -> (&'static str, Value) {
+) -> Result<(&'static str, Value), Diagnostic> {
     let header = event["headers"]["authorization"]
         .as_str()
         .or(event["identitySource"][0].as_str())
         .unwrap_or_default();
-    let refused = |refusal: RequestRefusal| (refusal.code(), json!({ "refusal": refusal.code() }));
+    let refused =
+        |refusal: RequestRefusal| Ok((refusal.code(), json!({ "refusal": refusal.code() })));
     let Some(token) = bearer(header) else { return refused(RequestRefusal::TokenInvalid) };
+    let broken = |error: String| {
+        tracing::error!(error, "the token could not be checked");
+        let error_message = "the token could not be checked".to_owned();
+        Err(Diagnostic { error_type: "Unavailable".to_owned(), error_message })
+    };
     match handler(context, token, crate::now()).await {
         Ok(caller) => {
             let caller = serde_json::to_string(&caller).expect("a caller is JSON");
-            ("OK", json!({ "caller": caller }))
+            Ok(("OK", json!({ "caller": caller })))
         }
         Err(Failure::Refused(refusal)) if refusal.code() == "TOKEN_EXPIRED" => {
             refused(RequestRefusal::TokenExpired)
         }
-        Err(Failure::Fault(fault)) => {
-            tracing::error!(error = fault.chain(), "the token could not be checked");
-            refused(RequestRefusal::TokenInvalid)
+        Err(Failure::Refused(_)) => refused(RequestRefusal::TokenInvalid),
+        Err(Failure::Fault(fault)) => broken(fault.chain()),
+        Err(Failure::Conflict { .. } | Failure::DoneBefore) => {
+            broken("a check that writes nothing met a conflict".to_owned())
         }
-        Err(_) => refused(RequestRefusal::TokenInvalid),
     }
 }
 

@@ -39,16 +39,28 @@ impl Outcome<'_> {
         let duration_ms = u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX);
         let duration_ms = format!("{}.{:03}", duration_ms / 1_000, duration_ms % 1_000);
         let mut line = json!({
+            "function": function_name(),
             "operation": self.operation,
             "correlation_id": self.correlation_id,
             "request_id": self.request_id,
             "code": self.code,
             "duration_ms": serde_json::from_str::<Value>(&duration_ms).unwrap_or_default(),
         });
-        line["_aws"] =
-            metrics(&[("duration_ms", "Milliseconds")], &[&["operation"], &["operation", "code"]]);
+        // An alarm watches the average: the rate of what broke on our side. A refusal is no fault.
+        let is_fault = matches!(self.code, "INTERNAL" | "UNAVAILABLE");
+        line["faults"] = u8::from(is_fault).into();
+        line["_aws"] = metrics(
+            &[("duration_ms", "Milliseconds"), ("faults", "Count")],
+            &[&["function"], &["function", "code"]],
+        );
         emit(&line);
     }
+}
+
+/// `<context>-<operation>`, as Lambda itself says it.
+fn function_name() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| std::env::var("AWS_LAMBDA_FUNCTION_NAME").unwrap_or_default())
 }
 
 /// A count of something that an alarm or a dashboard watches.

@@ -135,8 +135,8 @@ impl Call {
         self
     }
 
-    /// As a patient caller does: it asks again where it is told to, and where the gateway alone answers, which says nothing
-    /// of what became of the call. The key makes that safe.
+    /// As a patient caller does: asks again where it is told to, and where the gateway alone answers, which does not
+    /// know what became of the call. The key makes that safe.
     pub fn send(&self) -> Reply {
         const WAIT: Duration = Duration::from_millis(300);
         for attempt in 1.. {

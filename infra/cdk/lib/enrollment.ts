@@ -18,7 +18,7 @@ export function enrollment(scope: Construct, shared: Shared): Context {
   context.http("resume-bundle", "POST /parked-bundles/{bundle}/resume", [writes]);
   // Events
   context.events("on-section-offered", ["catalog.section.offered"], [writes]);
-  context.events("on-saga-requested", ["enrollment.saga.requested"], [starts("enrollment"), timeOuts], { concurrency: 5 });
+  context.events("on-saga-requested", ["enrollment.saga.requested"], [reads, starts("enrollment"), timeOuts], { concurrency: 5 });
   context.events("on-approval-decided", ["enrollment.approval.decided"], [reads, answers("enrollment")]);
   // Steps
   context.step("await-approval", [writes, answers("enrollment")]);
@@ -30,6 +30,6 @@ export function enrollment(scope: Construct, shared: Shared): Context {
   context.step("close", [writes]);
   context.step("import-history", [writes]);
   // Schedules
-  context.schedule("reconcile-sagas", Duration.minutes(5), [writes, describes("enrollment")]);
+  context.schedule("reconcile-sagas", Duration.minutes(5), [writes, describes("enrollment")], { timeoutS: 300 });
   return context;
 }

@@ -33,8 +33,9 @@ impl Delivery {
             ))
             .into());
         }
-        serde_json::from_value(self.envelope.data.clone()).map_err(|error| {
-            Fault::defect(format!("{} cannot be read: {error}", self.envelope.id)).into()
+        serde_path_to_error::deserialize(&self.envelope.data).map_err(|error| {
+            let field = error.path();
+            Fault::defect(format!("{} cannot be read at {field}", self.envelope.id)).into()
         })
     }
 
@@ -95,8 +96,10 @@ async fn consume<X: Context>(
     handler: &impl AsyncFn(&X, &Delivery) -> Result<(), Failure>,
     message: &Value,
 ) -> Result<(), Failure> {
-    let unreadable =
-        |error| Failure::from(Fault::defect(format!("a message is not an event: {error}")));
+    // Without serde's own words: they quote the value, and events hold names and addresses.
+    let unreadable = |error: serde_json::Error| {
+        Failure::from(Fault::defect(format!("a message is not an event: {:?}", error.classify())))
+    };
     let body: Value =
         serde_json::from_str(message["body"].as_str().unwrap_or_default()).map_err(unreadable)?;
     let envelope: Envelope = serde_json::from_value(body["detail"].clone()).map_err(unreadable)?;

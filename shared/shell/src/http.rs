@@ -336,6 +336,12 @@ impl<'e> Request<'e> {
             match name {
                 "cursor" if route.paged => page.after = Some(self.position(route, value).await?),
                 "limit" if route.paged => page.limit = limit(value)?,
+                // A query fills no field twice, and none of a body.
+                _ if has_body || fields.contains_key(name) => {
+                    let field = format!("/{name}");
+                    let unknown = FieldError { field, code: "UNKNOWN", arguments: Vec::new() };
+                    return Err(RequestRefusal::InvalidInput(vec![unknown]).into());
+                }
                 _ => {
                     fields.insert(name.to_owned(), value.into());
                 }

@@ -257,7 +257,11 @@ fn corequisites(
     let met = |course: &CourseId| {
         companions.contains(course)
             || history.contains(course)
-            || standing.entries.iter().any(|entry| entry.course == *course)
+            // A seat that is only held may still go, and what was built on it would stand alone.
+            || standing
+                .entries
+                .iter()
+                .any(|entry| entry.course == *course && entry.state == EntryState::Registered)
     };
     (!seats.course.corequisites.iter().all(met)).then(|| ItemRefusal::new(ItemCode::CoreqRequired))
 }

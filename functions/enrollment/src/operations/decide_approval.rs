@@ -34,8 +34,9 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Item, Failure> {
     let stored = ctx.table.get(&store::approval_key(approval)).await?;
     let within =
         |department: &String| call.may_touch(call.person(), std::slice::from_ref(department));
-    let mut stored =
-        stored.filter(|stored| within(&stored.value.department)).ok_or(Refusal::ApprovalUnknown)?;
+    let mut stored = stored
+        .filter(|stored| within(&stored.value.department) && stored.value.student != call.person())
+        .ok_or(Refusal::ApprovalUnknown)?;
     stored.value.decide(decision, call.person(), reason.clone())?;
     let reply = Item::of(&stored.value, stored.version + 1);
     let mut transaction = ctx.table.transaction();

@@ -6,6 +6,7 @@ use serde_json::json;
 use shell::{Delivery, Failure, Fault};
 
 use crate::Ctx;
+use crate::store;
 
 /// How long the head of department and the student have; policy, set by the deployment.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,7 +16,8 @@ struct TimeOuts {
 }
 
 impl TimeOuts {
-    const LEAST_S: i64 = 1;
+    /// Longer than the waiting step itself can take.
+    const LEAST_S: i64 = 60;
 
     fn from_environment() -> Self {
         let seconds = |name: &str| {
@@ -38,6 +40,11 @@ impl TimeOuts {
 
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let saga: SagaRequested = delivery.event()?;
+    let bundle = store::bundle(&ctx.table, saga.submission, saga.bundle).await?;
+    if bundle.value.attempt > saga.attempt {
+        // Late: the reconciler has given the bundle to a younger execution, and two must not carry it.
+        return Ok(());
+    }
     let elapsed = delivery.now.duration_since(saga.waiting_since);
     let left = TimeOuts::from_environment().left(saga.enter, elapsed.as_secs());
     let name = execution_name(&saga);

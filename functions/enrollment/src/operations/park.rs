@@ -25,6 +25,10 @@ pub struct Command {
 pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<StepReply, Failure> {
     let Command { submission, bundle, step: undo, error } = step.command.clone();
     let mut bundle = store::bundle(&ctx.table, submission, bundle).await?;
+    let stands = bundle.value.parked.as_ref().is_some_and(|parked| parked.step == undo);
+    if stands || bundle.value.closed {
+        return Ok(StepReply { state: bundle.value.state });
+    }
     let event = bundle.value.park(undo, error, step.now);
     let mut transaction = ctx.table.transaction();
     transaction.update(&bundle);
@@ -32,4 +36,39 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<StepReply, Failur
     transaction.commit().await?;
     shell::telemetry::count(PARKED_METRIC, 1, ("context", "enrollment"));
     Ok(StepReply { state: bundle.value.state })
+}
+
+#[cfg(test)]
+mod tests {
+    use events::{BundleParked, Event};
+
+    use super::*;
+    use crate::fixtures::held;
+
+    #[tokio::test]
+    async fn a_bundle_is_parked_once_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| {
+                let reply = held(table, |_| ()).await;
+                testkit::step(Command {
+                    submission: reply.id,
+                    bundle: reply.bundles[0].bundle,
+                    step: "reverse-charge".into(),
+                    error: "Unavailable".into(),
+                })
+            },
+            async |table, step| handle(&Ctx::new(table.clone()), step).await.map(drop),
+            async |table, step| {
+                handle(&Ctx::new(table.clone()), step)
+                    .await
+                    .expect("parking twice changes nothing");
+                let events = testkit::published(table).await;
+                assert_eq!(
+                    events.iter().filter(|event| event.name == BundleParked::NAME).count(),
+                    1
+                );
+            },
+        )
+        .await;
+    }
 }

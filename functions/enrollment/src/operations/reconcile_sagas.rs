@@ -1,5 +1,7 @@
 //! Schedule: every bundle whose saga is not where its state says is found, started again from there, and named.
 
+use std::time::Duration;
+
 use aws_sdk_sfn::error::ProvideErrorMetadata;
 use aws_sdk_sfn::types::ExecutionStatus;
 use kernel::BundleId;
@@ -15,12 +17,16 @@ use crate::store;
 
 /// A bundle that moved more recently than this is left alone: its event may still be on its way.
 const QUIET_S: i64 = 60;
-/// Bundles looked at in one run; the next run goes on, since a restarted one has moved.
-const BUNDLES_MAX: usize = 500;
+/// Pages of 100 bundles looked at in one run, as far as its time goes.
+const PAGES_MAX: u32 = 200;
+/// What the next page, and the reply, may take.
+const TIME_LEFT_MIN: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Reply {
     pub looked_at: usize,
+    /// Could not be looked up this time.
+    pub unknown: usize,
     pub restarted: Vec<BundleId>,
     pub parked: Vec<BundleId>,
 }
@@ -28,19 +34,30 @@ pub struct Reply {
 pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<Reply, Failure> {
     let mut reply = Reply::default();
     let mut page = PageRequest { after: None, limit: PageRequest::LIMIT_MAX };
-    while reply.looked_at < BUNDLES_MAX {
+    for _ in 0..PAGES_MAX {
         let found = ctx.table.query(&store::open_bundles(), &page).await?;
         for bundle in found.records {
             if tick.now.duration_since(bundle.value.moved_at).as_secs() < QUIET_S {
-                continue;
+                // The longest unmoved come first: all behind this one have moved as recently.
+                return Ok(reply);
             }
             reply.looked_at += 1;
-            if !is_carried(ctx, &bundle.value).await? {
-                restart(ctx, tick, bundle, &mut reply).await?;
+            match is_carried(ctx, &bundle.value).await {
+                Ok(true) => {}
+                Ok(false) => restart(ctx, tick, bundle, &mut reply).await?,
+                // One that cannot be looked up must not hide the others: the next run asks again.
+                Err(_) => reply.unknown += 1,
             }
         }
         let Some(next) = found.next else { break };
+        if table::deadline::left() < TIME_LEFT_MIN {
+            tracing::warn!(looked_at = reply.looked_at, "not every open bundle could be looked at");
+            break;
+        }
         page.after = Some(next);
+    }
+    if reply.unknown > 0 {
+        tracing::warn!(unknown = reply.unknown, "executions could not be looked up");
     }
     Ok(reply)
 }

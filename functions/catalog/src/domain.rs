@@ -97,8 +97,10 @@ pub enum Refusal {
     MeetingsClash,
 }
 
-impl Refusal {
-    fn code_and_status(self) -> (&'static str, u16) {
+pub static SENTENCES: Sentences = shell::sentences!();
+
+impl Refuse for Refusal {
+    fn code_and_status(&self) -> (&'static str, u16) {
         match self {
             Self::TermUnknown => ("TERM_UNKNOWN", 404),
             Self::CourseUnknown => ("COURSE_UNKNOWN", 404),
@@ -112,22 +114,6 @@ impl Refusal {
             Self::MeetingEndsBeforeItBegins => ("MEETING_ENDS_BEFORE_IT_BEGINS", 422),
             Self::MeetingsClash => ("MEETINGS_CLASH", 422),
         }
-    }
-}
-
-pub static SENTENCES: Sentences = Sentences {
-    en: include_str!("../locales/en.ftl"),
-    fr: include_str!("../locales/fr.ftl"),
-    es: include_str!("../locales/es.ftl"),
-};
-
-impl Refuse for Refusal {
-    fn code(&self) -> &'static str {
-        self.code_and_status().0
-    }
-
-    fn status(&self) -> u16 {
-        self.code_and_status().1
     }
 
     fn sentences(&self) -> &'static Sentences {

@@ -184,27 +184,13 @@ pub enum Refusal {
     MessageUnknown,
 }
 
-impl Refusal {
-    fn code_and_status(self) -> (&'static str, u16) {
+pub static SENTENCES: Sentences = shell::sentences!();
+
+impl Refuse for Refusal {
+    fn code_and_status(&self) -> (&'static str, u16) {
         match self {
             Self::MessageUnknown => ("MESSAGE_UNKNOWN", 404),
         }
-    }
-}
-
-pub static SENTENCES: Sentences = Sentences {
-    en: include_str!("../locales/en.ftl"),
-    fr: include_str!("../locales/fr.ftl"),
-    es: include_str!("../locales/es.ftl"),
-};
-
-impl Refuse for Refusal {
-    fn code(&self) -> &'static str {
-        self.code_and_status().0
-    }
-
-    fn status(&self) -> u16 {
-        self.code_and_status().1
     }
 
     fn sentences(&self) -> &'static Sentences {

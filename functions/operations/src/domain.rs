@@ -333,8 +333,10 @@ pub enum Refusal {
     ChunkMissing,
 }
 
-impl Refusal {
-    fn code_and_status(self) -> (&'static str, u16) {
+pub static SENTENCES: Sentences = shell::sentences!();
+
+impl Refuse for Refusal {
+    fn code_and_status(&self) -> (&'static str, u16) {
         match self {
             Self::NotReady => ("NOT_READY", 503),
             Self::ImportUnknown => ("IMPORT_UNKNOWN", 404),
@@ -347,22 +349,6 @@ impl Refusal {
             Self::UploadMissing => ("UPLOAD_MISSING", 409),
             Self::ChunkMissing => ("CHUNK_MISSING", 409),
         }
-    }
-}
-
-pub static SENTENCES: Sentences = Sentences {
-    en: include_str!("../locales/en.ftl"),
-    fr: include_str!("../locales/fr.ftl"),
-    es: include_str!("../locales/es.ftl"),
-};
-
-impl Refuse for Refusal {
-    fn code(&self) -> &'static str {
-        self.code_and_status().0
-    }
-
-    fn status(&self) -> u16 {
-        self.code_and_status().1
     }
 
     fn sentences(&self) -> &'static Sentences {

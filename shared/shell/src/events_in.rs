@@ -76,9 +76,7 @@ pub async fn consume_batch<X: Context>(
         let began = Instant::now();
         let id = message["messageId"].as_str().unwrap_or_default();
         let work = consume(operation, context, handler, message);
-        let result = tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| {
-            Err(Fault::outside("the deadline passed", "the batch took too long").into())
-        });
+        let result = runtime::in_time(deadline, work).await;
         let code =
             result.as_ref().map_or_else(|failure| code_of(failure, operation, id), |()| "OK");
         let correlation_id = &correlation_id_of(message);

@@ -11,11 +11,16 @@ use crate::Sentences;
 
 /// What the domain says when it says no. Each context has one enum of them.
 pub trait Refuse: fmt::Debug + Send + Sync + 'static {
-    /// Stable, in upper snake case; clients decide by it.
-    fn code(&self) -> &'static str;
+    /// Stable code, in upper snake case, by which clients decide; and the HTTP status.
+    fn code_and_status(&self) -> (&'static str, u16);
 
-    /// HTTP status of the refusal.
-    fn status(&self) -> u16;
+    fn code(&self) -> &'static str {
+        self.code_and_status().0
+    }
+
+    fn status(&self) -> u16 {
+        self.code_and_status().1
+    }
 
     /// What the sentence for people needs.
     fn arguments(&self) -> Vec<(&'static str, String)> {

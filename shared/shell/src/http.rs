@@ -100,8 +100,7 @@ pub async fn answer_raw<X: Context, R: Serialize>(
         let call = request.call(route, raw, None, PageRequest::default(), Vec::new());
         Ok(serde_json::to_value(run(context, handler, &call).await?).expect("a reply is JSON"))
     };
-    let result =
-        tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(out_of_time()));
+    let result = runtime::in_time(deadline, work).await;
     request.reply(route, result, began)
 }
 
@@ -128,8 +127,7 @@ impl<'r, C: DeserializeOwned + JsonSchema> Door<'r, C> {
         let request = Request::read(event);
         let began = Instant::now();
         let work = self.decide(context, handler, &request);
-        let result =
-            tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| Err(out_of_time()));
+        let result = runtime::in_time(deadline, work).await;
         request.reply(self.route, result, began)
     }
 
@@ -150,10 +148,6 @@ impl<'r, C: DeserializeOwned + JsonSchema> Door<'r, C> {
         }
         with_cursor(self.route, carry_out(context, handler, &call).await?).await
     }
-}
-
-fn out_of_time() -> Failure {
-    Fault::outside("the deadline passed", "the invocation's time was used up").into()
 }
 
 /// Runs the operation under its idempotency key: a command that was carried out before gets its first reply again.

@@ -11,6 +11,18 @@ pub struct Sentences {
     pub es: &'static str,
 }
 
+/// The [`Sentences`] of the package that writes this: its `locales/en.ftl`, `fr.ftl` and `es.ftl`.
+#[macro_export]
+macro_rules! sentences {
+    () => {
+        $crate::Sentences {
+            en: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/locales/en.ftl")),
+            fr: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/locales/fr.ftl")),
+            es: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/locales/es.ftl")),
+        }
+    };
+}
+
 impl Sentences {
     fn source(&self, locale: Locale) -> &'static str {
         match locale {

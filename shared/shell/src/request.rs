@@ -48,13 +48,9 @@ pub enum RequestRefusal {
 }
 
 /// The shell's own sentences.
-pub static SENTENCES: Sentences = Sentences {
-    en: include_str!("../locales/en.ftl"),
-    fr: include_str!("../locales/fr.ftl"),
-    es: include_str!("../locales/es.ftl"),
-};
+pub static SENTENCES: Sentences = crate::sentences!();
 
-impl RequestRefusal {
+impl Refuse for RequestRefusal {
     fn code_and_status(&self) -> (&'static str, u16) {
         match self {
             Self::MalformedJson => ("MALFORMED_JSON", 400),
@@ -78,16 +74,6 @@ impl RequestRefusal {
             Self::Unavailable => ("UNAVAILABLE", 503),
             Self::Internal => ("INTERNAL", 500),
         }
-    }
-}
-
-impl Refuse for RequestRefusal {
-    fn code(&self) -> &'static str {
-        self.code_and_status().0
-    }
-
-    fn status(&self) -> u16 {
-        self.code_and_status().1
     }
 
     fn arguments(&self) -> Vec<(&'static str, String)> {

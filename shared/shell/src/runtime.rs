@@ -7,6 +7,8 @@ use serde_json::Value;
 use table::Table;
 use tokio::time::Instant;
 
+use crate::{Failure, Fault};
+
 /// What every context's operations share. Holds at least the context's table.
 pub trait Context {
     fn table(&self) -> &Table;
@@ -49,6 +51,16 @@ where
         })
     }))
     .await
+}
+
+/// Ends the work when the deadline comes, while a reply can still be given.
+pub(crate) async fn in_time<R>(
+    deadline: Instant,
+    work: impl Future<Output = Result<R, Failure>>,
+) -> Result<R, Failure> {
+    tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| {
+        Err(Fault::outside("the deadline passed", "the invocation's time was used up").into())
+    })
 }
 
 #[expect(clippy::disallowed_methods, reason = "Lambda gives its deadline by the wall clock")]

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::telemetry::Outcome;
-use crate::{Context, Failure, Fault, Refuse, operation, runtime, validation};
+use crate::{Context, Failure, Refuse, operation, runtime, validation};
 
 /// One call of a saga step.
 #[derive(Debug, Clone)]
@@ -58,9 +58,7 @@ where
             let step = Step { command, now: crate::now(), correlation_id: correlation_id.clone() };
             run_step(async || handler(context, &step).await).await
         };
-        let result = tokio::time::timeout_at(invocation.deadline, work)
-            .await
-            .unwrap_or_else(|_| Err(out_of_time()));
+        let result = runtime::in_time(invocation.deadline, work).await;
         concluded(&operation, &correlation_id, &invocation.request_id, began, result)
     })
     .await
@@ -80,9 +78,7 @@ where
         let began = Instant::now();
         let tick = Tick { now: crate::now(), correlation_id: invocation.request_id.clone() };
         let work = run_step(async || handler(context, &tick).await);
-        let result = tokio::time::timeout_at(invocation.deadline, work)
-            .await
-            .unwrap_or_else(|_| Err(out_of_time()));
+        let result = runtime::in_time(invocation.deadline, work).await;
         concluded(&operation, &tick.correlation_id, &invocation.request_id, began, result)
     })
     .await
@@ -101,10 +97,6 @@ pub async fn run_step<R>(work: impl AsyncFn() -> Result<R, Failure>) -> Result<R
         }
         run += 1;
     }
-}
-
-fn out_of_time() -> Failure {
-    Fault::outside("the deadline passed", "the invocation's time was used up").into()
 }
 
 fn take_correlation_id(input: &mut Value, request_id: &str) -> String {

@@ -21,8 +21,19 @@ pub enum Refusal {
     WebhookTimestampOld,
 }
 
-impl Refusal {
-    fn code_and_status(self) -> (&'static str, u16) {
+impl From<MoneyError> for Refusal {
+    fn from(error: MoneyError) -> Self {
+        match error {
+            MoneyError::Overflow => Self::AmountTooLarge,
+            MoneyError::CurrenciesDiffer | MoneyError::CurrencyUnknown => Self::CurrenciesDiffer,
+        }
+    }
+}
+
+pub static SENTENCES: Sentences = shell::sentences!();
+
+impl Refuse for Refusal {
+    fn code_and_status(&self) -> (&'static str, u16) {
         match self {
             Self::PriceGroupUnknown => ("PRICE_GROUP_UNKNOWN", 422),
             Self::PriceNegative => ("PRICE_NEGATIVE", 422),
@@ -39,31 +50,6 @@ impl Refusal {
             Self::WebhookSignatureInvalid => ("WEBHOOK_SIGNATURE_INVALID", 400),
             Self::WebhookTimestampOld => ("WEBHOOK_TIMESTAMP_OLD", 400),
         }
-    }
-}
-
-impl From<MoneyError> for Refusal {
-    fn from(error: MoneyError) -> Self {
-        match error {
-            MoneyError::Overflow => Self::AmountTooLarge,
-            MoneyError::CurrenciesDiffer | MoneyError::CurrencyUnknown => Self::CurrenciesDiffer,
-        }
-    }
-}
-
-pub static SENTENCES: Sentences = Sentences {
-    en: include_str!("../../locales/en.ftl"),
-    fr: include_str!("../../locales/fr.ftl"),
-    es: include_str!("../../locales/es.ftl"),
-};
-
-impl Refuse for Refusal {
-    fn code(&self) -> &'static str {
-        self.code_and_status().0
-    }
-
-    fn status(&self) -> u16 {
-        self.code_and_status().1
     }
 
     fn sentences(&self) -> &'static Sentences {

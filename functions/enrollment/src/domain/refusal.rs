@@ -78,7 +78,9 @@ pub enum Refusal {
     SectionUnknown,
 }
 
-impl Refusal {
+pub static SENTENCES: Sentences = shell::sentences!();
+
+impl Refuse for Refusal {
     fn code_and_status(&self) -> (&'static str, u16) {
         match self {
             Self::NothingRegistered(items) => {
@@ -100,22 +102,6 @@ impl Refusal {
             Self::DepartmentRequired => ("DEPARTMENT_REQUIRED", 422),
             Self::SectionUnknown => ("SECTION_UNKNOWN", 404),
         }
-    }
-}
-
-pub static SENTENCES: Sentences = Sentences {
-    en: include_str!("../../locales/en.ftl"),
-    fr: include_str!("../../locales/fr.ftl"),
-    es: include_str!("../../locales/es.ftl"),
-};
-
-impl Refuse for Refusal {
-    fn code(&self) -> &'static str {
-        self.code_and_status().0
-    }
-
-    fn status(&self) -> u16 {
-        self.code_and_status().1
     }
 
     fn extensions(&self, locale: Locale) -> Map<String, Value> {

@@ -29,8 +29,10 @@ pub enum Refusal {
     TooManyRoles,
 }
 
-impl Refusal {
-    fn code_and_status(self) -> (&'static str, u16) {
+pub static SENTENCES: Sentences = shell::sentences!();
+
+impl Refuse for Refusal {
+    fn code_and_status(&self) -> (&'static str, u16) {
         match self {
             Self::AccountUnknown => ("ACCOUNT_UNKNOWN", 404),
             Self::PersonUnknown => ("PERSON_UNKNOWN", 404),
@@ -54,22 +56,6 @@ impl Refusal {
             Self::DepartmentNotExpected => ("DEPARTMENT_NOT_EXPECTED", 422),
             Self::TooManyRoles => ("TOO_MANY_ROLES", 422),
         }
-    }
-}
-
-pub static SENTENCES: Sentences = Sentences {
-    en: include_str!("../../locales/en.ftl"),
-    fr: include_str!("../../locales/fr.ftl"),
-    es: include_str!("../../locales/es.ftl"),
-};
-
-impl Refuse for Refusal {
-    fn code(&self) -> &'static str {
-        self.code_and_status().0
-    }
-
-    fn status(&self) -> u16 {
-        self.code_and_status().1
     }
 
     fn arguments(&self) -> Vec<(&'static str, String)> {

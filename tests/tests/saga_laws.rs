@@ -71,14 +71,15 @@ impl World {
     /// Calls the function behind one state of the machine, as the machine would.
     async fn run(&self, state: &str) -> Result<(), Failure> {
         let progress = &self.submitted.bundles[0];
-        let (submission, bundle) = (self.submitted.id, progress.bundle);
-        let of_bundle = || step(enrollment_op::OfBundle { submission, bundle });
+        let (submission, bundle, attempt) = (self.submitted.id, progress.bundle, progress.attempt);
+        let of_bundle = || step(enrollment_op::OfBundle { submission, bundle, attempt });
         let enrollment = &self.enrollment;
         match state {
             "AwaitApproval" => {
                 let command = enrollment_op::await_approval::Command {
                     submission,
                     bundle,
+                    attempt,
                     task_token: "token".into(),
                 };
                 enrollment_op::await_approval::handle(enrollment, &step(command)).await.map(drop)
@@ -87,18 +88,23 @@ impl World {
             "RecordCharge" => {
                 let invoice =
                     billing_op::charge::handle(&self.billing, &self.charge()).await?.invoice;
-                let command = enrollment_op::record_charge::Command { submission, bundle, invoice };
+                let command =
+                    enrollment_op::record_charge::Command { submission, bundle, attempt, invoice };
                 enrollment_op::record_charge::handle(enrollment, &step(command)).await.map(drop)
             }
             "AwaitSettlement" => {
-                let command =
-                    billing_op::await_settlement::Command { bundle, task_token: "token".into() };
+                let command = billing_op::await_settlement::Command {
+                    bundle,
+                    attempt,
+                    task_token: "token".into(),
+                };
                 billing_op::await_settlement::handle(&self.billing, &step(command)).await.map(drop)
             }
             "Confirm" => enrollment_op::confirm::handle(enrollment, &of_bundle()).await.map(drop),
             "BeginUndo" => {
                 let reason = ReleaseReason::PaymentTimedOut;
-                let command = enrollment_op::begin_undo::Command { submission, bundle, reason };
+                let command =
+                    enrollment_op::begin_undo::Command { submission, bundle, attempt, reason };
                 enrollment_op::begin_undo::handle(enrollment, &step(command)).await.map(drop)
             }
             "ReverseCharge" => {

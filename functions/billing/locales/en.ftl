@@ -5,6 +5,7 @@ currencies-differ = These amounts are in different currencies.
 amount-too-large = The amount is too large.
 charge-unknown = There is no such charge.
 charge-reversed = The charge has been reversed.
+execution-superseded = This execution of the saga has been superseded by a later one.
 invoice-unknown = There is no such invoice.
 invoice-paid = The invoice is paid.
 invoice-credited = The invoice has been credited: there is nothing to pay.

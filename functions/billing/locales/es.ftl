@@ -5,6 +5,7 @@ currencies-differ = Estos importes están en monedas distintas.
 amount-too-large = El importe es demasiado alto.
 charge-unknown = Este cargo no existe.
 charge-reversed = El cargo ha sido anulado.
+execution-superseded = Esta ejecución de la saga ha sido reemplazada por una posterior.
 invoice-unknown = Esta factura no existe.
 invoice-paid = La factura está pagada.
 invoice-credited = La factura tiene una nota de crédito: no hay nada que pagar.

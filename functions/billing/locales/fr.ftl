@@ -5,6 +5,7 @@ currencies-differ = Ces montants sont dans des monnaies différentes.
 amount-too-large = Le montant est trop élevé.
 charge-unknown = Ces frais n'existent pas.
 charge-reversed = Ces frais ont été annulés.
+execution-superseded = Cette exécution de la saga a été remplacée par une plus récente.
 invoice-unknown = Cette facture n'existe pas.
 invoice-paid = La facture est payée.
 invoice-credited = La facture a fait l'objet d'un avoir : il n'y a rien à payer.

@@ -10,7 +10,8 @@ mod prices;
 mod refusal;
 
 pub use charge::{
-    Charge, ChargeState, Order, Posted, Posting, Reversal, TakeBack, post, price, take_back,
+    Charge, ChargeState, Order, Posted, Posting, Reversal, TakeBack, WaitingSaga, post, price,
+    take_back,
 };
 pub use invoice::{Credit, CreditNote, Invoice, InvoiceDocument, InvoiceLine, InvoiceState};
 pub use ledger::{Account, JournalEntry, Line, Source, SourceKind, StudentAccount};

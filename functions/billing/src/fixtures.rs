@@ -228,7 +228,11 @@ pub fn wait_step(
     task_token: &str,
 ) -> Step<crate::operations::await_settlement::Command> {
     let task_token = task_token.to_owned();
-    testkit::step(crate::operations::await_settlement::Command { bundle: bundle(name), task_token })
+    testkit::step(crate::operations::await_settlement::Command {
+        bundle: bundle(name),
+        attempt: 1,
+        task_token,
+    })
 }
 
 /// The registration of a bundle was dropped.

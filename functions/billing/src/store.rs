@@ -38,7 +38,7 @@ impl Record for NumberCounter {
 
 impl Record for Charge {
     const KIND: &'static str = "charge";
-    const SCHEMA: u32 = 1;
+    const SCHEMA: u32 = 2;
 
     fn key(&self) -> Key<Self> {
         charge_key(self.id)

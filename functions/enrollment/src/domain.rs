@@ -6,7 +6,7 @@ mod registration;
 mod seats;
 mod submission;
 
-pub use bundle::{Approval, ApprovalState, Bundle, BundleState, Parked};
+pub use bundle::{Approval, ApprovalState, Bundle, BundleState, Parked, Verdict};
 pub use refusal::{ItemCode, ItemRefusal, Refusal, SENTENCES};
 pub use registration::{Registration, RegistrationState, Transition};
 pub use seats::{SectionSeats, SectionStatus};

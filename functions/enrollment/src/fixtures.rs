@@ -7,7 +7,7 @@ use table::Table;
 
 use crate::Ctx;
 use crate::domain::{Bundle, Registration, RegistrationState};
-use crate::operations::{OfBundle, on_section_offered, read_submission, submit};
+use crate::operations::{OfBundle, await_approval, on_section_offered, read_submission, submit};
 use crate::store;
 
 pub fn term() -> TermId {
@@ -59,8 +59,22 @@ pub async fn held(
     submit::handle(&Ctx::new(table.clone()), &cart(&[section])).await.expect("a seat is held")
 }
 
+/// The heads of department are asked about the student's only bundle.
+pub async fn ask(table: &Table, reply: &read_submission::Reply) {
+    let OfBundle { submission, bundle, attempt } = of_bundle(reply).command;
+    let command =
+        await_approval::Command { submission, bundle, attempt, task_token: "token".to_owned() };
+    await_approval::handle(&Ctx::new(table.clone()), &testkit::step(command))
+        .await
+        .expect("the heads are asked");
+}
+
 pub fn of_bundle(reply: &read_submission::Reply) -> Step<OfBundle> {
-    testkit::step(OfBundle { submission: reply.id, bundle: reply.bundles[0].bundle })
+    testkit::step(OfBundle {
+        submission: reply.id,
+        bundle: reply.bundles[0].bundle,
+        attempt: reply.bundles[0].attempt,
+    })
 }
 
 pub async fn bundle(table: &Table, reply: &read_submission::Reply) -> Bundle {

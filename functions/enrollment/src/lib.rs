@@ -3,11 +3,13 @@
 pub mod domain;
 #[cfg(test)]
 mod fixtures;
+mod machine;
 pub mod operations;
 mod store;
 
 use std::sync::OnceLock;
 
+use machine::Machine;
 use shell::HttpOperation;
 use table::Table;
 
@@ -15,12 +17,18 @@ use table::Table;
 #[derive(Clone, Debug)]
 pub struct Ctx {
     pub table: Table,
-    step_functions: OnceLock<aws_sdk_sfn::Client>,
+    machine: OnceLock<Machine>,
 }
 
 impl Ctx {
     pub fn new(table: Table) -> Self {
-        Self { table, step_functions: OnceLock::new() }
+        Self { table, machine: OnceLock::new() }
+    }
+
+    #[cfg(test)]
+    fn with_machine(test: &testkit::TestTable, machine: &testkit::StepFunctions) -> Self {
+        let machine = Machine::at(&machine.sdk_config(&test.engine));
+        Self { table: test.table.clone(), machine: machine.into() }
     }
 
     pub fn from_environment() -> Self {
@@ -28,8 +36,8 @@ impl Ctx {
     }
 
     /// Built when the first operation needs it: most do not.
-    pub(crate) fn step_functions(&self) -> &aws_sdk_sfn::Client {
-        self.step_functions.get_or_init(|| aws_sdk_sfn::Client::new(shell::aws::sdk_config()))
+    pub(crate) fn machine(&self) -> &Machine {
+        self.machine.get_or_init(Machine::from_environment)
     }
 }
 

@@ -53,6 +53,8 @@ const OPERATORS: Access = Access::Roles(&[
 pub struct OfBundle {
     pub submission: SubmissionId,
     pub bundle: BundleId,
+    /// The execution's: a step of one that was superseded is refused.
+    pub attempt: u32,
 }
 
 /// Where a saga step left the bundle.

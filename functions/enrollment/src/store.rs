@@ -7,8 +7,9 @@ use kernel::{
     ApprovalId, BundleId, CourseId, PersonId, RegistrationId, SectionId, SubmissionId, TermId,
     Timestamp,
 };
+use serde::{Deserialize, Serialize};
 use shell::Failure;
-use table::{Change, Key, Partition, Record, Stored, Table, Transaction};
+use table::{Change, Key, Partition, Position, Record, Stored, Table, Transaction};
 
 use crate::domain::{
     Approval, ApprovalState, Bundle, History, Refusal, Registration, RegistrationState,
@@ -44,7 +45,7 @@ impl Record for History {
 
 impl Record for Registration {
     const KIND: &'static str = "registration";
-    const SCHEMA: u32 = 1;
+    const SCHEMA: u32 = 2;
 
     fn key(&self) -> Key<Self> {
         registration_key(self.id)
@@ -66,7 +67,7 @@ impl Record for Submission {
 
 impl Record for Bundle {
     const KIND: &'static str = "bundle";
-    const SCHEMA: u32 = 1;
+    const SCHEMA: u32 = 2;
 
     fn key(&self) -> Key<Self> {
         bundle_key(self.submission, self.id)
@@ -79,13 +80,14 @@ impl Record for Bundle {
             (false, Some(_)) => "PARKED-BUNDLES",
             (false, None) => "OPEN-BUNDLES",
         };
-        Some((list.to_owned(), format!("{}#{}", self.moved_at, self.id)))
+        // Written to the nanosecond: a time with fewer digits would sort behind a later one.
+        Some((list.to_owned(), format!("{:.9}#{}", self.moved_at, self.id)))
     }
 }
 
 impl Record for Approval {
     const KIND: &'static str = "approval";
-    const SCHEMA: u32 = 1;
+    const SCHEMA: u32 = 2;
 
     fn key(&self) -> Key<Self> {
         approval_key(self.id)
@@ -95,6 +97,25 @@ impl Record for Approval {
         let waiting = self.state == ApprovalState::Waiting;
         waiting.then(|| (format!("APPROVALS#{}", self.department), self.id.to_string()))
     }
+}
+
+/// Where the reconciler's last run had to stop, for want of time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reconciler {
+    pub stopped_at: Option<Position>,
+}
+
+impl Record for Reconciler {
+    const KIND: &'static str = "reconciler";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        reconciler_key()
+    }
+}
+
+pub fn reconciler_key() -> Key<Reconciler> {
+    Key::new("RECONCILER", "RECONCILER")
 }
 
 pub fn seats_key(section: SectionId) -> Key<SectionSeats> {
@@ -207,6 +228,32 @@ pub async fn bundle(
     Ok(table.get(&bundle_key(submission, id)).await?.ok_or(Refusal::BundleUnknown)?)
 }
 
+/// The bundle, for a step of the execution that carries it. What an earlier execution left under way comes too late.
+pub async fn carried_bundle(
+    table: &Table,
+    submission: SubmissionId,
+    id: BundleId,
+    attempt: u32,
+) -> Result<Stored<Bundle>, Failure> {
+    let bundle = bundle(table, submission, id).await?;
+    if bundle.value.attempt > attempt {
+        return Err(Refusal::ExecutionSuperseded.into());
+    }
+    Ok(bundle)
+}
+
+/// The approvals that the bundle has asked for.
+pub async fn approvals(table: &Table, bundle: &Bundle) -> Result<Vec<Stored<Approval>>, Failure> {
+    if bundle.approvals.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys: Vec<_> = bundle.approvals.iter().map(|id| approval_key(*id)).collect();
+    let mut batch = table.get_batch(keys.iter().map(Into::into).collect()).await?;
+    let missing = || shell::Fault::defect(format!("{} has no approval", bundle.id));
+    let take = |key| Ok(batch.take(key)?.ok_or_else(missing)?);
+    keys.iter().map(take).collect()
+}
+
 /// A bundle's registrations with the student's term, in one call.
 pub struct Members {
     pub registrations: Vec<Stored<Registration>>,
@@ -263,7 +310,6 @@ pub async fn record_release(
     bundle: &Stored<Bundle>,
     mut members: Members,
     reason: ReleaseReason,
-    approval: Option<Stored<Approval>>,
     cause: Cause<'_>,
 ) -> Result<(), Failure> {
     let mut transaction = table.transaction();
@@ -284,12 +330,6 @@ pub async fn record_release(
         transaction.event(event, registration.version + 1, cause.now, cause.correlation_id);
     }
     transaction.update(&members.student_term);
-    if let Some(mut approval) =
-        approval.filter(|approval| approval.value.state == ApprovalState::Waiting)
-    {
-        approval.value.state = ApprovalState::Cancelled;
-        transaction.update(&approval);
-    }
     Ok(transaction.commit().await?)
 }
 

@@ -5,3 +5,4 @@ pub mod notify;
 pub mod on_email_verification_requested;
 pub mod on_message_queued;
 pub mod on_person_changed;
+pub mod on_registration_dropped;

@@ -260,7 +260,7 @@ pub async fn write_events(table: &Table, count: u32) {
 pub async fn outbox(table: &Table) -> Vec<OutboxItem> {
     let mut items = Vec::new();
     for shard in 0..OUTBOX_SHARDS {
-        items.extend(table.outbox(shard, 1_000).await.expect("the outbox can be read"));
+        items.extend(table.outbox(shard, None, 1_000).await.expect("the outbox can be read"));
     }
     items
 }

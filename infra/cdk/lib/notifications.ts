@@ -5,9 +5,6 @@ import type { Construct } from "constructs";
 import { Context, type Shared } from "./context.ts";
 import { cursors, type Permission, reads, secret, writes } from "./permissions.ts";
 
-const SENDER_DOMAIN = "matricula.example";
-const SENDER_ADDRESS = `no-reply@${SENDER_DOMAIN}`;
-
 export function notifications(scope: Construct, shared: Shared): Context {
   const context = new Context(scope, "notifications", shared);
   const sendsMail = mail(context, shared);
@@ -16,6 +13,7 @@ export function notifications(scope: Construct, shared: Shared): Context {
   // Events
   context.events("on-person-changed", ["identity.person.registered", "identity.person.changed"], [writes]);
   context.events("on-email-verification-requested", ["identity.email-verification.requested"], [writes]);
+  context.events("on-registration-dropped", ["enrollment.registration.dropped"], [writes]);
   context.events("on-message-queued", ["notifications.message.queued"], [writes, sendsMail, secret("VERIFICATION_SECRET")]);
   // Steps
   context.step("notify", [writes]);
@@ -30,12 +28,13 @@ function mail(context: Context, { settings }: Shared): Permission {
     reputationOptions: { reputationMetricsEnabled: true },
     suppressionOptions: { suppressedReasons: ["BOUNCE", "COMPLAINT"] },
   });
-  new CfnEmailIdentity(context, "Sender", { emailIdentity: SENDER_DOMAIN });
+  const { senderDomain } = settings;
+  new CfnEmailIdentity(context, "Sender", { emailIdentity: senderDomain });
   const arn = (resource: string, resourceName: string) => Stack.of(context).formatArn({ service: "ses", resource, resourceName });
   return () => ({
     statements: [
-      { actions: ["ses:SendEmail"], resources: [arn("identity", SENDER_DOMAIN), arn("configuration-set", configurationSet)] },
+      { actions: ["ses:SendEmail"], resources: [arn("identity", senderDomain), arn("configuration-set", configurationSet)] },
     ],
-    environment: { SENDER_ADDRESS, PORTAL_URL: settings.portalUrl, SES_CONFIGURATION_SET: configurationSet },
+    environment: { SENDER_ADDRESS: `no-reply@${senderDomain}`, PORTAL_URL: settings.portalUrl, SES_CONFIGURATION_SET: configurationSet },
   });
 }

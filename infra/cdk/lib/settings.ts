@@ -20,6 +20,8 @@ export interface Settings {
   /** The one origin that may call the API from a browser: the portal's. */
   readonly portalOrigin: string;
   readonly paymentProviderUrl: string;
+  /** The domain that mail comes from; its DNS must prove it to SES. */
+  readonly senderDomain: string;
   /** How long the head of department has to approve, in seconds. */
   readonly approvalTimeoutS: number;
   /** How long the student has to pay from the moment the seat was taken, in seconds. */
@@ -64,6 +66,7 @@ export function readSettings(node: Node): Settings {
     portalUrl,
     portalOrigin: new URL(portalUrl).origin,
     paymentProviderUrl: needed("paymentProviderUrl", "http://127.0.0.1:4570"),
+    senderDomain: needed("senderDomain", "matricula.example"),
     approvalTimeoutS: Number(text("approvalTimeoutS") ?? 7 * DAY_S),
     paymentTimeoutS: Number(text("paymentTimeoutS") ?? 7 * DAY_S),
     paymentWebhookSecret: text("paymentWebhookSecret"),

@@ -55,7 +55,7 @@ test("prod and the local cloud grant what dev grants", () => {
 
 test("every function has a role of its own, and no role has a policy from elsewhere", () => {
   const functions = ofType("dev", "AWS::Lambda::Function");
-  const roles = functions.map((one) => one.properties["Role"]["Fn::GetAtt"][0]);
+  const roles = functions.map((one) => `${one.stack} ${one.properties["Role"]["Fn::GetAtt"][0]}`);
   assert.equal(new Set(roles).size, functions.length);
   assert.deepEqual(ofType("dev", "AWS::IAM::Policy"), []);
   assert.deepEqual(ofType("dev", "AWS::IAM::ManagedPolicy"), []);

@@ -302,7 +302,7 @@ fn approve(
     let approval = bundles
         .iter()
         .find(|bundle| waiting(bundle))
-        .and_then(|bundle| bundle["approval"].as_str());
+        .and_then(|bundle| bundle["approvals"][0].as_str());
     let approval = approval.unwrap_or_default().to_owned();
     progress.tell("one waits for the head of department", &approval);
     let head = log_in(student, head.email, "Demo", head.role)?;

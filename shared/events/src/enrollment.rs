@@ -85,7 +85,8 @@ pub struct ApprovalRequested {
     pub approval: ApprovalId,
     pub bundle: BundleId,
     pub student: PersonId,
-    pub departments: Vec<String>,
+    /// Whose head is asked.
+    pub department: String,
 }
 
 impl Event for ApprovalRequested {
@@ -101,7 +102,7 @@ impl Event for ApprovalRequested {
             approval: ApprovalId::derived_from("example"),
             bundle: BundleId::derived_from("example"),
             student: PersonId::derived_from("example"),
-            departments: vec!["MATH".into()],
+            department: "MATH".into(),
         }
     }
 }
@@ -219,7 +220,10 @@ pub struct RegistrationDropped {
     pub bundle: BundleId,
     pub student: PersonId,
     pub section: SectionId,
+    pub section_code: String,
+    pub course_title: String,
     pub term: TermId,
+    pub term_code: String,
     pub dropped_at: Timestamp,
 }
 
@@ -235,7 +239,19 @@ impl Event for RegistrationDropped {
         let RegistrationConfirmed { registration, bundle, student, section, term } =
             RegistrationConfirmed::example();
         let dropped_at = "2027-02-03T10:00:00Z".parse().expect("a timestamp");
-        Self { registration, bundle, student, section, term, dropped_at }
+        let SagaRequested { term_code, registrations, .. } = SagaRequested::example();
+        let ChargeableRegistration { section_code, course_title, .. } = registrations[0].clone();
+        Self {
+            registration,
+            bundle,
+            student,
+            section,
+            section_code,
+            course_title,
+            term,
+            term_code,
+            dropped_at,
+        }
     }
 }
 

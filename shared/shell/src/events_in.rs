@@ -75,7 +75,13 @@ pub async fn consume_batch<X: Context>(
     for message in batch["Records"].as_array().map(Vec::as_slice).unwrap_or_default() {
         let began = Instant::now();
         let id = message["messageId"].as_str().unwrap_or_default();
-        let work = consume(operation, context, handler, message);
+        let work = async {
+            // What is not begun comes again whole; what is begun and cut off may have had its effect.
+            if table::deadline::left() < table::deadline::BEGIN_MIN {
+                return Err(Fault::out_of_time().into());
+            }
+            consume(operation, context, handler, message).await
+        };
         let result = runtime::in_time(deadline, work).await;
         let code =
             result.as_ref().map_or_else(|failure| code_of(failure, operation, id), |()| "OK");

@@ -75,6 +75,11 @@ impl Fault {
         Self { what: what.into(), retryable: false, cause: None }
     }
 
+    /// Lambda is about to end the invocation.
+    pub(crate) fn out_of_time() -> Self {
+        Self::outside("the deadline passed", "the invocation's time was used up")
+    }
+
     /// The whole chain in one line, for the log.
     pub fn chain(&self) -> String {
         let mut line = self.what.clone();
@@ -85,6 +90,18 @@ impl Fault {
             cause = error.source();
         }
         line
+    }
+}
+
+impl Failure {
+    /// What happened in one line, for the log; personal data is in none of it.
+    pub fn line(&self) -> String {
+        match self {
+            Self::Refused(refusal) => refusal.code().to_owned(),
+            Self::Conflict { .. } => "others are writing to the same items".to_owned(),
+            Self::DoneBefore => "it was done before".to_owned(),
+            Self::Fault(fault) => fault.chain(),
+        }
     }
 }
 
@@ -107,7 +124,9 @@ impl From<ReadFailure> for Failure {
             ReadFailure::Throttled | ReadFailure::Fault(_) => {
                 Fault::outside("the table could not be read", failure).into()
             }
-            ReadFailure::Unreadable { .. } => Fault::defect(failure.to_string()).into(),
+            ReadFailure::Unreadable { .. } | ReadFailure::Denied(_) => {
+                Fault::defect(failure.to_string()).into()
+            }
         }
     }
 }
@@ -121,7 +140,9 @@ impl From<CommitFailure> for Failure {
             CommitFailure::Throttled | CommitFailure::OutOfTime | CommitFailure::Fault(_) => {
                 Fault::outside("the table could not be written", failure).into()
             }
-            CommitFailure::Invalid(_) => Fault::defect(failure.to_string()).into(),
+            CommitFailure::Invalid(_) | CommitFailure::Denied(_) => {
+                Fault::defect(failure.to_string()).into()
+            }
         }
     }
 }

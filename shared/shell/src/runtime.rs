@@ -58,9 +58,8 @@ pub(crate) async fn in_time<R>(
     deadline: Instant,
     work: impl Future<Output = Result<R, Failure>>,
 ) -> Result<R, Failure> {
-    tokio::time::timeout_at(deadline, work).await.unwrap_or_else(|_| {
-        Err(Fault::outside("the deadline passed", "the invocation's time was used up").into())
-    })
+    let result = tokio::time::timeout_at(deadline, work).await;
+    result.unwrap_or_else(|_| Err(Fault::out_of_time().into()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "Lambda gives its deadline by the wall clock")]

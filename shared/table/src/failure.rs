@@ -16,6 +16,9 @@ pub enum ReadFailure {
     /// The stored item is not what this code can read.
     #[error("a {kind} cannot be read: {why}")]
     Unreadable { kind: &'static str, why: String },
+    /// Asking again will not help: we may not, or there is no such table.
+    #[error("DynamoDB denies the read: {0}")]
+    Denied(String),
     /// The page asked for does not continue the list.
     #[error("the cursor does not belong to this list")]
     WrongPosition,
@@ -43,6 +46,9 @@ pub enum CommitFailure {
     /// DynamoDB refuses the transaction as it stands: a defect of ours.
     #[error("DynamoDB refuses the transaction: {0}")]
     Invalid(String),
+    /// Asking again will not help: we may not, or there is no such table.
+    #[error("DynamoDB denies the transaction: {0}")]
+    Denied(String),
     /// The deadline left no time to begin.
     #[error("no time was left to begin the transaction")]
     OutOfTime,
@@ -58,6 +64,19 @@ const THROTTLING: [&str; 4] = [
     "ThrottlingException",
     "ThrottledException",
 ];
+
+/// The codes by which AWS says that the deployment is at fault, and not the moment.
+const DENYING: [&str; 4] = [
+    "AccessDeniedException",
+    "ResourceNotFoundException",
+    "UnrecognizedClientException",
+    "InvalidSignatureException",
+];
+
+/// The code, where it is one of those.
+pub(crate) fn denial(code: Option<&str>) -> Option<String> {
+    code.filter(|code| DENYING.contains(code)).map(str::to_owned)
+}
 
 pub(crate) fn is_throttling(code: Option<&str>) -> bool {
     code.is_some_and(|code| THROTTLING.contains(&code))
@@ -77,6 +96,9 @@ where
         {
             ReadFailure::WrongPosition
         }
-        _ => ReadFailure::Fault(Box::new(error)),
+        code => match denial(code) {
+            Some(code) => ReadFailure::Denied(code),
+            None => ReadFailure::Fault(Box::new(error)),
+        },
     }
 }

@@ -74,8 +74,13 @@ impl OutboxItem {
 }
 
 impl Table {
-    /// Up to `limit` events of one shard that nobody has published yet.
-    pub async fn outbox(&self, shard: u32, limit: i32) -> Result<Vec<OutboxItem>, ReadFailure> {
+    /// Up to `limit` events of one shard that nobody has published yet, in the order of their ids behind `after`.
+    pub async fn outbox(
+        &self,
+        shard: u32,
+        after: Option<&OutboxItem>,
+        limit: i32,
+    ) -> Result<Vec<OutboxItem>, ReadFailure> {
         let reply = self
             .client
             .query()
@@ -83,6 +88,7 @@ impl Table {
             .key_condition_expression("pk = :pk")
             .expression_attribute_values(":pk", AttributeValue::S(outbox_partition(shard)))
             .consistent_read(true)
+            .set_exclusive_start_key(after.map(|item| key_attributes(&item.pk, &item.sk)))
             .limit(limit)
             .send()
             .await

@@ -74,7 +74,9 @@ pub(crate) fn from_item<R: Record>(mut item: Item) -> Result<Stored<R>, ReadFail
     }
     let version = number("version").ok_or_else(|| unreadable("the item has no version".into()))?;
     let data = item.remove("data").ok_or_else(|| unreadable("the item has no data".into()))?;
-    let value = serde_dynamo::aws_sdk_dynamodb_1::from_attribute_value(data)
-        .map_err(|error| unreadable(error.to_string()))?;
+    // The place alone: what serde says of it quotes the value, which may be personal.
+    let data = serde_dynamo::Deserializer::from_attribute_value(data.into());
+    let value = serde_path_to_error::deserialize(data)
+        .map_err(|error| unreadable(format!("{} is not as expected", error.path())))?;
     Ok(Stored { value, version })
 }

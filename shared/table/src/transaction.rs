@@ -11,7 +11,7 @@ use events::{Envelope, Event};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::failure::is_throttling;
+use crate::failure::{denial, is_throttling};
 use crate::key::key_attributes;
 use crate::outbox::OutboxItem;
 use crate::record::{Item, to_item};
@@ -370,7 +370,10 @@ impl Transaction<'_> {
             Some("ValidationException" | "IdempotentParameterMismatchException") => {
                 CommitFailure::Invalid(error.message().unwrap_or("no reason given").to_owned())
             }
-            _ => CommitFailure::Fault(Box::new(error)),
+            code => match denial(code) {
+                Some(code) => CommitFailure::Denied(code),
+                None => CommitFailure::Fault(Box::new(error)),
+            },
         }
     }
 

@@ -66,7 +66,7 @@ pub fn delivery<E: Event>(consumer: &str, event: E) -> Delivery {
 pub async fn published(table: &Table) -> Vec<Envelope> {
     let mut envelopes = Vec::new();
     for shard in 0..OUTBOX_SHARDS {
-        for item in table.outbox(shard, 1_000).await.expect("the outbox can be read") {
+        for item in table.outbox(shard, None, 1_000).await.expect("the outbox can be read") {
             envelopes.push(
                 serde_json::from_str(&item.detail).expect("an outbox item holds an envelope"),
             );

@@ -7,6 +7,7 @@ mod faults;
 mod fixtures;
 mod payment_provider;
 mod runtime_api;
+mod step_functions;
 mod university;
 
 pub use engine::{Engine, TestTable};
@@ -17,4 +18,5 @@ pub use payment_provider::{
     PaymentProvider, PaymentProviderSettings, webhook_body, webhook_signature,
 };
 pub use runtime_api::{Bootstrap, RuntimeApi};
+pub use step_functions::StepFunctions;
 pub use university::{ImportedStudent, University, UniversitySettings, university};

@@ -77,7 +77,7 @@ impl Bundle<'_> {
 
     pub fn await_approval(&self) -> String {
         let progress = self.await_state("awaiting_approval");
-        progress["approval"].as_str().expect("what awaits approval has one").to_owned()
+        progress["approvals"][0].as_str().expect("what awaits approval has one").to_owned()
     }
 
     pub fn registration_state(&self) -> String {

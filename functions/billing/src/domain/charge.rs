@@ -27,6 +27,13 @@ pub struct Posted {
     pub amount: Money,
 }
 
+/// An execution of the enrollment saga that waits, and with what it is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WaitingSaga {
+    pub attempt: u32,
+    pub task_token: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charge {
     pub id: ChargeId,
@@ -34,8 +41,8 @@ pub struct Charge {
     pub state: ChargeState,
     /// Absent when the bundle was undone before it was ever charged.
     pub posted: Option<Posted>,
-    /// With which whoever waits for the settlement is answered.
-    pub task_token: Option<String>,
+    /// Who waits for the settlement.
+    pub waiting: Option<WaitingSaga>,
 }
 
 impl Charge {
@@ -50,7 +57,20 @@ impl Charge {
             bundle,
             state: ChargeState::Reversed,
             posted: None,
-            task_token: None,
+            waiting: None,
+        }
+    }
+
+    /// Lets an execution wait in place of the one before. `false` where it does so already; one that was superseded
+    /// does not push the later one out.
+    pub fn wait(&mut self, saga: WaitingSaga) -> Result<bool, Refusal> {
+        match &self.waiting {
+            Some(known) if known.attempt > saga.attempt => Err(Refusal::ExecutionSuperseded),
+            Some(known) if *known == saga => Ok(false),
+            _ => {
+                self.waiting = Some(saga);
+                Ok(true)
+            }
         }
     }
 
@@ -151,7 +171,7 @@ pub fn post(
         bundle: order.bundle,
         state: ChargeState::Posted,
         posted: Some(posted),
-        task_token: None,
+        waiting: None,
     };
     let settled = charge.settle_if_paid(&invoice);
     Ok(Posting { charge, invoice, entry, settled })
@@ -212,7 +232,7 @@ pub fn take_back(
     let mut settled = false;
     if invoice.is_wholly_credited() {
         charge.state = ChargeState::Reversed;
-        charge.task_token = None;
+        charge.waiting = None;
     } else {
         settled = charge.settle_if_paid(invoice);
     }

@@ -8,13 +8,14 @@ use serde::{Deserialize, Serialize};
 use shell::{Failure, Step};
 
 use crate::Ctx;
-use crate::domain::{Charge, ChargeState, Refusal};
+use crate::domain::{Charge, ChargeState, Refusal, WaitingSaga};
 use crate::{store, task_tokens};
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Command {
     pub bundle: BundleId,
+    pub attempt: u32,
     #[schemars(length(min = 1, max = 2048))]
     pub task_token: String,
 }
@@ -25,18 +26,17 @@ pub struct Reply {
 }
 
 pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
-    let Command { bundle, task_token } = &step.command;
+    let Command { bundle, attempt, task_token } = step.command.clone();
     let mut charge = ctx
         .table
-        .get(&store::charge_key(Charge::id_of(*bundle)))
+        .get(&store::charge_key(Charge::id_of(bundle)))
         .await?
         .ok_or(Refusal::ChargeUnknown)?;
     charge.value.standing()?;
     let settled = charge.value.state == ChargeState::Settled;
     if settled {
-        task_tokens::answer_settled(ctx, task_token).await?;
-    } else if charge.value.task_token.as_ref() != Some(task_token) {
-        charge.value.task_token = Some(task_token.clone());
+        task_tokens::answer_settled(ctx, &task_token).await?;
+    } else if charge.value.wait(WaitingSaga { attempt, task_token })? {
         let mut transaction = ctx.table.transaction();
         transaction.update(&charge);
         transaction.commit().await?;
@@ -56,7 +56,14 @@ mod tests {
 
     async fn token(ctx: &Ctx, name: &str) -> Option<String> {
         let key = store::charge_key(Charge::id_of(bundle(name)));
-        ctx.table.get(&key).await.expect("reads").expect("stands").value.task_token
+        ctx.table
+            .get(&key)
+            .await
+            .expect("reads")
+            .expect("stands")
+            .value
+            .waiting
+            .map(|saga| saga.task_token)
     }
 
     #[tokio::test]

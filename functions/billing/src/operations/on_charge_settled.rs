@@ -11,8 +11,8 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let settled: ChargeSettled = delivery.event()?;
     let charge = ctx.table.get(&store::charge_key(settled.charge)).await?;
     // Without a token nobody waits yet: who begins to wait finds the charge settled.
-    match charge.and_then(|charge| charge.value.task_token) {
-        Some(token) => task_tokens::answer_settled(ctx, &token).await,
+    match charge.and_then(|charge| charge.value.waiting) {
+        Some(saga) => task_tokens::answer_settled(ctx, &saga.task_token).await,
         None => Ok(()),
     }
 }

@@ -1,9 +1,12 @@
 //! Registrations that stand or fall together, and where their saga is.
 
+use std::collections::BTreeSet;
+
 use events::{BundleParked, ChargeableRegistration, Decision, Enter, ReleaseReason, SagaRequested};
-use kernel::{ApprovalId, BundleId, InvoiceId, PersonId, SubmissionId, TermId, Timestamp};
+use kernel::{ApprovalId, BundleId, Id, InvoiceId, PersonId, SubmissionId, TermId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use table::Stored;
 
 use super::Refusal;
 
@@ -35,9 +38,12 @@ pub struct Bundle {
     pub term: TermId,
     pub term_code: String,
     pub registrations: Vec<ChargeableRegistration>,
-    /// The department whose head must approve; absent where no section asks for it.
-    pub approval_department: Option<String>,
-    pub approval: Option<ApprovalId>,
+    /// The departments whose heads must approve; none where no section asks for it.
+    pub approval_departments: BTreeSet<String>,
+    /// One for each of these departments, once they have been asked.
+    pub approvals: Vec<ApprovalId>,
+    /// Where the execution that waits for the approvals is to be answered.
+    pub approval_token: Option<String>,
     pub invoice: Option<InvoiceId>,
     pub state: BundleState,
     /// Number of the execution that carries the saga: raised when it has to be started again.
@@ -80,7 +86,7 @@ impl Bundle {
             student: self.student,
             term: self.term,
             term_code: self.term_code.clone(),
-            approval_required: self.approval_department.is_some(),
+            approval_required: !self.approval_departments.is_empty(),
             registrations: self.registrations.clone(),
             waiting_since: self.billed_at.unwrap_or(self.held_at),
             reason: self.reason,
@@ -94,23 +100,31 @@ impl Bundle {
         self.moved_at = now;
     }
 
-    /// The head of department is asked. `false` when the saga is past this.
+    /// The heads of department are asked, each once; a newer token replaces the older.
     pub fn await_approval(
         &mut self,
-        approval: ApprovalId,
+        task_token: String,
         now: Timestamp,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<Vec<Approval>, Refusal> {
         match self.state {
-            BundleState::Undoing | BundleState::Released => Err(Refusal::BundleUndone),
+            BundleState::Undoing | BundleState::Released => return Err(Refusal::BundleUndone),
             BundleState::AwaitingApproval
             | BundleState::AwaitingPayment
-            | BundleState::Confirmed => Ok(false),
-            BundleState::SeatsHeld => {
-                self.approval = Some(approval);
-                self.move_to(BundleState::AwaitingApproval, now);
-                Ok(true)
+            | BundleState::Confirmed => {
+                self.approval_token = Some(task_token);
+                return Ok(Vec::new());
             }
+            BundleState::SeatsHeld => {}
         }
+        let asked: Vec<Approval> = self
+            .approval_departments
+            .iter()
+            .map(|department| Approval::ask(self, department.clone(), now))
+            .collect();
+        self.approvals = asked.iter().map(|approval| approval.id).collect();
+        self.approval_token = Some(task_token);
+        self.move_to(BundleState::AwaitingApproval, now);
+        Ok(asked)
     }
 
     /// What is to be paid is known. `false` when that was recorded before.
@@ -142,11 +156,14 @@ impl Bundle {
     }
 
     /// Decides between pivot and undo: what is confirmed is never undone, even when the confirmation's reply
-    /// was lost.
-    /// `false` when there is nothing to change.
-    pub fn begin_undo(&mut self, reason: ReleaseReason, now: Timestamp) -> bool {
+    /// was lost; nor is for its time-out what was approved in the last moment. `false` when there is nothing to
+    /// change.
+    pub fn begin_undo(&mut self, reason: ReleaseReason, verdict: Verdict, now: Timestamp) -> bool {
+        let approved_after_all =
+            reason == ReleaseReason::ApprovalTimedOut && verdict == Verdict::Approved;
         match self.state {
             BundleState::Confirmed | BundleState::Undoing | BundleState::Released => false,
+            _ if approved_after_all => false,
             BundleState::SeatsHeld
             | BundleState::AwaitingApproval
             | BundleState::AwaitingPayment => {
@@ -201,14 +218,60 @@ pub struct Approval {
     pub department: String,
     pub registrations: Vec<ChargeableRegistration>,
     pub state: ApprovalState,
-    /// Where the waiting execution is to be answered.
-    pub task_token: String,
     pub requested_at: Timestamp,
     pub decided_by: Option<PersonId>,
     pub reason: Option<String>,
 }
 
+/// What the words of all the heads that a bundle needs come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Waiting,
+    Approved,
+    /// One of them said no, or may no longer say anything.
+    Rejected,
+}
+
+impl Verdict {
+    pub fn of(approvals: &[Stored<Approval>]) -> Self {
+        let any = |states: &[ApprovalState]| {
+            approvals.iter().any(|approval| states.contains(&approval.value.state))
+        };
+        if any(&[ApprovalState::Rejected, ApprovalState::Cancelled]) {
+            Self::Rejected
+        } else if approvals.is_empty() || any(&[ApprovalState::Waiting]) {
+            Self::Waiting
+        } else {
+            Self::Approved
+        }
+    }
+}
+
 impl Approval {
+    fn ask(bundle: &Bundle, department: String, now: Timestamp) -> Self {
+        Self {
+            id: ApprovalId::derived_from(&format!("{}#{department}", bundle.id)),
+            submission: bundle.submission,
+            bundle: bundle.id,
+            student: bundle.student,
+            department,
+            registrations: bundle.registrations.clone(),
+            state: ApprovalState::Waiting,
+            requested_at: now,
+            decided_by: None,
+            reason: None,
+        }
+    }
+
+    /// The bundle is undone: nobody decides any more. `false` when it was decided before.
+    pub fn cancel(&mut self) -> bool {
+        let waits = self.state == ApprovalState::Waiting;
+        if waits {
+            self.state = ApprovalState::Cancelled;
+        }
+        waits
+    }
+
     pub fn decide(
         &mut self,
         decision: Decision,

@@ -34,6 +34,7 @@ pub struct Registration {
     pub submission: SubmissionId,
     pub student: PersonId,
     pub term: TermId,
+    pub term_code: String,
     pub section: SectionId,
     pub section_code: String,
     pub course_title: String,

@@ -368,6 +368,21 @@ mod tests {
     }
 
     #[test]
+    fn a_corequisite_counts_once_it_is_confirmed_and_not_while_its_seat_is_only_held() {
+        let lecture = section("lecture", |_| ());
+        let lab = section("lab", |seats| {
+            seats.course.corequisites = vec![CourseId::derived_from("lecture")];
+        });
+        let registration = RegistrationId::derived_from("lecture");
+        let mut standing = student_term();
+        standing.entries.push(entry(&lecture, registration));
+        let judged = |standing: &StudentTerm| codes(&check(&[lab.clone()], standing, NOW));
+        assert_eq!(judged(&standing), [ItemCode::CoreqRequired]);
+        standing.confirm(registration);
+        assert_eq!(judged(&standing), []);
+    }
+
+    #[test]
     fn all_codes_of_an_item_come_at_once() {
         let mut standing = student_term();
         standing.entries.push(entry(

@@ -1,17 +1,15 @@
-//! Saga step: ask the head of department and wait. Undone by release-seats. Asked again, it replaces the
-//! waiting token.
+//! Saga step: ask the heads of department and wait. Undone by begin-undo, which cancels what nobody has decided. Asked
+//! again, it replaces the waiting token.
 
 use events::ApprovalRequested;
-use kernel::{ApprovalId, BundleId, Id, SubmissionId};
+use kernel::{BundleId, SubmissionId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Failure, Step};
-use table::Stored;
 
 use super::StepReply;
 use crate::Ctx;
-use crate::domain::{Approval, ApprovalState, Bundle};
-use crate::operations::on_approval_decided;
+use crate::domain::Verdict;
 use crate::store;
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -19,90 +17,69 @@ use crate::store;
 pub struct Command {
     pub submission: SubmissionId,
     pub bundle: BundleId,
+    pub attempt: u32,
     pub task_token: String,
 }
 
 pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<StepReply, Failure> {
-    let Command { submission, bundle, task_token } = &step.command;
-    let mut bundle = store::bundle(&ctx.table, *submission, *bundle).await?;
-    let id = ApprovalId::derived_from(&bundle.value.id.to_string());
-    let standing = ctx.table.get(&store::approval_key(id)).await?;
-    if let Some(decided) =
-        standing.as_ref().filter(|standing| standing.value.state != ApprovalState::Waiting)
-    {
-        on_approval_decided::answer(ctx, &decided.value, task_token).await?;
+    let Command { submission, bundle, attempt, task_token } = step.command.clone();
+    let mut bundle = store::carried_bundle(&ctx.table, submission, bundle, attempt).await?;
+    let approvals = store::approvals(&ctx.table, &bundle.value).await?;
+    let verdict = Verdict::of(&approvals);
+    if verdict != Verdict::Waiting {
+        ctx.machine().answer(task_token, verdict).await?;
         return Ok(StepReply { state: bundle.value.state });
     }
-    let approval = match &standing {
-        Some(standing) => Approval { task_token: task_token.clone(), ..standing.value.clone() },
-        None => asked(id, &bundle, step),
-    };
     let mut transaction = ctx.table.transaction();
-    transaction.put(&approval, standing.as_ref().map(|standing| standing.version));
-    if bundle.value.await_approval(id, step.now)? {
-        transaction.update(&bundle);
-    }
-    if standing.is_none() {
+    for approval in bundle.value.await_approval(task_token, step.now)? {
+        transaction.create(&approval);
         let event = ApprovalRequested {
-            approval: id,
+            approval: approval.id,
             bundle: approval.bundle,
             student: approval.student,
-            departments: vec![approval.department.clone()],
+            department: approval.department,
         };
         transaction.event(event, 1, step.now, &step.correlation_id);
     }
+    transaction.update(&bundle);
     transaction.commit().await?;
     Ok(StepReply { state: bundle.value.state })
 }
 
-fn asked(id: ApprovalId, bundle: &Stored<Bundle>, step: &Step<Command>) -> Approval {
-    let bundle = &bundle.value;
-    Approval {
-        id,
-        submission: bundle.submission,
-        bundle: bundle.id,
-        student: bundle.student,
-        department: bundle.approval_department.clone().unwrap_or_default(),
-        registrations: bundle.registrations.clone(),
-        state: ApprovalState::Waiting,
-        task_token: step.command.task_token.clone(),
-        requested_at: step.now,
-        decided_by: None,
-        reason: None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use events::Event;
+    use events::{Event, SectionOffered};
+    use kernel::{CourseId, Id};
 
     use super::*;
     use crate::domain::BundleState;
-    use crate::fixtures::{bundle, held};
+    use crate::fixtures::{bundle, cart, held, of_bundle, offer};
+    use crate::operations::submit;
+
+    fn command(reply: &submit::Reply, token: &str) -> Command {
+        let of = of_bundle(reply).command;
+        Command {
+            submission: of.submission,
+            bundle: of.bundle,
+            attempt: of.attempt,
+            task_token: token.to_owned(),
+        }
+    }
 
     #[tokio::test]
     async fn an_approval_is_asked_for_once_and_a_newer_token_replaces_the_older() {
         testkit::under_every_fault(
             async |table| held(table, |event| event.approval_required = true).await,
             async |table, reply| {
-                let command = |token: &str| Command {
-                    submission: reply.id,
-                    bundle: reply.bundles[0].bundle,
-                    task_token: token.to_owned(),
-                };
-                handle(&Ctx::new(table.clone()), &testkit::step(command("older"))).await?;
-                handle(&Ctx::new(table.clone()), &testkit::step(command("newer"))).await.map(drop)
+                let ctx = Ctx::new(table.clone());
+                handle(&ctx, &testkit::step(command(reply, "older"))).await?;
+                handle(&ctx, &testkit::step(command(reply, "newer"))).await.map(drop)
             },
             async |table, reply| {
                 let bundle = bundle(table, reply).await;
                 assert_eq!(bundle.state, BundleState::AwaitingApproval);
-                let approval = bundle.approval.expect("an approval");
-                let approval = table
-                    .get(&store::approval_key(approval))
-                    .await
-                    .expect("reads")
-                    .expect("is there");
-                assert_eq!(approval.value.task_token, "newer");
+                assert_eq!(bundle.approval_token.as_deref(), Some("newer"));
+                assert_eq!(store::approvals(table, &bundle).await.expect("reads").len(), 1);
                 let events = testkit::published(table).await;
                 assert_eq!(
                     events.iter().filter(|event| event.name == ApprovalRequested::NAME).count(),
@@ -111,5 +88,30 @@ mod tests {
             },
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn each_department_of_a_bundle_is_asked() {
+        let test = testkit::TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let of_department = |department: &'static str| {
+            move |event: &mut SectionOffered| {
+                event.approval_required = true;
+                event.department = department.to_owned();
+            }
+        };
+        let lecture = offer(&test.table, "lecture", of_department("MATH")).await;
+        let lab = offer(&test.table, "lab", |event| {
+            of_department("PHYS")(event);
+            event.course.corequisites = vec![CourseId::derived_from("lecture")];
+        })
+        .await;
+        let reply = submit::handle(&ctx, &cart(&[lecture, lab])).await.expect("both are held");
+        handle(&ctx, &testkit::step(command(&reply, "token"))).await.expect("asks");
+        let approvals = store::approvals(&test.table, &bundle(&test.table, &reply).await).await;
+        let approvals = approvals.expect("reads");
+        let departments: Vec<_> =
+            approvals.iter().map(|approval| approval.value.department.as_str()).collect();
+        assert_eq!(departments, ["MATH", "PHYS"]);
     }
 }

@@ -7,8 +7,8 @@ use crate::Ctx;
 use crate::store;
 
 pub async fn handle(ctx: &Ctx, step: &Step<OfBundle>) -> Result<StepReply, Failure> {
-    let OfBundle { submission, bundle } = step.command;
-    let mut bundle = store::bundle(&ctx.table, submission, bundle).await?;
+    let OfBundle { submission, bundle, attempt } = step.command;
+    let mut bundle = store::carried_bundle(&ctx.table, submission, bundle, attempt).await?;
     if !bundle.value.closed {
         bundle.value.close(step.now);
         let mut transaction = ctx.table.transaction();

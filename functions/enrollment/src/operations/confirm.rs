@@ -7,8 +7,8 @@ use crate::Ctx;
 use crate::store;
 
 pub async fn handle(ctx: &Ctx, step: &Step<OfBundle>) -> Result<StepReply, Failure> {
-    let OfBundle { submission, bundle } = step.command;
-    let mut bundle = store::bundle(&ctx.table, submission, bundle).await?;
+    let OfBundle { submission, bundle, attempt } = step.command;
+    let mut bundle = store::carried_bundle(&ctx.table, submission, bundle, attempt).await?;
     if bundle.value.confirm(step.now)? {
         let members = store::members(&ctx.table, &bundle.value).await?;
         store::record_confirmation(&ctx.table, &bundle, members, cause(step)).await?;
@@ -50,9 +50,13 @@ mod tests {
         let test = testkit::TestTable::new().await;
         let ctx = Ctx::new(test.table.clone());
         let step = of_bundle(&held(&test.table, |_| ()).await);
-        let OfBundle { submission, bundle } = step.command;
-        let undo =
-            begin_undo::Command { submission, bundle, reason: ReleaseReason::PaymentTimedOut };
+        let OfBundle { submission, bundle, attempt } = step.command;
+        let undo = begin_undo::Command {
+            submission,
+            bundle,
+            attempt,
+            reason: ReleaseReason::PaymentTimedOut,
+        };
         begin_undo::handle(&ctx, &testkit::step(undo)).await.expect("the undo begins");
         assert_eq!(code(handle(&ctx, &step).await), "BUNDLE_UNDONE");
     }

@@ -55,18 +55,13 @@ mod tests {
     use shell::Scope;
 
     use super::*;
-    use crate::fixtures::{by, code, held};
-    use crate::operations::{await_approval, list_approvals};
+    use crate::fixtures::{ask, bundle, by, code, held};
+    use crate::operations::list_approvals;
 
     async fn asked(table: &table::Table) -> ApprovalId {
         let reply = held(table, |event| event.approval_required = true).await;
-        let bundle = reply.bundles[0].bundle;
-        let command =
-            await_approval::Command { submission: reply.id, bundle, task_token: "token".into() };
-        await_approval::handle(&Ctx::new(table.clone()), &testkit::step(command))
-            .await
-            .expect("asks");
-        kernel::Id::derived_from(&bundle.to_string())
+        ask(table, &reply).await;
+        bundle(table, &reply).await.approvals[0]
     }
 
     fn as_head(department: &str, approval: ApprovalId, decision: Decision) -> Call<Command> {
@@ -95,6 +90,17 @@ mod tests {
             },
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn nobody_decides_on_their_own_registration() {
+        let test = testkit::TestTable::new().await;
+        let approval = asked(&test.table).await;
+        let own = Call {
+            reach: vec![(Scope::All, None)],
+            ..testkit::call(Command { approval, decision: Decision::Approve, reason: None })
+        };
+        assert_eq!(code(handle(&Ctx::new(test.table.clone()), &own).await), "APPROVAL_UNKNOWN");
     }
 
     #[tokio::test]

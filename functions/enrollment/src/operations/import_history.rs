@@ -103,6 +103,7 @@ fn registration(
         submission: SubmissionId::derived_from(&origin),
         student,
         term: seats.term.id,
+        term_code: seats.term.code.clone(),
         section: seats.section,
         section_code: seats.code.clone(),
         course_title: seats.course.title.clone(),

@@ -18,13 +18,14 @@ pub const PARKED_METRIC: &str = "ParkedBundles";
 pub struct Command {
     pub submission: SubmissionId,
     pub bundle: BundleId,
+    pub attempt: u32,
     pub step: String,
     pub error: String,
 }
 
 pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<StepReply, Failure> {
-    let Command { submission, bundle, step: undo, error } = step.command.clone();
-    let mut bundle = store::bundle(&ctx.table, submission, bundle).await?;
+    let Command { submission, bundle, attempt, step: undo, error } = step.command.clone();
+    let mut bundle = store::carried_bundle(&ctx.table, submission, bundle, attempt).await?;
     let stands = bundle.value.parked.as_ref().is_some_and(|parked| parked.step == undo);
     if stands || bundle.value.closed {
         return Ok(StepReply { state: bundle.value.state });
@@ -53,6 +54,7 @@ mod tests {
                 testkit::step(Command {
                     submission: reply.id,
                     bundle: reply.bundles[0].bundle,
+                    attempt: 1,
                     step: "reverse-charge".into(),
                     error: "Unavailable".into(),
                 })

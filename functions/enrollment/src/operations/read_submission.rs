@@ -47,7 +47,8 @@ pub struct BundleProgress {
     /// Which execution carries the saga: more than 1 where it had to be started again.
     pub attempt: u32,
     pub registrations: Vec<Member>,
-    pub approval: Option<ApprovalId>,
+    /// One for each department whose head must approve.
+    pub approvals: Vec<ApprovalId>,
     pub invoice: Option<InvoiceId>,
     /// Why it was undone.
     pub reason: Option<ReleaseReason>,
@@ -92,7 +93,7 @@ impl BundleProgress {
             state: bundle.state,
             attempt: bundle.attempt,
             registrations: bundle.registrations.iter().map(member).collect(),
-            approval: bundle.approval,
+            approvals: bundle.approvals.clone(),
             invoice: bundle.invoice,
             reason: bundle.reason,
             parked: bundle.parked.clone(),

@@ -2,24 +2,21 @@
 
 use std::time::Duration;
 
-use aws_sdk_sfn::error::ProvideErrorMetadata;
-use aws_sdk_sfn::types::ExecutionStatus;
 use kernel::BundleId;
 use serde::Serialize;
-use shell::{Failure, Fault, Tick};
-use table::{PageRequest, Stored};
+use shell::{Failure, Tick};
+use table::{PageRequest, Position, Stored};
 
-use super::on_saga_requested::execution_name;
 use super::park::PARKED_METRIC;
 use crate::Ctx;
 use crate::domain::Bundle;
-use crate::store;
+use crate::store::{self, Reconciler};
 
 /// A bundle that moved more recently than this is left alone: its event may still be on its way.
 const QUIET_S: i64 = 60;
 /// Pages of 100 bundles looked at in one run, as far as its time goes.
 const PAGES_MAX: u32 = 200;
-/// What the next page, and the reply, may take.
+/// What the next page of look-ups, and the reply, may take.
 const TIME_LEFT_MIN: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -33,28 +30,13 @@ pub struct Reply {
 
 pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<Reply, Failure> {
     let mut reply = Reply::default();
-    let mut page = PageRequest { after: None, limit: PageRequest::LIMIT_MAX };
-    for _ in 0..PAGES_MAX {
-        let found = ctx.table.query(&store::open_bundles(), &page).await?;
-        for bundle in found.records {
-            if tick.now.duration_since(bundle.value.moved_at).as_secs() < QUIET_S {
-                // The longest unmoved come first: all behind this one have moved as recently.
-                return Ok(reply);
-            }
-            reply.looked_at += 1;
-            match is_carried(ctx, &bundle.value).await {
-                Ok(true) => {}
-                Ok(false) => restart(ctx, tick, bundle, &mut reply).await?,
-                // One that cannot be looked up must not hide the others: the next run asks again.
-                Err(_) => reply.unknown += 1,
-            }
-        }
-        let Some(next) = found.next else { break };
-        if table::deadline::left() < TIME_LEFT_MIN {
-            tracing::warn!(looked_at = reply.looked_at, "not every open bundle could be looked at");
-            break;
-        }
-        page.after = Some(next);
+    let before =
+        ctx.table.get(&store::reconciler_key()).await?.and_then(|stored| stored.value.stopped_at);
+    let stopped_at = look_through(ctx, tick, before.clone(), &mut reply).await?;
+    if stopped_at != before {
+        let mut transaction = ctx.table.transaction();
+        transaction.overwrite(&Reconciler { stopped_at });
+        transaction.commit().await?;
     }
     if reply.unknown > 0 {
         tracing::warn!(unknown = reply.unknown, "executions could not be looked up");
@@ -62,17 +44,40 @@ pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<Reply, Failure> {
     Ok(reply)
 }
 
-/// Whether an execution is under way for the bundle as it stands.
-async fn is_carried(ctx: &Ctx, bundle: &Bundle) -> Result<bool, Failure> {
-    let machine = shell::required_environment("ENROLLMENT_STATE_MACHINE_ARN");
-    let name = execution_name(&bundle.saga_request());
-    // arn:aws:states:region:account:stateMachine:NAME → arn:aws:states:region:account:execution:NAME:EXECUTION
-    let arn = format!("{}:{name}", machine.replacen(":stateMachine:", ":execution:", 1));
-    match ctx.step_functions().describe_execution().execution_arn(arn).send().await {
-        Ok(execution) => Ok(*execution.status() == ExecutionStatus::Running),
-        Err(error) if error.code() == Some("ExecutionDoesNotExist") => Ok(false),
-        Err(error) => Err(Fault::outside("the execution could not be looked up", error).into()),
+/// Looks at the open bundles, the longest unmoved first, as far as the time goes; answers where the next run has to go
+/// on. Bundles that wait for days would else hide those behind them.
+async fn look_through(
+    ctx: &Ctx,
+    tick: &Tick,
+    after: Option<Position>,
+    reply: &mut Reply,
+) -> Result<Option<Position>, Failure> {
+    let mut page = PageRequest { after, limit: PageRequest::LIMIT_MAX };
+    for _ in 0..PAGES_MAX {
+        let found = ctx.table.query(&store::open_bundles(), &page).await?;
+        for bundle in found.records {
+            if tick.now.duration_since(bundle.value.moved_at).as_secs() < QUIET_S {
+                // All behind this one have moved as recently.
+                return Ok(None);
+            }
+            reply.looked_at += 1;
+            match ctx.machine().is_running(&bundle.value.saga_request()).await {
+                Ok(true) => {}
+                Ok(false) => restart(ctx, tick, bundle, reply).await?,
+                // One that cannot be looked up must not hide the others: the next run asks again.
+                Err(_) => reply.unknown += 1,
+            }
+        }
+        page.after = found.next;
+        if page.after.is_none() {
+            return Ok(None);
+        }
+        if table::deadline::left() < TIME_LEFT_MIN {
+            break;
+        }
     }
+    tracing::warn!(looked_at = reply.looked_at, "not every open bundle could be looked at");
+    Ok(page.after)
 }
 
 async fn restart(
@@ -104,4 +109,78 @@ async fn restart(
     let metric = if exhausted { PARKED_METRIC } else { "SagasRestarted" };
     shell::telemetry::count(metric, 1, ("context", "enrollment"));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use events::{Event, SagaRequested};
+    use jiff::SignedDuration;
+    use testkit::{StepFunctions, TestTable};
+
+    use super::*;
+    use crate::fixtures::{by, cart, offer};
+    use crate::operations::{read_submission, submit};
+
+    fn tick(after_s: i64) -> Tick {
+        let now = testkit::now() + SignedDuration::from_secs(after_s);
+        Tick { now, correlation_id: "test".to_owned() }
+    }
+
+    /// Bundles of as many students, oldest first.
+    async fn bundles(ctx: &Ctx, count: i64) -> Vec<read_submission::BundleProgress> {
+        let section = offer(&ctx.table, "a", |event| event.capacity = 1_000).await;
+        let mut bundles = Vec::new();
+        for number in 0..count {
+            let mut call = by(&number.to_string(), cart(&[section]));
+            call.now = testkit::now() + SignedDuration::from_secs(number);
+            let reply = submit::handle(ctx, &call).await.expect("a seat is held");
+            bundles.extend(reply.bundles);
+        }
+        bundles
+    }
+
+    #[tokio::test]
+    async fn what_nobody_carries_is_started_again_and_the_rest_is_left() {
+        let (test, machine) = (TestTable::new().await, StepFunctions::start().await);
+        let ctx = Ctx::with_machine(&test, &machine);
+        let bundles = bundles(&ctx, 3).await;
+        let name = |at: usize| format!("{}-1", bundles[at].bundle);
+        machine.refuse(&name(0), "AccessDeniedException");
+        machine.run(&name(1));
+        let young = handle(&ctx, &tick(QUIET_S - 3)).await.expect("reconciles");
+        assert_eq!(young, Reply::default(), "their events may still be on their way");
+
+        let reply = handle(&ctx, &tick(QUIET_S + 3)).await.expect("reconciles");
+        assert_eq!((reply.looked_at, reply.unknown), (3, 1));
+        assert_eq!(reply.restarted, [bundles[2].bundle]);
+        let requests = testkit::published(&test.table).await;
+        let attempts: Vec<_> = requests
+            .iter()
+            .filter(|event| event.name == SagaRequested::NAME)
+            .filter(|event| event.data["attempt"] == 2)
+            .map(|event| event.data["bundle"].clone())
+            .collect();
+        assert_eq!(attempts, [serde_json::json!(bundles[2].bundle)]);
+    }
+
+    #[tokio::test]
+    async fn a_run_that_had_no_time_for_all_is_followed_by_one_that_goes_on_there() {
+        let (test, machine) = (TestTable::new().await, StepFunctions::start().await);
+        let ctx = Ctx::with_machine(&test, &machine);
+        let bundles = bundles(&ctx, 101).await;
+        let (last, waiting) = bundles.split_last().expect("a hundred and one");
+        for bundle in waiting {
+            machine.run(&format!("{}-1", bundle.bundle));
+        }
+        let soon = tokio::time::Instant::now() + TIME_LEFT_MIN - Duration::from_millis(1);
+        let (first, second) = (tick(QUIET_S + 101), tick(QUIET_S + 102));
+        let hurried = table::deadline::within(soon, handle(&ctx, &first)).await;
+        assert_eq!(hurried.expect("reconciles").looked_at, 100);
+        let reply = handle(&ctx, &second).await.expect("reconciles");
+        assert_eq!((reply.looked_at, reply.restarted), (1, vec![last.bundle]));
+        let reply = handle(&ctx, &second).await.expect("reconciles");
+        assert_eq!(reply.looked_at, 100, "it begins anew, and the one that moved is young");
+    }
 }

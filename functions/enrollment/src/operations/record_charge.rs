@@ -15,12 +15,13 @@ use crate::store;
 pub struct Command {
     pub submission: SubmissionId,
     pub bundle: BundleId,
+    pub attempt: u32,
     pub invoice: InvoiceId,
 }
 
 pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<StepReply, Failure> {
-    let Command { submission, bundle, invoice } = step.command;
-    let mut bundle = store::bundle(&ctx.table, submission, bundle).await?;
+    let Command { submission, bundle, attempt, invoice } = step.command;
+    let mut bundle = store::carried_bundle(&ctx.table, submission, bundle, attempt).await?;
     if bundle.value.await_payment(invoice, step.now)? {
         let mut transaction = ctx.table.transaction();
         transaction.update(&bundle);
@@ -35,7 +36,8 @@ mod tests {
 
     use super::*;
     use crate::domain::BundleState;
-    use crate::fixtures::{bundle, held};
+    use crate::fixtures::{bundle, held, of_bundle};
+    use crate::operations::OfBundle;
 
     #[tokio::test]
     async fn the_invoice_is_noted_once_whatever_happens_on_the_wire() {
@@ -43,8 +45,8 @@ mod tests {
         testkit::under_every_fault(
             async |table| held(table, |_| ()).await,
             async |table, reply| {
-                let command =
-                    Command { submission: reply.id, bundle: reply.bundles[0].bundle, invoice };
+                let OfBundle { submission, bundle, attempt } = of_bundle(reply).command;
+                let command = Command { submission, bundle, attempt, invoice };
                 handle(&Ctx::new(table.clone()), &testkit::step(command)).await.map(drop)
             },
             async |table, reply| {

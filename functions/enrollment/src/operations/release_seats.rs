@@ -8,16 +8,12 @@ use crate::Ctx;
 use crate::store;
 
 pub async fn handle(ctx: &Ctx, step: &Step<OfBundle>) -> Result<StepReply, Failure> {
-    let OfBundle { submission, bundle } = step.command;
-    let mut bundle = store::bundle(&ctx.table, submission, bundle).await?;
+    let OfBundle { submission, bundle, attempt } = step.command;
+    let mut bundle = store::carried_bundle(&ctx.table, submission, bundle, attempt).await?;
     if bundle.value.release(step.now) {
         let members = store::members(&ctx.table, &bundle.value).await?;
-        let approval = match bundle.value.approval {
-            Some(approval) => ctx.table.get(&store::approval_key(approval)).await?,
-            None => None,
-        };
         let reason = bundle.value.reason.unwrap_or(ReleaseReason::SagaFailed);
-        store::record_release(&ctx.table, &bundle, members, reason, approval, cause(step)).await?;
+        store::record_release(&ctx.table, &bundle, members, reason, cause(step)).await?;
     }
     Ok(StepReply { state: bundle.value.state })
 }
@@ -34,9 +30,13 @@ mod tests {
 
     async fn begun(table: &table::Table) -> Step<OfBundle> {
         let step = of_bundle(&held(table, |_| ()).await);
-        let OfBundle { submission, bundle } = step.command;
-        let command =
-            begin_undo::Command { submission, bundle, reason: ReleaseReason::PaymentTimedOut };
+        let OfBundle { submission, bundle, attempt } = step.command;
+        let command = begin_undo::Command {
+            submission,
+            bundle,
+            attempt,
+            reason: ReleaseReason::PaymentTimedOut,
+        };
         begin_undo::handle(&Ctx::new(table.clone()), &testkit::step(command))
             .await
             .expect("the undo begins");
@@ -72,8 +72,9 @@ mod tests {
         let ctx = Ctx::new(test.table.clone());
         let step = of_bundle(&held(&test.table, |_| ()).await);
         confirm::handle(&ctx, &step).await.expect("confirms");
-        let OfBundle { submission, bundle } = step.command;
-        let undo = begin_undo::Command { submission, bundle, reason: ReleaseReason::SagaFailed };
+        let OfBundle { submission, bundle, attempt } = step.command;
+        let undo =
+            begin_undo::Command { submission, bundle, attempt, reason: ReleaseReason::SagaFailed };
         let decided = begin_undo::handle(&ctx, &testkit::step(undo)).await.expect("decides");
         assert_eq!(decided.state, BundleState::Confirmed);
         assert_eq!(handle(&ctx, &step).await.expect("does nothing").state, BundleState::Confirmed);

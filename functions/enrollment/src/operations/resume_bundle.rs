@@ -65,6 +65,7 @@ mod tests {
                 let parked = park::Command {
                     submission,
                     bundle,
+                    attempt: 1,
                     step: "reverse-charge".into(),
                     error: "Unavailable".into(),
                 };

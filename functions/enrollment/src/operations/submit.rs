@@ -88,10 +88,11 @@ fn hold_seats(
             price_group: seats.price_group.clone(),
         }
     };
-    let approval_department = sections
+    let approval_departments = sections
         .clone()
-        .find(|(_, seats)| seats.approval_required)
-        .map(|(_, seats)| seats.department.clone());
+        .filter(|(_, seats)| seats.approval_required)
+        .map(|(_, seats)| seats.department.clone())
+        .collect();
     let bundle = Bundle {
         id: call.new_id(),
         submission: submission.id,
@@ -103,8 +104,9 @@ fn hold_seats(
             .map(|(_, seats)| seats.term.code.clone())
             .unwrap_or_default(),
         registrations: sections.clone().map(chargeable).collect(),
-        approval_department,
-        approval: None,
+        approval_departments,
+        approvals: Vec::new(),
+        approval_token: None,
         invoice: None,
         state: BundleState::SeatsHeld,
         attempt: 1,
@@ -123,6 +125,7 @@ fn hold_seats(
             submission: submission.id,
             student: submission.student,
             term: submission.term,
+            term_code: seats.term.code.clone(),
             section: seats.section,
             section_code: seats.code.clone(),
             course_title: seats.course.title.clone(),

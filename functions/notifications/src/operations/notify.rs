@@ -31,7 +31,6 @@ pub struct Command {
 pub enum NoticeKind {
     Registered,
     Released,
-    Dropped,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -44,7 +43,6 @@ impl Command {
         let kind = match self.kind {
             NoticeKind::Registered => Kind::Registered,
             NoticeKind::Released => Kind::Released,
-            NoticeKind::Dropped => Kind::Dropped,
         };
         MessageId::derived_from(&format!("{}#{}", self.bundle, kind.name()))
     }
@@ -55,7 +53,6 @@ impl Command {
         match kind {
             NoticeKind::Registered => Content::Registered { given_name, term_code, items },
             NoticeKind::Released => Content::Released { given_name, term_code, items, reason },
-            NoticeKind::Dropped => Content::Dropped { given_name, term_code, items },
         }
     }
 }
@@ -157,12 +154,12 @@ mod tests {
         know_ada(&test.table).await;
         let ctx = Ctx { table: test.table.clone() };
         let mut ids = std::collections::BTreeSet::new();
-        for kind in [NoticeKind::Registered, NoticeKind::Released, NoticeKind::Dropped] {
+        for kind in [NoticeKind::Registered, NoticeKind::Released] {
             let step = testkit::step(Command { kind, ..registered() });
             ids.insert(handle(&ctx, &step).await.expect("queued").message);
         }
-        assert_eq!(ids.len(), 3);
-        assert_eq!(testkit::published(&test.table).await.len(), 3);
+        assert_eq!(ids.len(), 2);
+        assert_eq!(testkit::published(&test.table).await.len(), 2);
     }
 
     #[tokio::test]

@@ -24,8 +24,7 @@ pub async fn handle(ctx: &Ctx, _: &Call<Command>) -> Result<Reply, Failure> {
     match ctx.table.answers().await {
         Ok(()) => Ok(Reply { status: "ready" }),
         Err(failure) => {
-            let cause = Failure::from(failure);
-            tracing::warn!(?cause, "the table does not answer");
+            tracing::warn!(error = Failure::from(failure).line(), "the table does not answer");
             Err(Refusal::NotReady.into())
         }
     }
@@ -33,6 +32,9 @@ pub async fn handle(ctx: &Ctx, _: &Call<Command>) -> Result<Reply, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::Client;
+    use events::Event;
+    use table::Table;
     use testkit::{Fault, Faults, TestTable};
 
     use super::*;
@@ -46,5 +48,17 @@ mod tests {
         test.engine.set_faults(Faults::lasting(0, Fault::FailBefore));
         let refused = handle(&ctx, &testkit::call(Command {})).await;
         assert_eq!(stub::code(refused), "NOT_READY");
+    }
+
+    #[tokio::test]
+    async fn what_is_denied_is_our_defect_and_not_worth_asking_again() {
+        let test = TestTable::new().await;
+        let nowhere = Table::new(Client::new(&test.engine.sdk_config()), "nowhere");
+        let failure = Failure::from(nowhere.answers().await.expect_err("there is no such table"));
+        assert!(matches!(&failure, Failure::Fault(fault) if !fault.retryable), "{failure:?}");
+        let mut transaction = nowhere.transaction();
+        transaction.event(events::ImportApplied::example(), 1, testkit::now(), "test");
+        let failure = Failure::from(transaction.commit().await.expect_err("nor for writes"));
+        assert!(matches!(&failure, Failure::Fault(fault) if !fault.retryable), "{failure:?}");
     }
 }

@@ -1,64 +1,96 @@
 //! Every minute: events that the streams have left behind are published, so that none waits for ever.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 use schemars::JsonSchema;
 use serde::Serialize;
 use shell::{Failure, Fault, Tick};
-use table::{OUTBOX_SHARDS, OutboxItem, Table};
+use table::{OUTBOX_SHARDS, OutboxItem, Table, deadline};
 
 use crate::Ctx;
 
 /// Younger items are still on their way through the stream.
 const LEFT_BEHIND_AFTER: SignedDuration = SignedDuration::from_secs(30);
-/// Items of one shard in one sweep; the next sweep takes the rest.
-const ITEMS_PER_SHARD_MAX: i32 = 100;
+/// Items read in one call.
+const PAGE: i32 = 100;
+/// What publishing a page, and the reply, may take.
+const TIME_LEFT_MIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 pub struct Reply {
     pub published: u64,
+    /// Not taken by the bus, or not forgotten by the table: the next sweep publishes them again.
+    pub left: u64,
 }
 
 pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<Reply, Failure> {
-    let mut published = 0;
+    let mut reply = Reply::default();
     let mut failed = None;
-    for table in ctx.outboxes.all() {
+    for table in in_turn(ctx.outboxes.all(), tick) {
         // One table's trouble does not keep the others waiting.
-        match sweep(ctx, table, tick).await {
-            Ok(count) => published += count,
-            Err(failure) => {
-                tracing::error!(table = table.name(), ?failure, "an outbox was not swept");
-                failed = Some(failure);
-            }
+        if let Err(failure) = sweep(ctx, table, tick, &mut reply).await {
+            tracing::error!(
+                table = table.name(),
+                error = failure.line(),
+                "an outbox was not swept"
+            );
+            failed = Some(failure);
         }
     }
-    if published > 0 {
-        shell::telemetry::count("events_left_behind", published, ("operation", "sweep-outbox"));
+    if reply.published > 0 {
+        shell::telemetry::count(
+            "events_left_behind",
+            reply.published,
+            ("operation", "sweep-outbox"),
+        );
     }
-    failed.map_or(Ok(Reply { published }), Err)
+    match failed {
+        Some(failure) => Err(failure),
+        None if reply.left > 0 => {
+            let left = format!("{} events are left", reply.left);
+            Err(Fault::outside("not every event could be published", left).into())
+        }
+        None => Ok(reply),
+    }
 }
 
-async fn sweep(ctx: &Ctx, table: &Table, tick: &Tick) -> Result<u64, Failure> {
-    let mut published = 0;
-    let mut refused = 0;
+/// Every table; each minute another one is the first, so that a full outbox does not take all of every sweep's time.
+fn in_turn<'t>(tables: &'t [Table], tick: &Tick) -> impl Iterator<Item = &'t Table> {
+    let minute = usize::try_from(tick.now.as_second() / 60).unwrap_or_default();
+    let first = minute % tables.len().max(1);
+    tables[first..].iter().chain(&tables[..first])
+}
+
+async fn sweep(ctx: &Ctx, table: &Table, tick: &Tick, reply: &mut Reply) -> Result<(), Failure> {
     for shard in 0..OUTBOX_SHARDS {
-        let items = table.outbox(shard, ITEMS_PER_SHARD_MAX).await?;
-        let left_behind: Vec<&OutboxItem> = items
-            .iter()
-            .filter(|item| tick.now.duration_since(item.written_at) > LEFT_BEHIND_AFTER)
-            .collect();
-        let not_taken = ctx.bus.put(&left_behind).await;
-        refused += not_taken.len();
-        for (place, item) in left_behind.iter().enumerate() {
-            if !not_taken.contains(&place) {
-                table.forget_published(&item.pk, &item.sk).await?;
-                published += 1;
+        let mut last: Option<OutboxItem> = None;
+        while deadline::left() > TIME_LEFT_MIN {
+            let items = table.outbox(shard, last.as_ref(), PAGE).await?;
+            publish(ctx, table, tick, &items, reply).await;
+            last = items.last().cloned();
+            // A page that is not full is the last one.
+            if items.len() < usize::try_from(PAGE).expect("a small number") {
+                break;
             }
         }
     }
-    if refused > 0 {
-        return Err(Fault::outside("the bus did not take every event", format!("{refused}")).into());
+    Ok(())
+}
+
+async fn publish(ctx: &Ctx, table: &Table, tick: &Tick, items: &[OutboxItem], reply: &mut Reply) {
+    let is_left_behind =
+        |item: &&OutboxItem| tick.now.duration_since(item.written_at) > LEFT_BEHIND_AFTER;
+    let left_behind: Vec<&OutboxItem> = items.iter().filter(is_left_behind).collect();
+    let not_taken = ctx.bus.put(&left_behind).await;
+    for (place, item) in left_behind.iter().enumerate() {
+        let taken = !not_taken.contains(&place);
+        if taken && table.forget_published(&item.pk, &item.sk).await.is_ok() {
+            reply.published += 1;
+        } else {
+            reply.left += 1;
+        }
     }
-    Ok(published)
 }
 
 #[cfg(test)]
@@ -86,15 +118,15 @@ mod tests {
             ..stub::ctx(&test.table)
         };
         let young = handle(&ctx, &tick(30)).await.expect("sweeps");
-        assert_eq!(young, Reply { published: 0 });
+        assert_eq!(young, Reply::default());
         stub.fail("PutEvents");
         assert!(handle(&ctx, &tick(31)).await.is_err(), "it says that the bus did not answer");
         stub.mend();
         let swept = handle(&ctx, &tick(31)).await.expect("sweeps");
-        assert_eq!(swept, Reply { published: 15 });
+        assert_eq!(swept, Reply { published: 15, left: 0 });
         assert_eq!(stub.events().len(), 15);
         assert_eq!(stub::outbox(&other).await, []);
-        assert_eq!(handle(&ctx, &tick(99)).await.expect("sweeps"), Reply { published: 0 });
+        assert_eq!(handle(&ctx, &tick(99)).await.expect("sweeps"), Reply::default());
     }
 
     #[tokio::test]
@@ -113,5 +145,20 @@ mod tests {
             async |table, ()| assert_eq!(stub::outbox(table).await, []),
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn what_the_bus_never_takes_hides_nothing_that_lies_behind_it() {
+        let (test, stub) = (TestTable::new().await, Stub::start().await);
+        // More than a page of every shard.
+        stub::write_events(&test.table, 1_000).await;
+        let waiting = stub::outbox(&test.table).await;
+        let full = waiting.iter().filter(|item| item.pk == waiting[0].pk).count();
+        assert!(full > usize::try_from(PAGE).expect("small"), "one page is not enough: {full}");
+        let ctx = Ctx { bus: Bus::at(&stub.config(), "matricula"), ..stub::ctx(&test.table) };
+        stub.refuse_event(&waiting[0].sk);
+        assert!(handle(&ctx, &tick(60)).await.is_err(), "it says that one is left");
+        let left = stub::outbox(&test.table).await;
+        assert_eq!(left, [waiting[0].clone()]);
     }
 }

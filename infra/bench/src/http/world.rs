@@ -45,7 +45,7 @@ impl Held {
     }
 
     pub fn approval(&self) -> ApprovalId {
-        ApprovalId::derived_from(&self.bundle)
+        ApprovalId::derived_from(&format!("{}#{DEPARTMENT}", self.bundle))
     }
 }
 
@@ -127,21 +127,23 @@ impl World {
         for number in 0..calls {
             let held = hold(functions, calls + number, &open).await?;
             let Held { submission, bundle, .. } = &held;
-            let command = json!({ "submission": submission, "bundle": bundle });
+            let command = json!({ "submission": submission, "bundle": bundle, "attempt": 1 });
             functions.invoke("enrollment", "confirm", step(command)).await?;
             self.confirmed.push(held);
 
             let held = hold(functions, 2 * calls + number, &guarded).await?;
             let Held { submission, bundle, .. } = &held;
-            let command =
-                json!({ "submission": submission, "bundle": bundle, "task_token": "token" });
+            let command = json!({
+                "submission": submission, "bundle": bundle, "attempt": 1, "task_token": "token",
+            });
             functions.invoke("enrollment", "await-approval", step(command)).await?;
             self.waiting.push(held);
 
             let held = hold(functions, 3 * calls + number, &open).await?;
             let Held { submission, bundle, .. } = &held;
             let command = json!({
-                "submission": submission, "bundle": bundle, "step": "ReverseCharge", "error": "Fault",
+                "submission": submission, "bundle": bundle, "attempt": 1,
+                "step": "ReverseCharge", "error": "Fault",
             });
             functions.invoke("enrollment", "park", step(command)).await?;
             self.parked.push(held);

@@ -4,7 +4,7 @@
 use events::{Envelope, Event};
 use kernel::{Id, Timestamp};
 use serde_json::{Value, json};
-use table::Transaction;
+use table::{Transaction, deadline};
 use tokio::time::Instant;
 
 use crate::telemetry::Outcome;
@@ -69,20 +69,18 @@ pub async fn consume_batch<X: Context>(
     context: &X,
     handler: &impl AsyncFn(&X, &Delivery) -> Result<(), Failure>,
     batch: &Value,
-    deadline: Instant,
+    ends_at: Instant,
 ) -> Value {
     let mut failures = Vec::new();
     for message in batch["Records"].as_array().map(Vec::as_slice).unwrap_or_default() {
         let began = Instant::now();
         let id = message["messageId"].as_str().unwrap_or_default();
-        let work = async {
+        let result = if deadline::left() < deadline::BEGIN_MIN {
             // What is not begun comes again whole; what is begun and cut off may have had its effect.
-            if table::deadline::left() < table::deadline::BEGIN_MIN {
-                return Err(Fault::out_of_time().into());
-            }
-            consume(operation, context, handler, message).await
+            Err(Fault::out_of_time().into())
+        } else {
+            runtime::in_time(ends_at, consume(operation, context, handler, message)).await
         };
-        let result = runtime::in_time(deadline, work).await;
         let code =
             result.as_ref().map_or_else(|failure| code_of(failure, operation, id), |()| "OK");
         let correlation_id = &correlation_id_of(message);

@@ -58,7 +58,8 @@ pub(crate) async fn in_time<R>(
     deadline: Instant,
     work: impl Future<Output = Result<R, Failure>>,
 ) -> Result<R, Failure> {
-    let result = tokio::time::timeout_at(deadline, work).await;
+    // Boxed, since a future that is handed on is laid out once more in each that holds it.
+    let result = tokio::time::timeout_at(deadline, Box::pin(work)).await;
     result.unwrap_or_else(|_| Err(Fault::out_of_time().into()))
 }
 

@@ -52,6 +52,23 @@ pub fn stop_saga(bundle: &str, attempt: u32) {
     json_call("states", "AWSStepFunctions.StopExecution", &order);
 }
 
+/// The definition of the machine that carries bundles, as it is deployed.
+pub fn enrollment_machine() -> Value {
+    let question = json!({ "stateMachineArn": setting("MATRICULA_ENROLLMENT_STATE_MACHINE_ARN") });
+    let machine = json_call("states", "AWSStepFunctions.DescribeStateMachine", &question);
+    let definition = machine["definition"].as_str().expect("a machine has a definition");
+    serde_json::from_str(definition).expect("a definition is JSON")
+}
+
+/// Executions that begin from now on follow this definition.
+pub fn replace_enrollment_machine(definition: &Value) {
+    let order = json!({
+        "stateMachineArn": setting("MATRICULA_ENROLLMENT_STATE_MACHINE_ARN"),
+        "definition": definition.to_string(),
+    });
+    json_call("states", "AWSStepFunctions.UpdateStateMachine", &order);
+}
+
 pub fn secret(name: &str) -> String {
     let question = json!({ "SecretId": name });
     let reply = json_call("secretsmanager", "secretsmanager.GetSecretValue", &question);

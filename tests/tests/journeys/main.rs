@@ -18,5 +18,6 @@ mod imports;
 mod payments;
 mod registration;
 mod repetition;
+mod saga_laws;
 mod stopped_saga;
 mod undo;

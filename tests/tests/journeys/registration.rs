@@ -121,6 +121,10 @@ fn a_drop_frees_the_seat_and_its_money_pays_for_the_next_section() {
     let note = credited["credits"][0]["credit_note_number"].as_str().expect("a number");
     assert!(note.starts_with("MAT-CN-"), "{note}");
 
+    let told =
+        await_mail(&first.email, &format!("You dropped a registration for {}", term.code), 1);
+    assert!(told[0].text.contains("Analysis for beginners"), "{told:?}");
+
     let taken = submit_one(&second, &term, &only_seat);
     assert_taken(&only_seat, 1);
     taken.await_invoice();

@@ -376,7 +376,8 @@ mod tests {
         let registration = RegistrationId::derived_from("lecture");
         let mut standing = student_term();
         standing.entries.push(entry(&lecture, registration));
-        let judged = |standing: &StudentTerm| codes(&check(std::slice::from_ref(&lab), standing, NOW));
+        let judged =
+            |standing: &StudentTerm| codes(&check(std::slice::from_ref(&lab), standing, NOW));
         assert_eq!(judged(&standing), [ItemCode::CoreqRequired]);
         standing.confirm(registration);
         assert_eq!(judged(&standing), []);

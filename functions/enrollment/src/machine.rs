@@ -1,5 +1,7 @@
 //! The enrollment state machine: its executions are started, looked up, and answered where one waits.
 
+use std::sync::OnceLock;
+
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::config::http::HttpResponse;
 use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
@@ -41,25 +43,29 @@ impl TimeOuts {
     }
 }
 
+/// What an operation does not ask of it, its function need not be told.
 #[derive(Clone, Debug)]
 pub struct Machine {
     client: Client,
-    arn: String,
-    time_outs: TimeOuts,
+    arn: OnceLock<String>,
+    time_outs: OnceLock<TimeOuts>,
 }
 
 impl Machine {
     pub fn from_environment() -> Self {
-        let arn = shell::required_environment("ENROLLMENT_STATE_MACHINE_ARN");
         let client = Client::new(shell::aws::sdk_config());
-        Self { client, arn, time_outs: TimeOuts::from_environment() }
+        Self { client, arn: OnceLock::new(), time_outs: OnceLock::new() }
     }
 
     #[cfg(test)]
     pub fn at(config: &aws_types::SdkConfig) -> Self {
         let arn = "arn:aws:states:eu-west-1:123456789012:stateMachine:enrollment".to_owned();
         let time_outs = TimeOuts { approval_s: 100, payment_s: 1_000 };
-        Self { client: Client::new(config), arn, time_outs }
+        Self { client: Client::new(config), arn: arn.into(), time_outs: time_outs.into() }
+    }
+
+    fn arn(&self) -> &str {
+        self.arn.get_or_init(|| shell::required_environment("ENROLLMENT_STATE_MACHINE_ARN"))
     }
 
     /// Starts the execution that this attempt is. Starting it twice changes nothing.
@@ -70,14 +76,15 @@ impl Machine {
         now: Timestamp,
     ) -> Result<(), Fault> {
         let elapsed = now.duration_since(saga.waiting_since);
-        let left = self.time_outs.left(saga.enter, elapsed.as_secs());
+        let time_outs = self.time_outs.get_or_init(TimeOuts::from_environment);
+        let left = time_outs.left(saga.enter, elapsed.as_secs());
         let input = json!({
             "saga": saga,
             "correlation_id": correlation_id,
             "approval_timeout_s": left.approval_s,
             "payment_timeout_s": left.payment_s,
         });
-        let start = self.client.start_execution().state_machine_arn(&self.arn);
+        let start = self.client.start_execution().state_machine_arn(self.arn());
         match start.name(execution_name(saga)).input(input.to_string()).send().await {
             Err(error) if error.code() != Some("ExecutionAlreadyExists") => {
                 Err(Fault::outside("the saga could not be started", error))
@@ -88,7 +95,7 @@ impl Machine {
 
     pub async fn is_running(&self, saga: &SagaRequested) -> Result<bool, Fault> {
         // arn:aws:states:region:account:stateMachine:NAME → arn:aws:states:region:account:execution:NAME:EXECUTION
-        let machine = self.arn.replacen(":stateMachine:", ":execution:", 1);
+        let machine = self.arn().replacen(":stateMachine:", ":execution:", 1);
         let arn = format!("{machine}:{}", execution_name(saga));
         match self.client.describe_execution().execution_arn(arn).send().await {
             Ok(execution) => Ok(*execution.status() == ExecutionStatus::Running),

@@ -70,15 +70,21 @@ pub struct Place {
     pub port: u16,
     /// Whether the functions' own permissions are enforced.
     pub enforces_permissions: bool,
+    /// Whether what is in it is written down at its stop, for `start_again`.
+    pub keeps_state: bool,
     pub life: Life,
 }
 
-/// Starts a cloud in memory and waits until it answers. Its folder is emptied: only unpacked
-/// functions lie there.
+/// Starts an empty cloud and waits until it answers. Its folder is emptied first.
 pub fn start(checkout: &Checkout, place: &Place) -> Result<(Service, Endpoint), Failure> {
     remove_folder(&place.folder)?;
     fs::create_dir_all(&place.folder)
         .explain(|| format!("{} cannot be made", place.folder.display()), CHECK_FILES)?;
+    start_again(checkout, place)
+}
+
+/// Starts a cloud with what is in its folder: where it keeps its state, everything but what ran in it when it stopped.
+pub fn start_again(checkout: &Checkout, place: &Place) -> Result<(Service, Endpoint), Failure> {
     let endpoint = Endpoint::at(format!("http://127.0.0.1:{}", place.port));
     let mut launcher = Command::new(checkout.local("venv/bin/python"));
     launcher
@@ -87,7 +93,8 @@ pub fn start(checkout: &Checkout, place: &Place) -> Result<(Service, Endpoint), 
         .env("PYTHONUNBUFFERED", "1")
         .env("GATEWAY_PORT", place.port.to_string())
         .env("TMPDIR", &place.folder)
-        .env("PERSIST_STATE", "0")
+        .env("STATE_DIR", place.folder.join("state"))
+        .env("PERSIST_STATE", if place.keeps_state { "1" } else { "0" })
         .env("AUTH", place.enforces_permissions.to_string());
     use_endpoint(&mut launcher, &endpoint);
     let mut service = Service::start(&launcher, place.life, &place.log)?;

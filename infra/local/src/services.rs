@@ -132,6 +132,7 @@ fn ensure_cloud(
             log: checkout.local("cloud.log"),
             port,
             enforces_permissions: false,
+            keeps_state: false,
             life: Life::UntilStopped,
         };
         let (service, endpoint) = cloud::start(checkout, &place)?;

@@ -80,7 +80,7 @@ impl Suite<'_> {
     }
 
     fn log(&self, name: &str) -> PathBuf {
-        self.checkout.path(&format!("target/test-logs/{name}.log"))
+        self.checkout.path(&format!("target/test-logs/{}.log", name.replace(' ', "-")))
     }
 
     fn has_journeys(&self) -> bool {
@@ -105,21 +105,24 @@ impl Suite<'_> {
         test
     }
 
-    fn journey_tests(&self) -> Command {
-        if self.has_nextest {
-            let filter = format!("binary({JOURNEYS})");
-            return cargo(&[
-                "nextest",
-                "run",
-                "--workspace",
-                "--no-fail-fast",
-                "--test-threads",
-                JOURNEYS_AT_ONCE,
-                "--filterset",
-                &filter,
-            ]);
+    fn journey_tests(&self, half: Option<&str>) -> Command {
+        if !self.has_nextest {
+            let mut test = cargo(&["test", "--workspace", "--no-fail-fast", "--test", JOURNEYS]);
+            if let Some(half) = half {
+                test.args(["--", "--ignored", half]);
+            }
+            return test;
         }
-        cargo(&["test", "--workspace", "--no-fail-fast", "--test", JOURNEYS])
+        let mut nextest =
+            cargo(&["nextest", "run", "--workspace", "--no-fail-fast", "--test-threads"]);
+        nextest.args([JOURNEYS_AT_ONCE, "--filterset"]);
+        match half {
+            None => nextest.arg(format!("binary({JOURNEYS})")),
+            Some(half) => nextest
+                .arg(format!("binary({JOURNEYS}) and test({half})"))
+                .args(["--run-ignored", "only"]),
+        };
+        nextest
     }
 
     /// On a cloud that enforces permissions, started for this and gone after it, come what may.
@@ -133,14 +136,15 @@ impl Suite<'_> {
         let programs = bootstraps::build(self.checkout, &mut state)?;
         toolchain.install_cloud(self.checkout)?;
         let folder = self.checkout.path("target/journeys");
-        let (_cloud_service, endpoint) = narration::step("local cloud of their own", |progress| {
-            let place = Place {
-                folder: folder.join("cloud"),
-                log: self.log("journeys-cloud"),
-                port: free_port(&[])?,
-                enforces_permissions: true,
-                life: Life::OnLeash,
-            };
+        let place = Place {
+            folder: folder.join("cloud"),
+            log: self.log("journeys-cloud"),
+            port: free_port(&[])?,
+            enforces_permissions: true,
+            keeps_state: true,
+            life: Life::OnLeash,
+        };
+        let (cloud_service, endpoint) = narration::step("local cloud of their own", |progress| {
             progress.detail(format!("port {}, permissions enforced", place.port));
             cloud::start(self.checkout, &place)
         })?;
@@ -162,9 +166,26 @@ impl Suite<'_> {
         };
         let _provider_service =
             narration::step("payment provider", |_| provider::start(&programs, &settings))?;
-        let mut tests = self.journey_tests();
-        tell_where(&mut tests, &cloud)?;
-        self.phase(JOURNEYS, &mut tests);
+        self.journeys_on(&cloud, JOURNEYS, None)?;
+        self.journeys_on(&cloud, "journeys before a restart", Some("before_the_restart"))?;
+        let place = Place { log: self.log("journeys-cloud-again"), ..place };
+        let _cloud_service = narration::step("the same cloud, restarted", |_| {
+            drop(cloud_service);
+            cloud::start_again(self.checkout, &place)
+        })?;
+        self.journeys_on(&cloud, "journeys after a restart", Some("after_the_restart"))
+    }
+
+    /// All journeys; or one of the halves that are ignored among them, since something has to happen in between.
+    fn journeys_on(
+        &mut self,
+        cloud: &Cloud,
+        phase: &str,
+        half: Option<&str>,
+    ) -> Result<(), Failure> {
+        let mut tests = self.journey_tests(half);
+        tell_where(&mut tests, cloud)?;
+        self.phase(phase, &mut tests);
         Ok(())
     }
 }
@@ -198,7 +219,9 @@ fn advice(log: &Path) -> &'static str {
     match log.file_stem().and_then(|name| name.to_str()) {
         Some("format") => "Run `cargo fmt --all`",
         Some("lints") => "Mend what clippy names, or allow it with a reason",
-        Some(JOURNEYS) => "Look into target/test-logs/journeys-cloud.log too",
+        Some(name) if name.starts_with(JOURNEYS) => {
+            "Look into target/test-logs/journeys-cloud.log too"
+        }
         _ => "Run the failing tests by themselves until they pass",
     }
 }

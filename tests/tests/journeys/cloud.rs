@@ -43,11 +43,25 @@ pub fn stored(context: &str, pk: &str, sk: &str) -> Option<Value> {
     reply.pointer("/Item/data/M").cloned()
 }
 
-/// Ends the execution that carries a bundle, as an operator could, or a defect of the service.
-pub fn stop_saga(bundle: &str, attempt: u32) {
+/// The execution that carries a bundle.
+fn saga(bundle: &str, attempt: u32) -> String {
     let machine = setting("MATRICULA_ENROLLMENT_STATE_MACHINE_ARN");
     let execution = machine.replacen(":stateMachine:", ":execution:", 1);
-    let execution = format!("{execution}:{bundle}-{attempt}");
+    format!("{execution}:{bundle}-{attempt}")
+}
+
+/// The states that an execution has entered so far, the first thousand events of it.
+pub fn entered_states(bundle: &str, attempt: u32) -> Vec<String> {
+    let question = json!({ "executionArn": saga(bundle, attempt), "maxResults": 1_000 });
+    let history = json_call("states", "AWSStepFunctions.GetExecutionHistory", &question);
+    let events = history["events"].as_array().into_iter().flatten();
+    let names = events.filter_map(|event| event["stateEnteredEventDetails"]["name"].as_str());
+    names.map(str::to_owned).collect()
+}
+
+/// Ends the execution that carries a bundle, as an operator could, or a defect of the service.
+pub fn stop_saga(bundle: &str, attempt: u32) {
+    let execution = saga(bundle, attempt);
     let order = json!({ "executionArn": execution, "error": "Stopped", "cause": "a journey" });
     json_call("states", "AWSStepFunctions.StopExecution", &order);
 }

@@ -18,6 +18,7 @@ mod imports;
 mod payments;
 mod registration;
 mod repetition;
+mod restart;
 mod saga_laws;
 mod stopped_saga;
 mod undo;

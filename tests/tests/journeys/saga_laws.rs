@@ -130,7 +130,23 @@ fn walk(term: &Term, wish: &str, end: End) {
         }
         Err(progress.to_string())
     });
+    if wish.contains("repeats") {
+        every_step_was_repeated(&bundle, end);
+    }
     nothing_is_left_over(&bundle, wish, end);
+}
+
+/// But for the one that timed out, which the saga leaves by another way.
+fn every_step_was_repeated(bundle: &Bundle<'_>, end: End) {
+    let steps = match end {
+        End::Registered => FORWARD.to_vec(),
+        End::Released => [&FORWARD[..3], &UNPAID].concat(),
+    };
+    eventually("every step was carried out twice", END_WITHIN, || {
+        let entered = cloud::entered_states(&bundle.id, 1);
+        let repeated = |step: &&str| entered.contains(&format!("{step} again"));
+        if steps.iter().all(repeated) { Ok(()) } else { Err(format!("{entered:?}")) }
+    });
 }
 
 fn submit<'p>(student: &'p Person, term: &Term, section: &str, wish: &str) -> Bundle<'p> {
@@ -149,9 +165,7 @@ fn submit<'p>(student: &'p Person, term: &Term, section: &str, wish: &str) -> Bu
 fn is_closed(bundle: &Bundle<'_>) -> bool {
     let pk = format!("SUBMISSION#{}", bundle.submission);
     let stored = cloud::stored("enrollment", &pk, &format!("BUNDLE#{}", bundle.id));
-    stored.and_then(|stored| {
-        stored.pointer("/closed/Bool").or(stored.pointer("/closed/BOOL")).cloned()
-    }) == Some(json!(true))
+    stored.is_some_and(|stored| stored.pointer("/closed/BOOL") == Some(&json!(true)))
 }
 
 /// The seat is had by whoever is registered, every charge has a registration or a reversal, and each end is told once.

@@ -7,6 +7,7 @@ mod cold;
 mod engine_process;
 mod failure;
 mod function;
+mod gateway;
 mod hot_section;
 mod http;
 mod offering;
@@ -34,6 +35,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Bench {
     Cold(cold::Arguments),
+    Gateway(gateway::Arguments),
     Http(http::Arguments),
     HotSection(hot_section::Arguments),
     /// The engine's process: started by the others
@@ -66,6 +68,7 @@ struct Chosen {
 async fn main() -> ExitCode {
     let outcome = match Arguments::parse().bench {
         Bench::Cold(arguments) => cold::run(&arguments).await,
+        Bench::Gateway(arguments) => gateway::run(&arguments),
         Bench::Http(arguments) => http::run(&arguments).await,
         Bench::HotSection(arguments) => hot_section::run(&arguments).await,
         Bench::Engine { tables } => engine_process::serve(&tables).await,

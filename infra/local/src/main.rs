@@ -118,9 +118,13 @@ fn perform(task: Task, checkout: &Checkout) -> Result<ExitCode, Failure> {
 
 /// Its reply is the benchmark's own; what cargo says while building goes to the standard error.
 fn bench(checkout: &Checkout, arguments: &[String]) -> Result<ExitCode, Failure> {
-    let status = Command::new("cargo")
-        .args(["run", "--release", "--package", "bench", "--"])
-        .args(arguments)
+    let mut bench = Command::new("cargo");
+    bench.args(["run", "--release", "--package", "bench", "--"]).args(arguments);
+    // Most benches start what they need; one asks what is deployed.
+    if let Ok(cloud) = services::current(checkout) {
+        suite::tell_where(&mut bench, &cloud)?;
+    }
+    let status = bench
         .current_dir(checkout.root())
         .status()
         .explain(|| "cargo cannot be run".into(), "Put cargo on the PATH.")?;

@@ -227,7 +227,7 @@ fn advice(log: &Path) -> &'static str {
 }
 
 /// Every output of the stack as a variable, and the addresses as they are here.
-fn tell_where(tests: &mut Command, cloud: &Cloud) -> Result<(), Failure> {
+pub fn tell_where(tests: &mut Command, cloud: &Cloud) -> Result<(), Failure> {
     use_endpoint(tests, &cloud.endpoint);
     for (name, value) in cloud.outputs() {
         tests.env(variable(name), value);

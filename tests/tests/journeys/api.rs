@@ -1,9 +1,11 @@
 //! The API as its callers see it: a call with a token, a language, a key; and the reply with its problem document.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use ureq::Agent;
@@ -160,11 +162,13 @@ impl Call {
             request = request.header(name, value);
         }
         let request = request.body(self.body.clone()).expect("the call can be written");
+        let began = Instant::now();
         let response =
             agent().run(request).unwrap_or_else(|error| panic!("{call} got no answer: {error}"));
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.into_body().read_to_string();
         let text = text.unwrap_or_else(|error| panic!("{call}: the answer broke off: {error}"));
+        note(self.method, &self.path, status, began.elapsed());
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
         Reply { call, status, headers, body }
     }
@@ -207,6 +211,14 @@ impl Reply {
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
+}
+
+/// For `cargo matricula bench gateway`, which names the file: one line for each call.
+fn note(method: &str, path: &str, status: u16, took: Duration) {
+    let Some(file) = std::env::var_os("MATRICULA_CALLS") else { return };
+    let mut file = OpenOptions::new().append(true).open(file).expect("the bench has made the file");
+    let microseconds = took.as_micros();
+    writeln!(file, "{method} {path} {status} {microseconds}").expect("a call can be noted");
 }
 
 /// No proxy: the cloud is on this machine. A refusal is an answer, not an error.

@@ -15,7 +15,7 @@ use crate::people::{log_in, newcomer};
 use crate::sagas::{Bundle, decide, submit};
 
 /// A bundle that has moved within the last minute is left alone.
-const FOUND_WITHIN: Duration = Duration::from_secs(120);
+const FOUND_WITHIN: Duration = Duration::from_mins(2);
 
 #[test]
 #[ignore = "half of a journey: `cargo matricula test` runs both halves around a restart"]

@@ -34,7 +34,7 @@ const FORWARD: [&str; 7] = [
 const UNPAID: [&str; 6] =
     ["ChargeAfterTimeOut", "BeginUndo", "ReverseCharge", "ReleaseSeats", "NotifyReleased", "Close"];
 /// Above the minute in which the reconciler leaves a bundle alone, and its waits.
-const END_WITHIN: Duration = Duration::from_secs(180);
+const END_WITHIN: Duration = Duration::from_mins(3);
 
 /// What an end is in which nothing is left over.
 #[derive(Debug, Clone, Copy, PartialEq)]

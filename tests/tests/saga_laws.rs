@@ -68,6 +68,14 @@ impl World {
         Self { _engine: engine, enrollment, billing, notifications, submitted }
     }
 
+    /// Another execution carries the bundle from here, as when the reconciler found that nobody did.
+    async fn restart(&self) {
+        self.run("Park").await.expect("it is parked");
+        let (submission, bundle) = (self.submitted.id, self.submitted.bundles[0].bundle);
+        let resume = call(enrollment_op::resume_bundle::Command { bundle, submission });
+        enrollment_op::resume_bundle::handle(&self.enrollment, &resume).await.expect("it goes on");
+    }
+
     /// Calls the function behind one state of the machine, as the machine would.
     async fn run(&self, state: &str) -> Result<(), Failure> {
         let progress = &self.submitted.bundles[0];
@@ -117,6 +125,16 @@ impl World {
             "NotifyRegistered" => self.notify(json!({ "kind": "registered" })).await,
             "NotifyReleased" => {
                 self.notify(json!({ "kind": "released", "reason": "payment_timed_out" })).await
+            }
+            "Park" => {
+                let command = enrollment_op::park::Command {
+                    submission,
+                    bundle,
+                    attempt,
+                    step: "charge".into(),
+                    error: "Unavailable".into(),
+                };
+                enrollment_op::park::handle(enrollment, &step(command)).await.map(drop)
             }
             "Close" => enrollment_op::close::handle(enrollment, &of_bundle()).await.map(drop),
             unknown => panic!("the saga has no state {unknown:?}"),
@@ -255,6 +273,22 @@ async fn a_dead_execution_s_late_steps_change_nothing() {
         }
         world.nothing_is_left_over(RegistrationState::Released).await;
     }
+}
+
+#[tokio::test]
+async fn a_superseded_execution_s_steps_are_refused() {
+    let world = World::with_a_held_seat(5_000).await;
+    world.run_twice(&FORWARD[..3]).await;
+    world.restart().await;
+    let fenced =
+        ["AwaitApproval", "RecordCharge", "Confirm", "BeginUndo", "ReleaseSeats", "Park", "Close"];
+    for late in fenced {
+        match world.run(late).await {
+            Err(Failure::Refused(refusal)) => assert_eq!(refusal.code(), "EXECUTION_SUPERSEDED"),
+            other => panic!("{late} came from a superseded execution: {other:?}"),
+        }
+    }
+    assert_eq!(world.bundle_state().await, BundleState::AwaitingPayment);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use table::{Change, Key, Partition, Position, Record, Stored, Table, Transaction
 
 use crate::domain::{
     Approval, ApprovalState, Bundle, History, Refusal, Registration, RegistrationState,
-    SectionSeats, StudentTerm, Submission,
+    SectionSeats, StudentTerm, Submission, Verdict,
 };
 
 impl Record for SectionSeats {
@@ -252,6 +252,11 @@ pub async fn approvals(table: &Table, bundle: &Bundle) -> Result<Vec<Stored<Appr
     let missing = || shell::Fault::defect(format!("{} has no approval", bundle.id));
     let take = |key| Ok(batch.take(key)?.ok_or_else(missing)?);
     keys.iter().map(take).collect()
+}
+
+pub fn verdict(approvals: &[Stored<Approval>]) -> Verdict {
+    let states: Vec<_> = approvals.iter().map(|approval| approval.value.state).collect();
+    Verdict::of(&states)
 }
 
 /// A bundle's registrations with the student's term, in one call.

@@ -20,6 +20,8 @@ use crate::toolchain::{self, Toolchain};
 /// They wait for the cloud more than they compute.
 const JOURNEYS_AT_ONCE: &str = "6";
 const JOURNEYS: &str = "journeys";
+/// The journeys between whose halves the cloud is restarted.
+const HALVES: &str = "the_restart";
 
 struct Suite<'a> {
     checkout: &'a Checkout,
@@ -107,21 +109,19 @@ impl Suite<'_> {
 
     fn journey_tests(&self, half: Option<&str>) -> Command {
         if !self.has_nextest {
-            let mut test = cargo(&["test", "--workspace", "--no-fail-fast", "--test", JOURNEYS]);
-            if let Some(half) = half {
-                test.args(["--", "--ignored", half]);
-            }
+            let mut test =
+                cargo(&["test", "--workspace", "--no-fail-fast", "--test", JOURNEYS, "--"]);
+            match half {
+                None => test.args(["--skip", HALVES]),
+                Some(half) => test.arg(half),
+            };
             return test;
         }
         let mut nextest =
             cargo(&["nextest", "run", "--workspace", "--no-fail-fast", "--test-threads"]);
         nextest.args([JOURNEYS_AT_ONCE, "--filterset"]);
-        match half {
-            None => nextest.arg(format!("binary({JOURNEYS})")),
-            Some(half) => nextest
-                .arg(format!("binary({JOURNEYS}) and test({half})"))
-                .args(["--run-ignored", "only"]),
-        };
+        let which = half.map_or(format!("not test({HALVES})"), |half| format!("test({half})"));
+        nextest.arg(format!("binary({JOURNEYS}) and {which}"));
         nextest
     }
 
@@ -176,7 +176,7 @@ impl Suite<'_> {
         self.journeys_on(&cloud, "journeys after a restart", Some("after_the_restart"))
     }
 
-    /// All journeys; or one of the halves that are ignored among them, since something has to happen in between.
+    /// All journeys but the halves; or one of these, since something has to happen in between.
     fn journeys_on(
         &mut self,
         cloud: &Cloud,
@@ -227,12 +227,12 @@ fn advice(log: &Path) -> &'static str {
 }
 
 /// Every output of the stack as a variable, and the addresses as they are here.
-pub fn tell_where(tests: &mut Command, cloud: &Cloud) -> Result<(), Failure> {
-    use_endpoint(tests, &cloud.endpoint);
+pub fn tell_where(command: &mut Command, cloud: &Cloud) -> Result<(), Failure> {
+    use_endpoint(command, &cloud.endpoint);
     for (name, value) in cloud.outputs() {
-        tests.env(variable(name), value);
+        command.env(variable(name), value);
     }
-    tests
+    command
         .env("MATRICULA_API_URL", cloud.api_url()?)
         .env("MATRICULA_CLOUD_URL", cloud.endpoint.url())
         .env("MATRICULA_PAYMENT_PROVIDER_URL", &cloud.provider_url);

@@ -4,7 +4,8 @@
 use events::{Envelope, Event};
 use kernel::{Id, Timestamp};
 use serde_json::{Value, json};
-use table::{Transaction, deadline};
+use table::Transaction;
+use table::deadline::BEGIN_MIN;
 use tokio::time::Instant;
 
 use crate::telemetry::Outcome;
@@ -75,7 +76,7 @@ pub async fn consume_batch<X: Context>(
     for message in batch["Records"].as_array().map(Vec::as_slice).unwrap_or_default() {
         let began = Instant::now();
         let id = message["messageId"].as_str().unwrap_or_default();
-        let result = if deadline::left() < deadline::BEGIN_MIN {
+        let result = if ends_at < Instant::now() + BEGIN_MIN {
             // What is not begun comes again whole; what is begun and cut off may have had its effect.
             Err(Fault::out_of_time().into())
         } else {

@@ -73,9 +73,10 @@ const DENYING: [&str; 4] = [
     "InvalidSignatureException",
 ];
 
-/// The code, where it is one of those.
-pub(crate) fn denial(code: Option<&str>) -> Option<String> {
-    code.filter(|code| DENYING.contains(code)).map(str::to_owned)
+/// What AWS says, where it says one of those.
+pub(crate) fn denial(error: &impl ProvideErrorMetadata) -> Option<String> {
+    let code = error.code().filter(|code| DENYING.contains(code))?;
+    Some(format!("{code}: {}", error.message().unwrap_or("no reason given")))
 }
 
 pub(crate) fn is_throttling(code: Option<&str>) -> bool {
@@ -96,8 +97,8 @@ where
         {
             ReadFailure::WrongPosition
         }
-        code => match denial(code) {
-            Some(code) => ReadFailure::Denied(code),
+        _ => match denial(&error) {
+            Some(denial) => ReadFailure::Denied(denial),
             None => ReadFailure::Fault(Box::new(error)),
         },
     }

@@ -370,8 +370,8 @@ impl Transaction<'_> {
             Some("ValidationException" | "IdempotentParameterMismatchException") => {
                 CommitFailure::Invalid(error.message().unwrap_or("no reason given").to_owned())
             }
-            code => match denial(code) {
-                Some(code) => CommitFailure::Denied(code),
+            _ => match denial(&error) {
+                Some(denial) => CommitFailure::Denied(denial),
                 None => CommitFailure::Fault(Box::new(error)),
             },
         }

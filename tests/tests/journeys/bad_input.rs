@@ -71,12 +71,24 @@ fn cases() -> Vec<Case> {
         Case::get("an id of another kind", "/terms/sec_123", 422, "INVALID_INPUT"),
         Case::get("an id with a blank", "/terms/ter%20123", 422, "INVALID_INPUT"),
         Case::get("an id of a thousand letters", LONG_ID, 422, "INVALID_INPUT"),
+        Case::get("a question that names the path's own field", TERM_TWICE, 422, "INVALID_INPUT"),
+        Case {
+            path: CART_WITH_TERM,
+            ..cart("a question that names the body's own field", WHOLE_CART, 422, "INVALID_INPUT")
+        },
         Case::get("no such address", "/no/such/address", 404, "NOT_FOUND"),
         Case { method: "DELETE", ..Case::get("no such method", "/terms", 404, "NOT_FOUND") },
         Case { method: "PUT", ..cart("no such act", "{}", 404, "NOT_FOUND") },
     ]
 }
 
+const TERM_TWICE: &str =
+    "/terms/trm_01a20000000070008000000000000000?term=trm_01a20000000070008000000000000001";
+const CART_WITH_TERM: &str = "/submissions?term=trm_01a20000000070008000000000000001";
+const WHOLE_CART: &str = r#"{
+    "term": "trm_01a20000000070008000000000000000",
+    "sections": ["sec_01a20000000070008000000000000000"]
+}"#;
 const LONG_ID: &str = concat!(
     "/courses/",
     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",

@@ -1,5 +1,6 @@
-//! The cloud itself is stopped in mid-saga and started again: every execution dies, and the reconciler finds their
-//! bundles. `cargo matricula test` runs the first half, restarts the cloud that all journeys share, and runs the second.
+//! The cloud itself is stopped in mid-saga and started again: every execution dies, and the reconciler finds
+//! their bundles. These are two halves: `cargo matricula test` leaves both out of the other journeys, and runs the
+//! first, restarts the cloud, and runs the second.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,7 +19,6 @@ use crate::sagas::{Bundle, decide, submit};
 const FOUND_WITHIN: Duration = Duration::from_mins(2);
 
 #[test]
-#[ignore = "half of a journey: `cargo matricula test` runs both halves around a restart"]
 fn before_the_restart_one_bundle_awaits_approval_and_one_its_payment() {
     let (term, student) = (Term::open(), newcomer("Renée"));
     let guarded = term.section(Offer { approval_required: true, ..Offer::PLAIN });
@@ -36,7 +36,6 @@ fn before_the_restart_one_bundle_awaits_approval_and_one_its_payment() {
 }
 
 #[test]
-#[ignore = "half of a journey: `cargo matricula test` runs both halves around a restart"]
 fn after_the_restart_both_are_carried_on_to_their_end() {
     let note = fs::read_to_string(place()).expect("the first half has left its note");
     let note: Value = serde_json::from_str(&note).expect("a note is JSON");

@@ -33,6 +33,8 @@ const FORWARD: [&str; 7] = [
 /// Steps once the payment has timed out.
 const UNPAID: [&str; 6] =
     ["ChargeAfterTimeOut", "BeginUndo", "ReverseCharge", "ReleaseSeats", "NotifyReleased", "Close"];
+/// Of the definition that has the switches; another one where they change.
+const SWITCHES: &str = "With switches for the saga's laws, 2";
 /// Above the minute in which the reconciler leaves a bundle alone, and its waits.
 const END_WITHIN: Duration = Duration::from_mins(3);
 
@@ -61,6 +63,13 @@ fn every_step_carried_out_twice_does_what_one_does() {
     let term = Term::open();
     let ways = [("repeats", End::Registered), ("unpaid-repeats", End::Released)];
     walk_all(&term, ways.map(|(wish, end)| (wish.to_owned(), end)));
+}
+
+/// The answer got lost, and only the time-out ends the waiting; then the saga looks once more.
+#[test]
+fn an_approval_and_a_payment_that_nobody_was_told_of_still_count() {
+    let ways = ["deaf-to-approval", "deaf-to-payment"];
+    walk_all(&Term::open(), ways.map(|wish| (wish.to_owned(), End::Registered)));
 }
 
 #[test]
@@ -133,6 +142,15 @@ fn walk(term: &Term, wish: &str, end: End) {
     if wish.contains("repeats") {
         every_step_was_repeated(&bundle, end);
     }
+    let looked_again = match wish {
+        "deaf-to-approval" => Some("BeginUndo"),
+        "deaf-to-payment" => Some("ChargeAfterTimeOut"),
+        _ => None,
+    };
+    if let Some(state) = looked_again {
+        let entered = cloud::entered_states(&bundle.id, 1);
+        assert!(entered.iter().any(|entered| entered == state), "{entered:?}");
+    }
     nothing_is_left_over(&bundle, wish, end);
 }
 
@@ -198,13 +216,17 @@ fn install_switches() {
     static INSTALLED: OnceLock<()> = OnceLock::new();
     INSTALLED.get_or_init(|| {
         let definition = cloud::enrollment_machine();
-        if definition["States"].get("Confirm?").is_none() {
+        let comment = definition["Comment"].as_str().unwrap_or_default();
+        if comment != SWITCHES {
+            let deployed = definition["States"].get("Confirm?").is_none();
+            assert!(deployed, "other switches are there: `cargo matricula down`, and `up` again");
             cloud::replace_enrollment_machine(&with_switches(definition));
         }
     });
 }
 
 fn with_switches(mut machine: Value) -> Value {
+    machine["Comment"] = SWITCHES.into();
     let states = machine["States"].as_object_mut().expect("a machine has states");
     let tasks: Vec<String> = FORWARD.iter().chain(&UNPAID).map(|step| (*step).to_owned()).collect();
     let settlement = &mut states["AwaitSettlement"]["TimeoutSeconds"];
@@ -233,6 +255,17 @@ fn with_switches(mut machine: Value) -> Value {
         states.insert(format!("{step} again"), original);
     }
     states.insert("End".into(), json!({ "Type": "Succeed" }));
+    for (step, wish) in
+        [("AwaitApproval", "deaf-to-approval"), ("AwaitSettlement", "deaf-to-payment")]
+    {
+        let deaf_step = deaf(states, step);
+        states.insert(format!("{step} deaf"), deaf_step);
+        let choices = states[&format!("{step}?")]["Choices"].as_array_mut().expect("a switch");
+        choices.push(json!({
+            "Condition": format!("{{% $contains($correlation_id, '{wish}') %}}"),
+            "Next": format!("{step} deaf"),
+        }));
+    }
     let names: Vec<String> = states.keys().cloned().collect();
     for name in names {
         let is_switch = name.ends_with('?');
@@ -244,6 +277,15 @@ fn with_switches(mut machine: Value) -> Value {
         }
     }
     machine
+}
+
+/// Does what the step does, but with a token that is nobody's: only the time-out ends it.
+fn deaf(states: &serde_json::Map<String, Value>, step: &str) -> Value {
+    const LONG_ENOUGH_TO_ACT_S: u32 = 20;
+    let mut deaf = states[step].clone();
+    deaf["TimeoutSeconds"] = LONG_ENOUGH_TO_ACT_S.into();
+    deaf["Arguments"]["Payload"]["task_token"] = "nobody's".into();
+    deaf
 }
 
 /// Everything in a state that names another one.

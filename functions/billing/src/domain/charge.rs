@@ -238,3 +238,22 @@ pub fn take_back(
     }
     Ok(Reversal { note, entry, settled })
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::Id;
+
+    use super::*;
+
+    #[test]
+    fn a_superseded_execution_does_not_push_out_the_one_that_waits() {
+        let saga = |attempt, token: &str| WaitingSaga { attempt, task_token: token.to_owned() };
+        let mut charge = Charge::never_posted(BundleId::derived_from("one"));
+        assert_eq!(charge.wait(saga(2, "second")), Ok(true));
+        assert_eq!(charge.wait(saga(2, "second")), Ok(false));
+        assert_eq!(charge.wait(saga(1, "first")), Err(Refusal::ExecutionSuperseded));
+        assert_eq!(charge.wait(saga(2, "asked again")), Ok(true));
+        assert_eq!(charge.wait(saga(3, "third")), Ok(true));
+        assert_eq!(charge.waiting, Some(saga(3, "third")));
+    }
+}

@@ -6,7 +6,6 @@ use events::{BundleParked, ChargeableRegistration, Decision, Enter, ReleaseReaso
 use kernel::{ApprovalId, BundleId, Id, InvoiceId, PersonId, SubmissionId, TermId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use table::Stored;
 
 use super::Refusal;
 
@@ -156,18 +155,21 @@ impl Bundle {
     }
 
     /// Decides between pivot and undo: what is confirmed is never undone, even when the confirmation's reply
-    /// was lost; nor is for its time-out what was approved in the last moment. `false` when there is nothing to
-    /// change.
+    /// was lost; nor is for its time-out what was approved in the last moment. What was rejected then is
+    /// said to be. `false` when there is nothing to change.
     pub fn begin_undo(&mut self, reason: ReleaseReason, verdict: Verdict, now: Timestamp) -> bool {
-        let approved_after_all =
-            reason == ReleaseReason::ApprovalTimedOut && verdict == Verdict::Approved;
-        match self.state {
-            BundleState::Confirmed | BundleState::Undoing | BundleState::Released => false,
-            _ if approved_after_all => false,
-            BundleState::SeatsHeld
-            | BundleState::AwaitingApproval
-            | BundleState::AwaitingPayment => {
-                self.reason = Some(reason);
+        let decided_after_all = (reason == ReleaseReason::ApprovalTimedOut).then_some(verdict);
+        match (self.state, decided_after_all) {
+            (BundleState::Confirmed | BundleState::Undoing | BundleState::Released, _)
+            | (BundleState::AwaitingApproval, Some(Verdict::Approved)) => false,
+            (
+                BundleState::SeatsHeld
+                | BundleState::AwaitingApproval
+                | BundleState::AwaitingPayment,
+                _,
+            ) => {
+                let rejected = decided_after_all == Some(Verdict::Rejected);
+                self.reason = Some(if rejected { ReleaseReason::ApprovalRejected } else { reason });
                 self.move_to(BundleState::Undoing, now);
                 true
             }
@@ -233,13 +235,12 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    pub fn of(approvals: &[Stored<Approval>]) -> Self {
-        let any = |states: &[ApprovalState]| {
-            approvals.iter().any(|approval| states.contains(&approval.value.state))
-        };
-        if any(&[ApprovalState::Rejected, ApprovalState::Cancelled]) {
+    pub fn of(approvals: &[ApprovalState]) -> Self {
+        if approvals.contains(&ApprovalState::Rejected)
+            || approvals.contains(&ApprovalState::Cancelled)
+        {
             Self::Rejected
-        } else if approvals.is_empty() || any(&[ApprovalState::Waiting]) {
+        } else if approvals.is_empty() || approvals.contains(&ApprovalState::Waiting) {
             Self::Waiting
         } else {
             Self::Approved

@@ -25,7 +25,7 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<StepReply, Failur
     let Command { submission, bundle, attempt, task_token } = step.command.clone();
     let mut bundle = store::carried_bundle(&ctx.table, submission, bundle, attempt).await?;
     let approvals = store::approvals(&ctx.table, &bundle.value).await?;
-    let verdict = Verdict::of(&approvals);
+    let verdict = store::verdict(&approvals);
     if verdict != Verdict::Waiting {
         ctx.machine().answer(task_token, verdict).await?;
         return Ok(StepReply { state: bundle.value.state });
@@ -40,6 +40,10 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<StepReply, Failur
             department: approval.department,
         };
         transaction.event(event, 1, step.now, &step.correlation_id);
+    }
+    // Decided meanwhile, the older token would be answered, and nobody the newer one.
+    for approval in &approvals {
+        transaction.check(&store::approval_key(approval.value.id), Some(approval.version));
     }
     transaction.update(&bundle);
     transaction.commit().await?;

@@ -4,12 +4,11 @@
 use events::ReleaseReason;
 use kernel::{BundleId, SubmissionId};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use shell::{Failure, Step};
 
-use super::StepReply;
 use crate::Ctx;
-use crate::domain::Verdict;
+use crate::domain::BundleState;
 use crate::store;
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -21,11 +20,18 @@ pub struct Command {
     pub reason: ReleaseReason,
 }
 
-pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<StepReply, Failure> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Reply {
+    pub state: BundleState,
+    /// What the student is told; absent where nothing is undone.
+    pub reason: Option<ReleaseReason>,
+}
+
+pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
     let Command { submission, bundle, attempt, reason } = step.command;
     let mut bundle = store::carried_bundle(&ctx.table, submission, bundle, attempt).await?;
     let approvals = store::approvals(&ctx.table, &bundle.value).await?;
-    let verdict = Verdict::of(&approvals);
+    let verdict = store::verdict(&approvals);
     if bundle.value.begin_undo(reason, verdict, step.now) {
         let mut transaction = ctx.table.transaction();
         transaction.update(&bundle);
@@ -36,18 +42,18 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<StepReply, Failur
         }
         transaction.commit().await?;
     }
-    Ok(StepReply { state: bundle.value.state })
+    Ok(Reply { state: bundle.value.state, reason: bundle.value.reason })
 }
 
 #[cfg(test)]
 mod tests {
     use events::Decision;
+    use kernel::ApprovalId;
     use shell::{Call, Scope};
 
     use super::*;
-    use crate::domain::BundleState;
     use crate::fixtures::{ask, bundle, by, code, held, of_bundle};
-    use crate::operations::{OfBundle, decide_approval};
+    use crate::operations::{OfBundle, decide_approval, read_submission};
 
     #[tokio::test]
     async fn the_first_reason_stands_whatever_happens_on_the_wire() {
@@ -79,62 +85,56 @@ mod tests {
         .await;
     }
 
+    /// Ada's bundle, and the approval that it waits for.
+    async fn asked(table: &table::Table) -> (read_submission::Reply, ApprovalId) {
+        let reply = held(table, |event| event.approval_required = true).await;
+        ask(table, &reply).await;
+        let approval = bundle(table, &reply).await.approvals[0];
+        (reply, approval)
+    }
+
+    fn timed_out(reply: &read_submission::Reply) -> Step<Command> {
+        let OfBundle { submission, bundle, attempt } = of_bundle(reply).command;
+        let reason = ReleaseReason::ApprovalTimedOut;
+        testkit::step(Command { submission, bundle, attempt, reason })
+    }
+
+    fn word(approval: ApprovalId, decision: Decision) -> Call<decide_approval::Command> {
+        let command = decide_approval::Command { approval, decision, reason: None };
+        Call { reach: vec![(Scope::All, None)], ..by("head", testkit::call(command)) }
+    }
+
     #[tokio::test]
     async fn what_was_approved_in_the_last_moment_is_not_timed_out() {
         let test = testkit::TestTable::new().await;
         let ctx = Ctx::new(test.table.clone());
-        let reply = held(&test.table, |event| event.approval_required = true).await;
-        ask(&test.table, &reply).await;
-        let OfBundle { submission, bundle: id, attempt } = of_bundle(&reply).command;
-        let timed_out = testkit::step(Command {
-            submission,
-            bundle: id,
-            attempt,
-            reason: ReleaseReason::ApprovalTimedOut,
-        });
-        let approval = bundle(&test.table, &reply).await.approvals[0];
-        let command =
-            decide_approval::Command { approval, decision: Decision::Approve, reason: None };
-        let reach = vec![(Scope::All, None)];
-        let call = Call { reach, ..by("head", testkit::call(command)) };
-        decide_approval::handle(&ctx, &call).await.expect("it is approved");
-        let decided = handle(&ctx, &timed_out).await.expect("decides");
-        assert_eq!(decided.state, BundleState::AwaitingApproval);
+        let (reply, approval) = asked(&test.table).await;
+        decide_approval::handle(&ctx, &word(approval, Decision::Approve)).await.expect("decides");
+        let decided = handle(&ctx, &timed_out(&reply)).await.expect("decides");
+        assert_eq!((decided.state, decided.reason), (BundleState::AwaitingApproval, None));
+    }
+
+    #[tokio::test]
+    async fn what_was_rejected_in_the_last_moment_is_said_to_be() {
+        let test = testkit::TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let (reply, approval) = asked(&test.table).await;
+        decide_approval::handle(&ctx, &word(approval, Decision::Reject)).await.expect("decides");
+        let decided = handle(&ctx, &timed_out(&reply)).await.expect("decides");
+        assert_eq!(
+            (decided.state, decided.reason),
+            (BundleState::Undoing, Some(ReleaseReason::ApprovalRejected))
+        );
     }
 
     #[tokio::test]
     async fn once_the_undo_has_begun_nobody_approves_any_more() {
         let test = testkit::TestTable::new().await;
         let ctx = Ctx::new(test.table.clone());
-        let reply = held(&test.table, |event| event.approval_required = true).await;
-        ask(&test.table, &reply).await;
-        let OfBundle { submission, bundle: id, attempt } = of_bundle(&reply).command;
-        let reason = ReleaseReason::ApprovalTimedOut;
-        let undo = Command { submission, bundle: id, attempt, reason };
-        let decided = handle(&ctx, &testkit::step(undo)).await.expect("decides");
+        let (reply, approval) = asked(&test.table).await;
+        let decided = handle(&ctx, &timed_out(&reply)).await.expect("decides");
         assert_eq!(decided.state, BundleState::Undoing);
-        let approval = bundle(&test.table, &reply).await.approvals[0];
-        let command =
-            decide_approval::Command { approval, decision: Decision::Approve, reason: None };
-        let reach = vec![(Scope::All, None)];
-        let call = Call { reach, ..by("head", testkit::call(command)) };
-        assert_eq!(code(decide_approval::handle(&ctx, &call).await), "APPROVAL_DECIDED");
-    }
-
-    #[tokio::test]
-    async fn a_superseded_execution_undoes_nothing() {
-        let test = testkit::TestTable::new().await;
-        let ctx = Ctx::new(test.table.clone());
-        let reply = held(&test.table, |_| ()).await;
-        let OfBundle { submission, bundle: id, attempt } = of_bundle(&reply).command;
-        let mut stored = store::bundle(&test.table, submission, id).await.expect("reads");
-        stored.value.restart(testkit::now());
-        let mut transaction = test.table.transaction();
-        transaction.update(&stored);
-        transaction.commit().await.expect("a second attempt carries it");
-        let reason = ReleaseReason::PaymentTimedOut;
-        let late = testkit::step(Command { submission, bundle: id, attempt, reason });
-        assert_eq!(code(handle(&ctx, &late).await), "EXECUTION_SUPERSEDED");
-        assert_eq!(bundle(&test.table, &reply).await.state, BundleState::SeatsHeld);
+        let late = decide_approval::handle(&ctx, &word(approval, Decision::Approve)).await;
+        assert_eq!(code(late), "APPROVAL_DECIDED");
     }
 }

@@ -32,7 +32,6 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         return Ok(Reply::of(&registration.value, registration.version));
     }
     let Registration { id, bundle, student, section, term, .. } = registration.value;
-    let Registration { section_code, course_title, term_code, .. } = registration.value.clone();
     let term_key = store::student_term_key(student, term);
     let mut student_term = ctx
         .table
@@ -51,10 +50,10 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         bundle,
         student,
         section,
-        section_code,
-        course_title,
+        section_code: registration.value.section_code.clone(),
+        course_title: registration.value.course_title.clone(),
         term,
-        term_code,
+        term_code: registration.value.term_code.clone(),
         dropped_at: call.now,
     };
     transaction.event(event, version, call.now, &call.correlation_id);

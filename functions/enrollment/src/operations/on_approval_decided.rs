@@ -5,7 +5,7 @@ use events::ApprovalDecided;
 use shell::{Delivery, Failure};
 
 use crate::Ctx;
-use crate::domain::{Refusal, Verdict};
+use crate::domain::Refusal;
 use crate::store;
 
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
@@ -15,7 +15,9 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let bundle = store::bundle(&ctx.table, approval.submission, approval.bundle).await?.value;
     let approvals = store::approvals(&ctx.table, &bundle).await?;
     match bundle.approval_token {
-        Some(task_token) => Ok(ctx.machine().answer(task_token, Verdict::of(&approvals)).await?),
+        Some(task_token) => {
+            Ok(ctx.machine().answer(task_token, store::verdict(&approvals)).await?)
+        }
         None => Ok(()),
     }
 }

@@ -47,7 +47,7 @@ pub struct BundleProgress {
     /// Which execution carries the saga: more than 1 where it had to be started again.
     pub attempt: u32,
     pub registrations: Vec<Member>,
-    /// One for each department whose head must approve.
+    /// One for each department whose head must approve, once they have been asked.
     pub approvals: Vec<ApprovalId>,
     pub invoice: Option<InvoiceId>,
     /// Why it was undone.

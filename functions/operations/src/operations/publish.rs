@@ -17,7 +17,11 @@ pub async fn handle(ctx: &Ctx, records: Vec<StreamRecord>) -> Result<Vec<String>
         let table = ctx.outboxes.of(&record.table);
         if let Err(error) = table.forget_published(&record.item.pk, &record.item.sk).await {
             let cause = Failure::from(error);
-            tracing::warn!(event = record.item.sk, ?cause, "a published event was not forgotten");
+            tracing::warn!(
+                event = record.item.sk,
+                error = cause.line(),
+                "a published event was not forgotten"
+            );
             again.insert(place);
         }
     }

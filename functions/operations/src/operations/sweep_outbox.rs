@@ -55,24 +55,27 @@ pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<Reply, Failure> {
     }
 }
 
-/// Every table; each minute another one is the first, so that a full outbox does not take all of every sweep's time.
-fn in_turn<'t>(tables: &'t [Table], tick: &Tick) -> impl Iterator<Item = &'t Table> {
+/// All of them; each minute another one is the first, so that what is full does not take all of every sweep's time.
+fn in_turn<'t, T>(all: &'t [T], tick: &Tick) -> impl Iterator<Item = &'t T> {
     let minute = usize::try_from(tick.now.as_second() / 60).unwrap_or_default();
-    let first = minute % tables.len().max(1);
-    tables[first..].iter().chain(&tables[..first])
+    let first = minute % all.len().max(1);
+    all[first..].iter().chain(&all[..first])
 }
 
 async fn sweep(ctx: &Ctx, table: &Table, tick: &Tick, reply: &mut Reply) -> Result<(), Failure> {
-    for shard in 0..OUTBOX_SHARDS {
+    let shards: Vec<u32> = (0..OUTBOX_SHARDS).collect();
+    for shard in in_turn(&shards, tick) {
         let mut last: Option<OutboxItem> = None;
-        while deadline::left() > TIME_LEFT_MIN {
-            let items = table.outbox(shard, last.as_ref(), PAGE).await?;
-            publish(ctx, table, tick, &items, reply).await;
-            last = items.last().cloned();
-            // A page that is not full is the last one.
-            if items.len() < usize::try_from(PAGE).expect("a small number") {
+        loop {
+            if deadline::left() < TIME_LEFT_MIN {
+                return Err(Fault::outside("the sweep ran out of time", "the rest waits").into());
+            }
+            let items = table.outbox(*shard, last.as_ref(), PAGE).await?;
+            if items.is_empty() {
                 break;
             }
+            publish(ctx, table, tick, &items, reply).await;
+            last = items.last().cloned();
         }
     }
     Ok(())
@@ -84,11 +87,16 @@ async fn publish(ctx: &Ctx, table: &Table, tick: &Tick, items: &[OutboxItem], re
     let left_behind: Vec<&OutboxItem> = items.iter().filter(is_left_behind).collect();
     let not_taken = ctx.bus.put(&left_behind).await;
     for (place, item) in left_behind.iter().enumerate() {
-        let taken = !not_taken.contains(&place);
-        if taken && table.forget_published(&item.pk, &item.sk).await.is_ok() {
-            reply.published += 1;
-        } else {
+        if not_taken.contains(&place) {
             reply.left += 1;
+            continue;
+        }
+        match table.forget_published(&item.pk, &item.sk).await.map_err(Failure::from) {
+            Ok(()) => reply.published += 1,
+            Err(failure) => {
+                tracing::warn!(event = item.sk, error = failure.line(), "published, not forgotten");
+                reply.left += 1;
+            }
         }
     }
 }
@@ -150,7 +158,6 @@ mod tests {
     #[tokio::test]
     async fn what_the_bus_never_takes_hides_nothing_that_lies_behind_it() {
         let (test, stub) = (TestTable::new().await, Stub::start().await);
-        // More than a page of every shard.
         stub::write_events(&test.table, 1_000).await;
         let waiting = stub::outbox(&test.table).await;
         let full = waiting.iter().filter(|item| item.pk == waiting[0].pk).count();

@@ -3,6 +3,7 @@
 mod account;
 mod attempts;
 mod claim;
+mod key_set;
 mod person;
 mod refusal;
 mod roles;
@@ -11,7 +12,8 @@ mod session;
 pub use account::{Account, AccountState, Password, PasswordHash, Verdict, check_password};
 pub use attempts::LoginAttempts;
 pub use claim::{Claim, ClaimKind, Identifier};
+pub use key_set::{KeySeed, KeySet, Seed};
 pub use person::{ImportedPerson, Person};
 pub use refusal::{Refusal, SENTENCES};
 pub use roles::{Assigned, RoleAssignment, Roles};
-pub use session::{Refreshed, Session};
+pub use session::{Refreshed, Session, SessionsEnd};

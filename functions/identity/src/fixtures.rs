@@ -1,15 +1,30 @@
 //! Ada, whom the tests register, verify, import and log in.
 
+use std::sync::Arc;
+
 use kernel::{AccountId, Locale, PersonId, PersonName, SourceId};
 use shell::{Call, Caller, Failure, Role};
 use table::Table;
 
 use crate::domain::Password;
-use crate::operations::{import_people, log_in, register_account, verify_email};
+use crate::key_ring::KeyRing;
+use crate::key_store::key_set;
+use crate::operations::log_in::Tokens;
+use crate::operations::{authorize, import_people, log_in, register_account, verify_email};
+use crate::refresh::RefreshKey;
+use crate::tokens::SigningKeys;
 use crate::{Ctx, store};
 
 pub fn ctx(table: &Table) -> Ctx {
-    Ctx::with_secrets(table.clone(), "the identity secret of a test", "the other one")
+    let keys = SigningKeys::of(&key_set("the signing keys of a test")).expect("a key set");
+    Ctx {
+        table: table.clone(),
+        key_ring: KeyRing::given(keys).into(),
+        standings: Arc::default(),
+        issuer: Arc::<str>::from("https://test.matricula.example").into(),
+        refresh_key: RefreshKey::derived_from("the identity secret of a test").into(),
+        verification_secret: Arc::<str>::from("the other one").into(),
+    }
 }
 
 pub fn code<R>(result: Result<R, Failure>) -> &'static str {
@@ -69,13 +84,19 @@ pub async fn verified(ctx: &Ctx, command: register_account::Command) -> (Account
     (account, reply.person)
 }
 
-pub async fn log_in(ctx: &Ctx, login: &str, password: &str) -> Result<log_in::Reply, Failure> {
+pub async fn log_in(ctx: &Ctx, login: &str, password: &str) -> Result<Tokens, Failure> {
     let command =
         log_in::Command { login: login.to_owned(), password: Password(password.to_owned()) };
     log_in::handle(ctx, &testkit::call(command)).await
 }
 
-pub async fn ada_logged_in(ctx: &Ctx) -> log_in::Reply {
+pub async fn ada_logged_in(ctx: &Ctx) -> Tokens {
     verified(ctx, ada()).await;
     log_in(ctx, "ada@matricula.example", "a long enough secret").await.expect("logs in")
+}
+
+/// Who calls with these tokens, as an authorizer finds out that knows nothing yet.
+pub async fn caller_of(ctx: &Ctx, tokens: &Tokens) -> Result<Caller, Failure> {
+    let cold = Ctx { standings: Arc::default(), ..ctx.clone() };
+    authorize::handle(&cold, &tokens.access_token, testkit::now()).await
 }

@@ -1,24 +1,39 @@
 //! Identity: people, their accounts and sessions, and the roles they hold.
 
+mod derivation;
 pub mod domain;
 #[cfg(test)]
 mod fixtures;
+mod key_ring;
+mod key_store;
 pub mod operations;
 mod passwords;
+mod refresh;
+mod standings;
 mod store;
 pub mod tokens;
 
 use std::sync::{Arc, OnceLock};
 
+use kernel::Timestamp;
 use shell::{Fault, HttpOperation};
 use table::Table;
-use tokens::Keys;
+
+use crate::domain::Session;
+use crate::key_ring::KeyRing;
+use crate::key_store::KeyStore;
+use crate::operations::log_in::Tokens;
+use crate::refresh::RefreshKey;
+use crate::standings::Standings;
 
 /// What the operations of this context share. Its secrets are read when an operation first needs them.
 #[derive(Clone)]
 pub struct Ctx {
     pub table: Table,
-    keys: OnceLock<Keys>,
+    key_ring: Arc<KeyRing>,
+    standings: Arc<Standings>,
+    issuer: OnceLock<Arc<str>>,
+    refresh_key: OnceLock<RefreshKey>,
     verification_secret: OnceLock<Arc<str>>,
 }
 
@@ -26,25 +41,25 @@ impl Ctx {
     pub fn from_environment() -> Self {
         Self {
             table: shell::aws::table(),
-            keys: OnceLock::new(),
+            key_ring: Arc::new(KeyRing::new(KeyStore::of_environment())),
+            standings: Arc::default(),
+            issuer: OnceLock::new(),
+            refresh_key: OnceLock::new(),
             verification_secret: OnceLock::new(),
         }
     }
 
-    pub fn with_secrets(table: Table, identity_secret: &str, verification_secret: &str) -> Self {
-        Self {
-            table,
-            keys: Keys::derived_from(identity_secret).into(),
-            verification_secret: Arc::<str>::from(verification_secret).into(),
-        }
+    /// Who signs the tokens: the API of one stage, by its address.
+    pub(crate) fn issuer(&self) -> &str {
+        self.issuer.get_or_init(|| shell::required_environment("TOKEN_ISSUER").into())
     }
 
-    pub(crate) async fn keys(&self) -> Result<&Keys, Fault> {
-        if let Some(keys) = self.keys.get() {
-            return Ok(keys);
+    pub(crate) async fn refresh_key(&self) -> Result<&RefreshKey, Fault> {
+        if let Some(key) = self.refresh_key.get() {
+            return Ok(key);
         }
         let secret = shell::secret("IDENTITY_SECRET").await?;
-        Ok(self.keys.get_or_init(|| Keys::derived_from(&secret)))
+        Ok(self.refresh_key.get_or_init(|| RefreshKey::derived_from(&secret)))
     }
 
     pub(crate) async fn verification_secret(&self) -> Result<&str, Fault> {
@@ -53,6 +68,18 @@ impl Ctx {
         }
         let secret = shell::secret("VERIFICATION_SECRET").await?;
         Ok(self.verification_secret.get_or_init(|| secret))
+    }
+
+    /// The session's tokens as they are now.
+    pub(crate) async fn tokens(&self, session: &Session, now: Timestamp) -> Result<Tokens, Fault> {
+        let keys = self.key_ring.keys(now).await?;
+        Ok(Tokens {
+            access_token: keys.access_token(self.issuer(), session, now),
+            token_type: "Bearer",
+            expires_in: tokens::ACCESS_TOKEN_TTL_S,
+            refresh_token: self.refresh_key().await?.token(session),
+            person: session.person,
+        })
     }
 }
 
@@ -75,12 +102,21 @@ pub fn http_operations() -> Vec<HttpOperation> {
             CONTEXT,
             op::verify_email::ROUTE,
         ),
-        HttpOperation::of::<op::log_in::Command, op::log_in::Reply>(CONTEXT, op::log_in::ROUTE),
-        HttpOperation::of::<op::refresh_session::Command, op::log_in::Reply>(
+        HttpOperation::of::<op::log_in::Command, op::log_in::Tokens>(CONTEXT, op::log_in::ROUTE),
+        HttpOperation::of::<op::refresh_session::Command, op::log_in::Tokens>(
             CONTEXT,
             op::refresh_session::ROUTE,
         ),
         HttpOperation::of::<op::log_out::Command, ()>(CONTEXT, op::log_out::ROUTE),
+        HttpOperation::of::<op::end_sessions::Command, ()>(CONTEXT, op::end_sessions::ROUTE),
+        HttpOperation::of::<op::read_keys::Command, op::read_keys::Reply>(
+            CONTEXT,
+            op::read_keys::ROUTE,
+        ),
+        HttpOperation::of::<op::read_configuration::Command, op::read_configuration::Reply>(
+            CONTEXT,
+            op::read_configuration::ROUTE,
+        ),
         HttpOperation::of::<op::read_profile::Command, op::read_profile::Reply>(
             CONTEXT,
             op::read_profile::ROUTE,

@@ -20,6 +20,13 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             shell::http(&op::refresh_session::ROUTE, ctx, op::refresh_session::handle).await
         }
         "log-out" => shell::http(&op::log_out::ROUTE, ctx, op::log_out::handle).await,
+        "end-sessions" => {
+            shell::http(&op::end_sessions::ROUTE, ctx, op::end_sessions::handle).await
+        }
+        "read-keys" => shell::http(&op::read_keys::ROUTE, ctx, op::read_keys::handle).await,
+        "read-configuration" => {
+            shell::http(&op::read_configuration::ROUTE, ctx, op::read_configuration::handle).await
+        }
         "read-profile" => {
             shell::http(&op::read_profile::ROUTE, ctx, op::read_profile::handle).await
         }
@@ -31,6 +38,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "bootstrap-administrator" => shell::step(ctx, op::bootstrap_administrator::handle).await,
         // Import steps
         "import-people" => shell::step(ctx, op::import_people::handle).await,
+        // Schedules
+        "rotate-signing-keys" => shell::schedule(ctx, op::rotate_signing_keys::handle).await,
         unknown => panic!("identity has no operation {unknown:?}"),
     }
 }

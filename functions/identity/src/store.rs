@@ -10,8 +10,9 @@ use table::{Batch, Key, Record, Stored, Table, Transaction};
 
 use crate::domain::{
     Account, AccountState, Claim, ClaimKind, Identifier, LoginAttempts, Person, RoleAssignment,
-    Roles, Session,
+    Roles, Session, SessionsEnd,
 };
+use crate::standings::Standing;
 
 impl Record for Person {
     const KIND: &'static str = "person";
@@ -81,6 +82,19 @@ impl Record for Session {
     }
 }
 
+impl Record for SessionsEnd {
+    const KIND: &'static str = "sessions-end";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        sessions_end_key(self.person)
+    }
+
+    fn collectable_at(&self) -> Option<Timestamp> {
+        Some(self.at + Session::AGE_MAX)
+    }
+}
+
 pub fn person_key(id: PersonId) -> Key<Person> {
     Key::new(format!("PERSON#{id}"), "PERSON")
 }
@@ -108,6 +122,26 @@ pub fn attempts_key(subject: &str) -> Key<LoginAttempts> {
 
 pub fn session_key(id: SessionId) -> Key<Session> {
     Key::new(format!("SESSION#{id}"), "SESSION")
+}
+
+pub fn sessions_end_key(person: PersonId) -> Key<SessionsEnd> {
+    Key::new(format!("PERSON#{person}"), "SESSIONS-END")
+}
+
+/// A session, whether it stands, and what its person may do, in one call.
+pub async fn standing(
+    table: &Table,
+    session: SessionId,
+    person: PersonId,
+) -> Result<Standing, Failure> {
+    let (session, end, roles) = (session_key(session), sessions_end_key(person), roles_key(person));
+    let mut batch =
+        table.get_batch(vec![(&session).into(), (&end).into(), (&roles).into()]).await?;
+    Ok(Standing {
+        session: batch.take(&session)?.map(|session| session.value),
+        end: batch.take(&end)?.map(|end| end.value),
+        roles: roles_in(&mut batch, person)?.0,
+    })
 }
 
 /// A person's roles with the version to write over, which is absent as long as they hold none.

@@ -58,6 +58,10 @@ pub enum Content {
         term_code: String,
         items: Vec<Item>,
     },
+    /// A session was ended because its refresh token was in two hands.
+    SessionRevoked {
+        happened_at: Timestamp,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -67,10 +71,12 @@ pub enum Kind {
     Registered,
     Released,
     Dropped,
+    SessionRevoked,
 }
 
 impl Kind {
-    pub const ALL: [Self; 4] = [Self::VerifyEmail, Self::Registered, Self::Released, Self::Dropped];
+    pub const ALL: [Self; 5] =
+        [Self::VerifyEmail, Self::Registered, Self::Released, Self::Dropped, Self::SessionRevoked];
 
     /// As the names of its templates begin.
     pub fn name(self) -> &'static str {
@@ -79,6 +85,7 @@ impl Kind {
             Self::Registered => "registered",
             Self::Released => "released",
             Self::Dropped => "dropped",
+            Self::SessionRevoked => "session_revoked",
         }
     }
 }
@@ -90,6 +97,7 @@ impl Content {
             Self::Registered { .. } => Kind::Registered,
             Self::Released { .. } => Kind::Released,
             Self::Dropped { .. } => Kind::Dropped,
+            Self::SessionRevoked { .. } => Kind::SessionRevoked,
         }
     }
 }
@@ -232,6 +240,7 @@ pub(crate) mod tests {
                 Content::Released { given_name, term_code, items, reason }
             }
             Kind::Dropped => Content::Dropped { given_name, term_code, items },
+            Kind::SessionRevoked => Content::SessionRevoked { happened_at: testkit::now() },
         }
     }
 

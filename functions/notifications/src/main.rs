@@ -14,6 +14,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "notify" => shell::step(ctx, op::notify::handle).await,
         // Events
         "on-person-changed" => shell::events(ctx, op::on_person_changed::handle).await,
+        "on-account-alert" => shell::events(ctx, op::on_account_alert::handle).await,
         "on-email-verification-requested" => {
             shell::events(ctx, op::on_email_verification_requested::handle).await
         }

@@ -40,6 +40,7 @@ const WHOLE: &[(&str, &str)] = sources! {
     "registered.en.html" "registered.fr.html" "registered.es.html"
     "released.en.html" "released.fr.html" "released.es.html"
     "dropped.en.html" "dropped.fr.html" "dropped.es.html"
+    "session_revoked.en.html" "session_revoked.fr.html" "session_revoked.es.html"
 };
 
 /// Subject and text.
@@ -48,6 +49,7 @@ const WITH_SUBJECT: &[(&str, &str)] = sources! {
     "registered.en.txt" "registered.fr.txt" "registered.es.txt"
     "released.en.txt" "released.fr.txt" "released.es.txt"
     "dropped.en.txt" "dropped.fr.txt" "dropped.es.txt"
+    "session_revoked.en.txt" "session_revoked.fr.txt" "session_revoked.es.txt"
 };
 
 /// The message in its language.
@@ -166,8 +168,8 @@ mod tests {
 
     #[test]
     fn a_notice_names_every_section_and_its_course() {
-        for (kind, locale, mail) in every_message().filter(|(kind, ..)| *kind != Kind::VerifyEmail)
-        {
+        let notices = [Kind::Registered, Kind::Released, Kind::Dropped];
+        for (kind, locale, mail) in every_message().filter(|(kind, ..)| notices.contains(kind)) {
             assert!(mail.text.contains("Ada <b>"), "{kind:?} {locale:?}");
             assert!(mail.text.contains("- MATH101-A  Calculus I\n- HIST200-B  Peace & War\n"));
             assert!(mail.html.contains("HIST200-B") && mail.html.contains("Peace &amp; War"));
@@ -193,6 +195,16 @@ mod tests {
             let mail = rendered(&content(Kind::VerifyEmail), locale);
             assert!(mail.text.contains("01234567") && mail.html.contains("01234567"));
             assert!(!mail.subject.contains("01234567"));
+        }
+    }
+
+    #[test]
+    fn an_alert_says_when_it_happened() {
+        for locale in Locale::ALL {
+            let mail = rendered(&content(Kind::SessionRevoked), locale);
+            for part in [&mail.text, &mail.html] {
+                assert!(part.contains("2027-01-15 08:30 UTC"), "{part}");
+            }
         }
     }
 

@@ -19,7 +19,7 @@ pub const DEADLINE: Duration = Duration::from_secs(29);
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// What the deployment puts into functions' environments, all of it: a function takes what it knows.
-const VARIABLES: [(&str, &str); 19] = [
+const VARIABLES: [(&str, &str); 21] = [
     ("AWS_ACCESS_KEY_ID", "bench"),
     ("AWS_SECRET_ACCESS_KEY", "bench"),
     ("AWS_REGION", "eu-west-1"),
@@ -40,7 +40,9 @@ const VARIABLES: [(&str, &str); 19] = [
     ("PORTAL_URL", "http://127.0.0.1:9"),
     ("SENDER_ADDRESS", "no-reply@matricula.example"),
     ("SES_CONFIGURATION_SET", "matricula"),
+    ("SIGNING_SECRET", "signing"),
     ("TABLE_NAMES", "matricula-operations"),
+    ("TOKEN_ISSUER", "https://bench.matricula.example"),
     ("VERIFICATION_SECRET", "verification"),
 ];
 

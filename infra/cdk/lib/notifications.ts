@@ -14,6 +14,7 @@ export function notifications(scope: Construct, shared: Shared): Context {
   context.events("on-person-changed", ["identity.person.registered", "identity.person.changed"], [writes]);
   context.events("on-email-verification-requested", ["identity.email-verification.requested"], [writes]);
   context.events("on-registration-dropped", ["enrollment.registration.dropped"], [writes]);
+  context.events("on-account-alert", ["identity.refresh-token.reused"], [writes]);
   context.events("on-message-queued", ["notifications.message.queued"], [writes, sendsMail, secret("VERIFICATION_SECRET")]);
   // Steps
   context.step("notify", [writes]);

@@ -5,7 +5,8 @@ import type { Construct } from "constructs";
 import type { Settings } from "./settings.ts";
 
 const DESCRIPTIONS = {
-  IDENTITY_SECRET: "Signs access tokens.",
+  SIGNING_SECRET: "Signs access tokens; identity-rotate-signing-keys replaces it.",
+  IDENTITY_SECRET: "Signs refresh tokens.",
   VERIFICATION_SECRET: "Signs the links that prove an e-mail address.",
   CURSOR_SECRET: "Signs the cursors of pages.",
   PAYMENT_WEBHOOK_SECRET: "Verifies the payment provider's webhooks; the provider issues it.",
@@ -32,11 +33,12 @@ export function secrets(scope: Construct, settings: Settings): Secrets {
     });
     Validations.of(secret).acknowledge({
       id: "AwsSolutions-SMG4",
-      reason: "Rotated by the operator: a signing key is changed when it may have leaked, and a provider issues its own.",
+      reason: "A schedule of ours rotates the signing keys; the operator changes the others when they may have leaked, and a provider issues its own.",
     });
     return secret;
   };
   return {
+    SIGNING_SECRET: create("SIGNING_SECRET"),
     IDENTITY_SECRET: create("IDENTITY_SECRET"),
     VERIFICATION_SECRET: create("VERIFICATION_SECRET"),
     CURSOR_SECRET: create("CURSOR_SECRET"),

@@ -1,6 +1,8 @@
 //! Events of the identity context.
 
-use kernel::{AccountId, Email, Id, Locale, PersonId, PersonName, RoleAssignmentId, Timestamp};
+use kernel::{
+    AccountId, Email, Id, Locale, PersonId, PersonName, RoleAssignmentId, SessionId, Timestamp,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -113,6 +115,31 @@ impl Event for EmailVerificationRequested {
             name,
             locale,
             requested_at: "2027-01-15T08:30:00Z".parse().expect("a timestamp"),
+        }
+    }
+}
+
+/// A refresh token came back that had long been used: somebody else has it too. The session is ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RefreshTokenReused {
+    pub session: SessionId,
+    pub person: PersonId,
+    pub reused_at: Timestamp,
+}
+
+impl Event for RefreshTokenReused {
+    const NAME: &'static str = "identity.refresh-token.reused";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.session.to_string()
+    }
+
+    fn example() -> Self {
+        Self {
+            session: SessionId::derived_from("example"),
+            person: PersonId::derived_from("example"),
+            reused_at: "2027-01-15T08:30:00Z".parse().expect("a timestamp"),
         }
     }
 }

@@ -16,7 +16,9 @@ pub use enrollment::{
     RegistrationConfirmed, RegistrationDropped, RegistrationReleased, ReleaseReason, SagaRequested,
 };
 pub use envelope::{Description, Envelope, Event};
-pub use identity::{EmailVerificationRequested, PersonChanged, PersonRegistered, RoleAssigned};
+pub use identity::{
+    EmailVerificationRequested, PersonChanged, PersonRegistered, RefreshTokenReused, RoleAssigned,
+};
 pub use notifications::MessageQueued;
 pub use operations::ImportApplied;
 pub use verification::verification_code;
@@ -28,6 +30,7 @@ pub fn catalogue() -> Vec<Description> {
         Description::of::<PersonChanged>(),
         Description::of::<RoleAssigned>(),
         Description::of::<EmailVerificationRequested>(),
+        Description::of::<RefreshTokenReused>(),
         Description::of::<TermCreated>(),
         Description::of::<CourseCreated>(),
         Description::of::<SectionOffered>(),

@@ -2,14 +2,13 @@
 //! answer, the work
 //! and the growing wait are the same whether or not there is such an account.
 
-use kernel::{PersonId, Timestamp};
+use kernel::PersonId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Call, Failure, Route};
 
-use crate::domain::{Identifier, LoginAttempts, Password, Refusal, Roles, Session};
+use crate::domain::{Identifier, LoginAttempts, Password, Refusal, Session};
 use crate::store::{self, Login};
-use crate::tokens::{ACCESS_TOKEN_TTL_S, Keys};
 use crate::{Ctx, passwords};
 
 pub const ROUTE: Route = Route::call("log-in", "/sessions", Access::Public, "Log in");
@@ -25,7 +24,7 @@ pub struct Command {
 
 /// Tokens of a session.
 #[derive(Clone, Serialize, JsonSchema)]
-pub struct Reply {
+pub struct Tokens {
     pub access_token: String,
     pub token_type: &'static str,
     /// Seconds until the access token expires.
@@ -36,25 +35,13 @@ pub struct Reply {
 }
 
 /// Tokens do not reach a log.
-impl std::fmt::Debug for Reply {
+impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Tokens({}, …)", self.person)
     }
 }
 
-impl Reply {
-    pub(super) fn of(keys: &Keys, session: &Session, roles: &Roles, now: Timestamp) -> Self {
-        Self {
-            access_token: keys.access_token(session, roles.grants(), now),
-            token_type: "Bearer",
-            expires_in: ACCESS_TOKEN_TTL_S,
-            refresh_token: keys.refresh_token(session),
-            person: session.person,
-        }
-    }
-}
-
-pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
+pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Tokens, Failure> {
     let Command { login, password } = &call.command;
     let found = store::login(&ctx.table, &Identifier::of_login(login)).await?;
     let attempts = found.attempts.as_ref().map(|attempts| &attempts.value);
@@ -81,7 +68,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     Err(Refusal::LoginFailed.into())
 }
 
-async fn start_session(ctx: &Ctx, call: &Call<Command>, found: Login) -> Result<Reply, Failure> {
+async fn start_session(ctx: &Ctx, call: &Call<Command>, found: Login) -> Result<Tokens, Failure> {
     let (Some(account), Some(roles)) = (found.account, found.roles) else {
         return Err(Refusal::LoginFailed.into());
     };
@@ -94,7 +81,7 @@ async fn start_session(ctx: &Ctx, call: &Call<Command>, found: Login) -> Result<
         None => transaction.check(&store::attempts_key(&found.subject), None),
     };
     transaction.commit().await?;
-    Ok(Reply::of(ctx.keys().await?, &session, &roles, call.now))
+    Ok(ctx.tokens(&session, call.now).await?)
 }
 
 #[cfg(test)]
@@ -102,10 +89,11 @@ mod tests {
     use std::cell::RefCell;
 
     use jiff::SignedDuration;
+    use kernel::Timestamp;
 
     use super::super::refresh_session;
     use super::*;
-    use crate::fixtures::{ada, code, ctx, log_in, registered, verified};
+    use crate::fixtures::{ada, caller_of, code, ctx, log_in, registered, verified};
 
     const ADA: &str = "ada@matricula.example";
     const SECRET: &str = "a long enough secret";
@@ -146,8 +134,8 @@ mod tests {
         let (_, person) = verified(&ctx, ada()).await;
         let reply = log_in(&ctx, " ADA@Matricula.Example ", SECRET).await.expect("logs in");
         assert_eq!((reply.person, reply.expires_in, reply.token_type), (person, 900, "Bearer"));
-        let caller = ctx.keys().await.expect("keys").caller(&reply.access_token, testkit::now());
-        assert_eq!(caller.expect("the token is good").grants.len(), 1);
+        let caller = caller_of(&ctx, &reply).await.expect("the token is good");
+        assert_eq!((caller.person, caller.grants.len()), (person, 1));
     }
 
     #[tokio::test]

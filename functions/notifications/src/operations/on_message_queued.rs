@@ -49,9 +49,10 @@ async fn render(ctx: &SendingCtx, message: &Message) -> Result<Rendered, Fault> 
             let key = ctx.verification_secret().await?;
             verification_code(key.as_bytes(), *account, *requested_at)
         }
-        Content::Registered { .. } | Content::Released { .. } | Content::Dropped { .. } => {
-            String::new()
-        }
+        Content::Registered { .. }
+        | Content::Released { .. }
+        | Content::Dropped { .. }
+        | Content::SessionRevoked { .. } => String::new(),
     };
     let sending = Sending { portal_url: &ctx.portal_url, code: &code };
     templates::render(&message.content, message.locale, sending)

@@ -9,8 +9,10 @@ mod refusal;
 mod roles;
 mod session;
 
-pub use account::{Account, AccountState, Password, PasswordHash, Verdict, check_password};
-pub use attempts::LoginAttempts;
+pub use account::{
+    Account, AccountState, Followed, Password, PasswordHash, Reset, Verdict, check_password,
+};
+pub use attempts::{LoginAttempts, ResetRequests};
 pub use claim::{Claim, ClaimKind, Identifier};
 pub use key_set::{KeySeed, KeySet, Seed};
 pub use person::{ImportedPerson, Person};

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use kernel::{AccountId, Locale, PersonId, PersonName, SourceId};
+use events::LinkPurpose;
+use kernel::{AccountId, Locale, PersonId, PersonName, SourceId, Timestamp};
 use shell::{Call, Caller, Failure, Role};
 use table::Table;
 
+use crate::devices::DeviceKey;
 use crate::domain::Password;
 use crate::key_ring::KeyRing;
 use crate::key_store::key_set;
@@ -22,6 +24,7 @@ pub fn ctx(table: &Table) -> Ctx {
         key_ring: KeyRing::given(keys).into(),
         standings: Arc::default(),
         issuer: Arc::<str>::from("https://test.matricula.example").into(),
+        device_key: DeviceKey::derived_from("the identity secret of a test").into(),
         refresh_key: RefreshKey::derived_from("the identity secret of a test").into(),
         verification_secret: Arc::<str>::from("the other one").into(),
     }
@@ -85,14 +88,25 @@ pub async fn verified(ctx: &Ctx, command: register_account::Command) -> (Account
 }
 
 pub async fn log_in(ctx: &Ctx, login: &str, password: &str) -> Result<Tokens, Failure> {
-    let command =
-        log_in::Command { login: login.to_owned(), password: Password(password.to_owned()) };
+    let (login, password) = (login.to_owned(), Password(password.to_owned()));
+    let command = log_in::Command { login, password, device_token: None, device_name: None };
     log_in::handle(ctx, &testkit::call(command)).await
 }
 
 pub async fn ada_logged_in(ctx: &Ctx) -> Tokens {
     verified(ctx, ada()).await;
     log_in(ctx, "ada@matricula.example", "a long enough secret").await.expect("logs in")
+}
+
+/// The secret part of the link that stands in the mail.
+pub async fn link_to(
+    ctx: &Ctx,
+    purpose: LinkPurpose,
+    account: AccountId,
+    requested_at: Timestamp,
+) -> String {
+    let secret = ctx.verification_secret().await.expect("a secret");
+    events::link_token(secret.as_bytes(), purpose, account, requested_at)
 }
 
 /// Who calls with these tokens, as an authorizer finds out that knows nothing yet.

@@ -1,6 +1,7 @@
 //! Identity: people, their accounts and sessions, and the roles they hold.
 
 mod derivation;
+mod devices;
 pub mod domain;
 #[cfg(test)]
 mod fixtures;
@@ -15,10 +16,13 @@ pub mod tokens;
 
 use std::sync::{Arc, OnceLock};
 
-use kernel::Timestamp;
-use shell::{Fault, HttpOperation};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use events::{LinkPurpose, link_token};
+use kernel::{AccountId, Timestamp};
+use shell::{Fault, HttpOperation, Listing};
 use table::Table;
 
+use crate::devices::DeviceKey;
 use crate::domain::Session;
 use crate::key_ring::KeyRing;
 use crate::key_store::KeyStore;
@@ -34,6 +38,7 @@ pub struct Ctx {
     standings: Arc<Standings>,
     issuer: OnceLock<Arc<str>>,
     refresh_key: OnceLock<RefreshKey>,
+    device_key: OnceLock<DeviceKey>,
     verification_secret: OnceLock<Arc<str>>,
 }
 
@@ -45,6 +50,7 @@ impl Ctx {
             standings: Arc::default(),
             issuer: OnceLock::new(),
             refresh_key: OnceLock::new(),
+            device_key: OnceLock::new(),
             verification_secret: OnceLock::new(),
         }
     }
@@ -60,6 +66,27 @@ impl Ctx {
         }
         let secret = shell::secret("IDENTITY_SECRET").await?;
         Ok(self.refresh_key.get_or_init(|| RefreshKey::derived_from(&secret)))
+    }
+
+    pub(crate) async fn device_key(&self) -> Result<&DeviceKey, Fault> {
+        if let Some(key) = self.device_key.get() {
+            return Ok(key);
+        }
+        let secret = shell::secret("IDENTITY_SECRET").await?;
+        Ok(self.device_key.get_or_init(|| DeviceKey::derived_from(&secret)))
+    }
+
+    /// Whether the token is the one in the link that was mailed to the account.
+    pub(crate) async fn is_link(
+        &self,
+        token: &str,
+        purpose: LinkPurpose,
+        account: AccountId,
+        requested_at: Timestamp,
+    ) -> Result<bool, Fault> {
+        let secret = self.verification_secret().await?;
+        let right = link_token(secret.as_bytes(), purpose, account, requested_at);
+        Ok(verify_slices_are_equal(token.as_bytes(), right.as_bytes()).is_ok())
     }
 
     pub(crate) async fn verification_secret(&self) -> Result<&str, Fault> {
@@ -79,6 +106,7 @@ impl Ctx {
             expires_in: tokens::ACCESS_TOKEN_TTL_S,
             refresh_token: self.refresh_key().await?.token(session),
             person: session.person,
+            device_token: None,
         })
     }
 }
@@ -108,7 +136,26 @@ pub fn http_operations() -> Vec<HttpOperation> {
             op::refresh_session::ROUTE,
         ),
         HttpOperation::of::<op::log_out::Command, ()>(CONTEXT, op::log_out::ROUTE),
+        HttpOperation::of::<op::list_sessions::Command, Listing<op::list_sessions::Item>>(
+            CONTEXT,
+            op::list_sessions::ROUTE,
+        ),
+        HttpOperation::of::<op::end_session::Command, ()>(CONTEXT, op::end_session::ROUTE),
         HttpOperation::of::<op::end_sessions::Command, ()>(CONTEXT, op::end_sessions::ROUTE),
+        HttpOperation::of::<op::change_password::Command, ()>(CONTEXT, op::change_password::ROUTE),
+        HttpOperation::of::<op::request_password_reset::Command, ()>(
+            CONTEXT,
+            op::request_password_reset::ROUTE,
+        ),
+        HttpOperation::of::<op::reset_password::Command, ()>(CONTEXT, op::reset_password::ROUTE),
+        HttpOperation::of::<op::invite_person::Command, op::invite_person::Reply>(
+            CONTEXT,
+            op::invite_person::ROUTE,
+        ),
+        HttpOperation::of::<op::accept_invitation::Command, op::accept_invitation::Reply>(
+            CONTEXT,
+            op::accept_invitation::ROUTE,
+        ),
         HttpOperation::of::<op::read_keys::Command, op::read_keys::Reply>(
             CONTEXT,
             op::read_keys::ROUTE,

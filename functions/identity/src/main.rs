@@ -20,6 +20,26 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             shell::http(&op::refresh_session::ROUTE, ctx, op::refresh_session::handle).await
         }
         "log-out" => shell::http(&op::log_out::ROUTE, ctx, op::log_out::handle).await,
+        "list-sessions" => {
+            shell::http(&op::list_sessions::ROUTE, ctx, op::list_sessions::handle).await
+        }
+        "end-session" => shell::http(&op::end_session::ROUTE, ctx, op::end_session::handle).await,
+        "change-password" => {
+            shell::http(&op::change_password::ROUTE, ctx, op::change_password::handle).await
+        }
+        "request-password-reset" => {
+            let route = &op::request_password_reset::ROUTE;
+            shell::http(route, ctx, op::request_password_reset::handle).await
+        }
+        "reset-password" => {
+            shell::http(&op::reset_password::ROUTE, ctx, op::reset_password::handle).await
+        }
+        "invite-person" => {
+            shell::http(&op::invite_person::ROUTE, ctx, op::invite_person::handle).await
+        }
+        "accept-invitation" => {
+            shell::http(&op::accept_invitation::ROUTE, ctx, op::accept_invitation::handle).await
+        }
         "end-sessions" => {
             shell::http(&op::end_sessions::ROUTE, ctx, op::end_sessions::handle).await
         }

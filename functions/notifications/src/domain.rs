@@ -62,6 +62,24 @@ pub enum Content {
     SessionRevoked {
         happened_at: Timestamp,
     },
+    /// Somebody logged in from a device that was not known.
+    NewDevice {
+        happened_at: Timestamp,
+    },
+    PasswordChanged {
+        happened_at: Timestamp,
+    },
+    /// Brings a link to a new password.
+    ResetPassword {
+        account: AccountId,
+        requested_at: Timestamp,
+    },
+    /// Brings a link that opens an account.
+    Invitation {
+        given_name: String,
+        account: AccountId,
+        requested_at: Timestamp,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -72,11 +90,24 @@ pub enum Kind {
     Released,
     Dropped,
     SessionRevoked,
+    NewDevice,
+    PasswordChanged,
+    ResetPassword,
+    Invitation,
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] =
-        [Self::VerifyEmail, Self::Registered, Self::Released, Self::Dropped, Self::SessionRevoked];
+    pub const ALL: [Self; 9] = [
+        Self::VerifyEmail,
+        Self::Registered,
+        Self::Released,
+        Self::Dropped,
+        Self::SessionRevoked,
+        Self::NewDevice,
+        Self::PasswordChanged,
+        Self::ResetPassword,
+        Self::Invitation,
+    ];
 
     /// As the names of its templates begin.
     pub fn name(self) -> &'static str {
@@ -86,6 +117,10 @@ impl Kind {
             Self::Released => "released",
             Self::Dropped => "dropped",
             Self::SessionRevoked => "session_revoked",
+            Self::NewDevice => "new_device",
+            Self::PasswordChanged => "password_changed",
+            Self::ResetPassword => "reset_password",
+            Self::Invitation => "invitation",
         }
     }
 }
@@ -98,6 +133,10 @@ impl Content {
             Self::Released { .. } => Kind::Released,
             Self::Dropped { .. } => Kind::Dropped,
             Self::SessionRevoked { .. } => Kind::SessionRevoked,
+            Self::NewDevice { .. } => Kind::NewDevice,
+            Self::PasswordChanged { .. } => Kind::PasswordChanged,
+            Self::ResetPassword { .. } => Kind::ResetPassword,
+            Self::Invitation { .. } => Kind::Invitation,
         }
     }
 }
@@ -229,11 +268,9 @@ pub(crate) mod tests {
             Item { section_code: "MATH101-A".into(), course_title: "Calculus I".into() },
             Item { section_code: "HIST200-B".into(), course_title: "Peace & War".into() },
         ];
+        let (account, requested_at) = (AccountId::derived_from("ada"), testkit::now());
         match kind {
-            Kind::VerifyEmail => Content::VerifyEmail {
-                account: AccountId::derived_from("ada"),
-                requested_at: testkit::now(),
-            },
+            Kind::VerifyEmail => Content::VerifyEmail { account, requested_at },
             Kind::Registered => Content::Registered { given_name, term_code, items },
             Kind::Released => {
                 let reason = Some(ReleaseReason::PaymentTimedOut);
@@ -241,6 +278,10 @@ pub(crate) mod tests {
             }
             Kind::Dropped => Content::Dropped { given_name, term_code, items },
             Kind::SessionRevoked => Content::SessionRevoked { happened_at: testkit::now() },
+            Kind::NewDevice => Content::NewDevice { happened_at: testkit::now() },
+            Kind::PasswordChanged => Content::PasswordChanged { happened_at: testkit::now() },
+            Kind::ResetPassword => Content::ResetPassword { account, requested_at },
+            Kind::Invitation => Content::Invitation { given_name, account, requested_at },
         }
     }
 

@@ -19,6 +19,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             shell::events(ctx, op::on_email_verification_requested::handle).await
         }
         "on-registration-dropped" => shell::events(ctx, op::on_registration_dropped::handle).await,
+        "on-link-requested" => shell::events(ctx, op::on_link_requested::handle).await,
         "on-message-queued" => {
             let ctx = &SendingCtx::from_environment(ctx.table.clone());
             shell::events(ctx, op::on_message_queued::handle).await

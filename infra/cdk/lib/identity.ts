@@ -3,19 +3,28 @@ import { Duration } from "aws-cdk-lib";
 import type { IFunction } from "aws-cdk-lib/aws-lambda";
 import type { Construct } from "constructs";
 import { Context, type Shared } from "./context.ts";
-import { issuer, reads, rotates, secret, tokens, writes } from "./permissions.ts";
+import { cursors, issuer, reads, rotates, secret, tokens, writes } from "./permissions.ts";
 
 export function identity(scope: Construct, shared: Shared): { context: Context; authorizer: IFunction } {
   const context = new Context(scope, "identity", shared);
   const refresh = secret("IDENTITY_SECRET");
+  const links = secret("VERIFICATION_SECRET");
+  const hashes = { memoryMb: 512 }; // Argon2id takes memory.
   // HTTP
   const authorizer = context.authorizer("authorize", [reads, tokens]);
   context.openHttp("register-account", "POST /accounts", [writes]);
-  context.openHttp("verify-email", "POST /accounts/{account}/verification", [writes, secret("VERIFICATION_SECRET")]);
-  context.openHttp("log-in", "POST /sessions", [writes, tokens, refresh], { memoryMb: 512 }); // Argon2id takes memory.
+  context.openHttp("verify-email", "POST /accounts/{account}/verification", [writes, links]);
+  context.openHttp("log-in", "POST /sessions", [writes, tokens, refresh], hashes);
   context.openHttp("refresh-session", "POST /sessions/refresh", [writes, tokens, refresh]);
   context.http("log-out", "DELETE /sessions/current", [writes]);
-  context.http("end-sessions", "DELETE /sessions", [writes]);
+  context.http("list-sessions", "GET /me/sessions", [reads, cursors]);
+  context.http("end-session", "DELETE /me/sessions/{session}", [writes]);
+  context.http("end-sessions", "DELETE /me/sessions", [writes]);
+  context.http("change-password", "PUT /me/password", [writes], hashes);
+  context.openHttp("request-password-reset", "POST /password-resets", [writes]);
+  context.openHttp("reset-password", "POST /accounts/{account}/password", [writes, links], hashes);
+  context.http("invite-person", "POST /invitations", [writes]);
+  context.openHttp("accept-invitation", "POST /accounts/{account}/invitation", [writes, links], hashes);
   context.openHttp("read-keys", "GET /.well-known/jwks.json", [tokens]);
   context.openHttp("read-configuration", "GET /.well-known/openid-configuration", [issuer]);
   context.http("read-profile", "GET /me", [reads]);

@@ -6,8 +6,8 @@ import type { Settings } from "./settings.ts";
 
 const DESCRIPTIONS = {
   SIGNING_SECRET: "Signs access tokens; identity-rotate-signing-keys replaces it.",
-  IDENTITY_SECRET: "Signs refresh tokens.",
-  VERIFICATION_SECRET: "Signs the links that prove an e-mail address.",
+  IDENTITY_SECRET: "Signs refresh tokens, and the tokens of known devices.",
+  VERIFICATION_SECRET: "Signs the codes and the links that are mailed.",
   CURSOR_SECRET: "Signs the cursors of pages.",
   PAYMENT_WEBHOOK_SECRET: "Verifies the payment provider's webhooks; the provider issues it.",
   PAYMENT_PROVIDER_SECRET: "The key of our account at the payment provider; the provider issues it.",

@@ -1,7 +1,8 @@
 //! Events of the identity context.
 
 use kernel::{
-    AccountId, Email, Id, Locale, PersonId, PersonName, RoleAssignmentId, SessionId, Timestamp,
+    AccountId, DeviceId, Email, Id, Locale, PersonId, PersonName, RoleAssignmentId, SessionId,
+    Timestamp,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -140,6 +141,116 @@ impl Event for RefreshTokenReused {
             session: SessionId::derived_from("example"),
             person: PersonId::derived_from("example"),
             reused_at: "2027-01-15T08:30:00Z".parse().expect("a timestamp"),
+        }
+    }
+}
+
+/// Somebody logged in from a device from which they had not before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceAdded {
+    pub device: DeviceId,
+    pub person: PersonId,
+    pub session: SessionId,
+    pub added_at: Timestamp,
+}
+
+impl Event for DeviceAdded {
+    const NAME: &'static str = "identity.device.added";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.device.to_string()
+    }
+
+    fn example() -> Self {
+        Self {
+            device: DeviceId::derived_from("example"),
+            person: PersonId::derived_from("example"),
+            session: SessionId::derived_from("example"),
+            added_at: "2027-01-15T08:30:00Z".parse().expect("a timestamp"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PasswordChanged {
+    pub account: AccountId,
+    pub person: PersonId,
+    pub changed_at: Timestamp,
+}
+
+impl Event for PasswordChanged {
+    const NAME: &'static str = "identity.password.changed";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.account.to_string()
+    }
+
+    fn example() -> Self {
+        Self {
+            account: AccountId::derived_from("example"),
+            person: PersonId::derived_from("example"),
+            changed_at: "2027-01-15T08:30:00Z".parse().expect("a timestamp"),
+        }
+    }
+}
+
+/// Somebody wants to choose a new password. What opens the account is not here: see [`crate::link_token`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PasswordResetRequested {
+    pub account: AccountId,
+    pub email: Email,
+    pub locale: Locale,
+    pub requested_at: Timestamp,
+}
+
+impl Event for PasswordResetRequested {
+    const NAME: &'static str = "identity.password-reset.requested";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.account.to_string()
+    }
+
+    fn example() -> Self {
+        let EmailVerificationRequested { account, email, locale, requested_at, .. } =
+            EmailVerificationRequested::example();
+        Self { account, email, locale, requested_at }
+    }
+}
+
+/// Somebody is invited to open an account. What opens it is not here: see [`crate::link_token`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct InvitationSent {
+    pub account: AccountId,
+    pub person: PersonId,
+    pub email: Email,
+    pub name: PersonName,
+    pub locale: Locale,
+    pub invited_at: Timestamp,
+    pub invited_by: PersonId,
+}
+
+impl Event for InvitationSent {
+    const NAME: &'static str = "identity.invitation.sent";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.account.to_string()
+    }
+
+    fn example() -> Self {
+        let EmailVerificationRequested { account, email, name, locale, requested_at } =
+            EmailVerificationRequested::example();
+        Self {
+            account,
+            person: PersonId::derived_from("example"),
+            email,
+            name,
+            locale,
+            invited_at: requested_at,
+            invited_by: PersonId::derived_from("registrar"),
         }
     }
 }

@@ -17,11 +17,12 @@ pub use enrollment::{
 };
 pub use envelope::{Description, Envelope, Event};
 pub use identity::{
-    EmailVerificationRequested, PersonChanged, PersonRegistered, RefreshTokenReused, RoleAssigned,
+    DeviceAdded, EmailVerificationRequested, InvitationSent, PasswordChanged,
+    PasswordResetRequested, PersonChanged, PersonRegistered, RefreshTokenReused, RoleAssigned,
 };
 pub use notifications::MessageQueued;
 pub use operations::ImportApplied;
-pub use verification::verification_code;
+pub use verification::{LinkPurpose, link_token, verification_code};
 
 /// Every event there is, for the schemas in `events/` and for tests that walk them all.
 pub fn catalogue() -> Vec<Description> {
@@ -31,6 +32,10 @@ pub fn catalogue() -> Vec<Description> {
         Description::of::<RoleAssigned>(),
         Description::of::<EmailVerificationRequested>(),
         Description::of::<RefreshTokenReused>(),
+        Description::of::<DeviceAdded>(),
+        Description::of::<PasswordChanged>(),
+        Description::of::<PasswordResetRequested>(),
+        Description::of::<InvitationSent>(),
         Description::of::<TermCreated>(),
         Description::of::<CourseCreated>(),
         Description::of::<SectionOffered>(),

@@ -40,6 +40,7 @@ fn words() -> Value {
         "refresh_token": "rt_example",
         "role": "registrar",
         "roles": ["student"],
+        "token": "0f".repeat(32),
         "task_token": "AQCEAAAAKgAAAAMAAAAAAAAAAexample",
         "type": "payment_intent.succeeded",
     })

@@ -5,7 +5,8 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::api::Api;
-use crate::patience::eventually;
+use crate::mail;
+use crate::patience::{LIMIT, eventually};
 use crate::people::{PASSWORD, log_in, newcomer};
 
 /// The gateway and the authorizer each remember for a while, together for less than this.
@@ -16,7 +17,7 @@ fn who_logs_out_everywhere_is_out_within_a_minute_and_can_log_in_again() {
     let here = newcomer("Odile");
     let elsewhere = log_in(&here.email);
     elsewhere.api.get("/me").expect(200);
-    here.api.call("DELETE", "/sessions").send().expect(204);
+    here.api.call("DELETE", "/me/sessions").send().expect(204);
     eventually("the other session ends", ENDED_WITHIN, || {
         let reply = elsewhere.api.get("/me");
         let code = reply.body["code"].as_str().unwrap_or_default();
@@ -47,4 +48,30 @@ fn the_keys_that_sign_tokens_are_published() {
     let configuration = Api::anonymous().get("/.well-known/openid-configuration").expect(200);
     let issuer = configuration.text("/issuer");
     assert_eq!(configuration.text("/jwks_uri"), format!("{issuer}/.well-known/jwks.json"));
+}
+
+#[test]
+fn a_forgotten_password_is_replaced_by_the_link_in_the_mail() {
+    let person = newcomer("Fidel");
+    let ask = json!({ "login": person.email });
+    Api::anonymous().call("POST", "/password-resets").json(&ask).send().expect(204);
+    let (account, token) = eventually(&format!("a link for {}", person.email), LIMIT, || {
+        let mails = mail::to(&person.email);
+        mails.iter().find_map(|mail| link(&mail.text)).ok_or_else(|| format!("{mails:?}"))
+    });
+    let replace = |password: &str| {
+        let body = json!({ "token": token, "password": password });
+        let path = format!("/accounts/{account}/password");
+        Api::anonymous().call("POST", &path).json(&body).send()
+    };
+    replace("neuf tables bleues").expect(204);
+    replace("une autre encore").expect_refusal(410, "RESET_LINK_INVALID");
+    let credentials = json!({ "login": person.email, "password": "neuf tables bleues" });
+    Api::anonymous().call("POST", "/sessions").json(&credentials).send().expect(200);
+}
+
+/// Account and token in the link of a mail.
+fn link(text: &str) -> Option<(String, String)> {
+    let (account, rest) = text.split_once("#account=")?.1.split_once("&token=")?;
+    Some((account.to_owned(), rest.get(..64)?.to_owned()))
 }

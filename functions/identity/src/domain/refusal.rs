@@ -27,6 +27,12 @@ pub enum Refusal {
     DepartmentRequired,
     DepartmentNotExpected,
     TooManyRoles,
+    ResetLinkInvalid,
+    ResetLinkExpired,
+    InvitationInvalid,
+    InvitationExpired,
+    PasswordWrong,
+    SessionUnknown,
 }
 
 pub static SENTENCES: Sentences = shell::sentences!();
@@ -55,6 +61,12 @@ impl Refuse for Refusal {
             Self::DepartmentRequired => ("DEPARTMENT_REQUIRED", 422),
             Self::DepartmentNotExpected => ("DEPARTMENT_NOT_EXPECTED", 422),
             Self::TooManyRoles => ("TOO_MANY_ROLES", 422),
+            Self::ResetLinkInvalid => ("RESET_LINK_INVALID", 410),
+            Self::ResetLinkExpired => ("RESET_LINK_EXPIRED", 410),
+            Self::InvitationInvalid => ("INVITATION_INVALID", 410),
+            Self::InvitationExpired => ("INVITATION_EXPIRED", 410),
+            Self::PasswordWrong => ("PASSWORD_WRONG", 403),
+            Self::SessionUnknown => ("SESSION_UNKNOWN", 404),
         }
     }
 

@@ -18,6 +18,9 @@ pub struct Session {
     pub generation: u64,
     pub rotated_at: Timestamp,
     pub ended_at: Option<Timestamp>,
+    /// What the client calls the device it runs on.
+    #[serde(default)]
+    pub device_name: Option<String>,
 }
 
 /// The moment at which a person ended all their sessions, but perhaps the one they did it from.
@@ -56,6 +59,7 @@ impl Session {
             generation: 1,
             rotated_at: now,
             ended_at: None,
+            device_name: None,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::Ctx;
 use crate::domain::SessionsEnd;
 
 pub const ROUTE: Route =
-    Route::delete("end-sessions", "/sessions", Access::LoggedIn, "Log out everywhere");
+    Route::delete("end-sessions", "/me/sessions", Access::LoggedIn, "Log out everywhere");
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

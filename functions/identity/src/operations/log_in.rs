@@ -2,12 +2,14 @@
 //! answer, the work
 //! and the growing wait are the same whether or not there is such an account.
 
+use events::DeviceAdded;
 use kernel::PersonId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Call, Failure, Route};
+use table::{Record as _, Stored};
 
-use crate::domain::{Identifier, LoginAttempts, Password, Refusal, Session};
+use crate::domain::{Account, Identifier, LoginAttempts, Password, Refusal, Session};
 use crate::store::{self, Login};
 use crate::{Ctx, passwords};
 
@@ -20,6 +22,12 @@ pub struct Command {
     #[schemars(length(min = 1, max = 254))]
     pub login: String,
     pub password: Password,
+    /// What an earlier log-in from this device replied.
+    #[schemars(length(max = 256))]
+    pub device_token: Option<String>,
+    /// What the list of sessions shows, such as the browser's name.
+    #[schemars(length(min = 1, max = 100))]
+    pub device_name: Option<String>,
 }
 
 /// Tokens of a session.
@@ -32,6 +40,10 @@ pub struct Tokens {
     /// Good once: the reply to its use holds the next one.
     pub refresh_token: String,
     pub person: PersonId,
+    /// To be kept on the device and sent with its next log-in. It opens nothing; it keeps strangers' wrong guesses from
+    /// counting against this device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device_token: Option<String>,
 }
 
 /// Tokens do not reach a log.
@@ -42,22 +54,22 @@ impl std::fmt::Debug for Tokens {
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Tokens, Failure> {
-    let Command { login, password } = &call.command;
-    let found = store::login(&ctx.table, &Identifier::of_login(login)).await?;
+    let Command { login, password, device_token, .. } = &call.command;
+    let devices = ctx.device_key().await?;
+    let known_device = |account| devices.presented(device_token.as_deref()?, account);
+    let found = store::login(&ctx.table, &Identifier::of_login(login), known_device).await?;
     let attempts = found.attempts.as_ref().map(|attempts| &attempts.value);
     if let Some(wait_s) = attempts.and_then(|attempts| attempts.wait_s(call.now)) {
         return Err(Refusal::TooManyAttempts { wait_s }.into());
     }
-    let account = found.account.as_ref().map(|account| &account.value);
-    let is_right = passwords::is_right(password, account.map(|account| &account.password_hash));
-    let is_pending = found
-        .pending
-        .as_ref()
-        .is_some_and(|pending| passwords::is_right(password, Some(&pending.value.password_hash)));
-    if is_right {
+    let hash = |account: &Option<Stored<Account>>| {
+        account.as_ref().and_then(|account| account.value.password_hash()).cloned()
+    };
+    if passwords::is_right(password, hash(&found.account).as_ref()) {
         return start_session(ctx, call, found).await;
     }
-    if is_pending {
+    // Compared whether or not there is one, so that it takes as long.
+    if passwords::is_right(password, hash(&found.pending).as_ref()) {
         // Not a wrong password, nor one that may wipe out the wrong ones: anybody can register an address.
         return Err(Refusal::EmailNotVerified.into());
     }
@@ -69,25 +81,46 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Tokens, Failure> 
 }
 
 async fn start_session(ctx: &Ctx, call: &Call<Command>, found: Login) -> Result<Tokens, Failure> {
-    let (Some(account), Some(roles)) = (found.account, found.roles) else {
+    let (Some(mut account), Some(roles)) = (found.account, found.roles) else {
         return Err(Refusal::LoginFailed.into());
     };
-    let session = Session::start(call.new_id(), roles.person, account.value.id, call.now);
+    let Command { password, device_name, .. } = &call.command;
+    let mut session = Session::start(call.new_id(), roles.person, account.value.id, call.now);
+    session.device_name.clone_from(device_name);
     let mut transaction = ctx.table.transaction();
     transaction.create(&session);
+    let device = found.device.unwrap_or_else(|| call.new_id());
+    if found.device.is_none() && account.value.was_used {
+        let Session { id: session, person, .. } = session;
+        let event = DeviceAdded { device, person, session, added_at: call.now };
+        transaction.event(event, 1, call.now, &call.correlation_id);
+    }
+    let is_outdated = passwords::is_outdated(&account.value.password_hash);
+    if is_outdated {
+        account.value.password_hash = passwords::hash(password)?;
+    }
+    if is_outdated || !account.value.was_used {
+        account.value.was_used = true;
+        transaction.update(&account);
+    } else {
+        // The password may have been changed meanwhile.
+        transaction.check(&account.value.key(), Some(account.version));
+    }
     // Of guesses made at the same time, each has to see the ones before it.
     match &found.attempts {
         Some(attempts) => transaction.delete(attempts),
         None => transaction.check(&store::attempts_key(&found.subject), None),
     };
     transaction.commit().await?;
-    Ok(ctx.tokens(&session, call.now).await?)
+    let device_token = Some(ctx.device_key().await?.token(account.value.id, device));
+    Ok(Tokens { device_token, ..ctx.tokens(&session, call.now).await? })
 }
 
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
 
+    use events::Event;
     use jiff::SignedDuration;
     use kernel::Timestamp;
 
@@ -99,7 +132,9 @@ mod tests {
     const SECRET: &str = "a long enough secret";
 
     fn call(login: &str, password: &str, now: Timestamp) -> Call<Command> {
-        let command = Command { login: login.into(), password: Password(password.into()) };
+        let password = Password(password.into());
+        let login = login.into();
+        let command = Command { login, password, device_token: None, device_name: None };
         Call { now, caller: None, ..testkit::call(command) }
     }
 
@@ -219,7 +254,8 @@ mod tests {
                 other => other.map(drop),
             },
             async |table, _| {
-                let login = store::login(table, &Identifier::of_login(ADA)).await.expect("reads");
+                let login =
+                    store::login(table, &Identifier::of_login(ADA), |_| None).await.expect("reads");
                 assert!((1..=2).contains(&login.attempts.expect("counted").value.failed));
             },
         )
@@ -239,7 +275,92 @@ mod tests {
         for result in [guesses.0, guesses.1, guesses.2, guesses.3] {
             assert_eq!(code(result), "LOGIN_FAILED");
         }
-        let login = store::login(&ctx.table, &Identifier::of_login(ADA)).await.expect("reads");
+        let login =
+            store::login(&ctx.table, &Identifier::of_login(ADA), |_| None).await.expect("reads");
         assert_eq!(login.attempts.expect("counted").value.failed, 4);
+    }
+
+    #[tokio::test]
+    async fn a_thousand_guesses_from_everywhere_get_nowhere_and_do_not_keep_the_owner_out() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        verified(&ctx, ada()).await;
+        let device_token = log_in(&ctx, ADA, SECRET).await.expect("at home").device_token;
+        let mut looked_at = 0;
+        for guess in 0..1_000 {
+            // The guesser sends whatever may make a device known; the last guess is right.
+            let password = if guess == 999 { SECRET } else { "a wild guess" };
+            let mut attempt = call(ADA, password, after(guess * 100));
+            attempt.command.device_token = Some(format!("dev_{guess:032x}.AAAA"));
+            match code(handle(&ctx, &attempt).await) {
+                "LOGIN_FAILED" => looked_at += 1,
+                "TOO_MANY_ATTEMPTS" => {}
+                other => panic!("the guesser got {other} at guess {guess}"),
+            }
+            if guess % 250 == 0 {
+                let mut owner = call(ADA, SECRET, after(guess * 100));
+                owner.command.device_token.clone_from(&device_token);
+                handle(&ctx, &owner).await.expect("the owner is let in from a known device");
+            }
+        }
+        assert!(looked_at <= LoginAttempts::BUDGET, "{looked_at} guesses were looked at");
+    }
+
+    #[tokio::test]
+    async fn a_known_device_has_a_budget_of_its_own_which_ends_too() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        verified(&ctx, ada()).await;
+        let device_token = log_in(&ctx, ADA, SECRET).await.expect("at home").device_token;
+        let from_device = async |password: &str| {
+            let mut attempt = call(ADA, password, testkit::now());
+            attempt.command.device_token.clone_from(&device_token);
+            handle(&ctx, &attempt).await
+        };
+        for _ in 0..4 {
+            assert_eq!(code(from_device("a wrong password").await), "LOGIN_FAILED");
+        }
+        assert_eq!(code(from_device(SECRET).await), "TOO_MANY_ATTEMPTS");
+        log_in(&ctx, ADA, SECRET).await.expect("the account's own budget is untouched");
+    }
+
+    #[tokio::test]
+    async fn a_log_in_from_a_new_device_is_told_and_one_from_a_known_device_is_not() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        verified(&ctx, ada()).await;
+        let told = async || {
+            let events = testkit::published(&ctx.table).await.into_iter();
+            events.filter(|event| event.name == DeviceAdded::NAME).count()
+        };
+        let first = log_in(&ctx, ADA, SECRET).await.expect("logs in");
+        assert_eq!(told().await, 0, "the very first device is no news");
+        let mut again = call(ADA, SECRET, testkit::now());
+        again.command.device_token.clone_from(&first.device_token);
+        let second = handle(&ctx, &again).await.expect("logs in");
+        assert_eq!((told().await, second.device_token), (0, first.device_token));
+        log_in(&ctx, ADA, SECRET).await.expect("logs in");
+        assert_eq!(told().await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_hash_with_parameters_of_another_time_is_made_anew_at_the_log_in() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (account, _) = verified(&ctx, ada()).await;
+        let stored = async || {
+            let stored = ctx.table.get(&store::account_key(account)).await.expect("reads");
+            stored.expect("an account")
+        };
+        let mut weak = stored().await;
+        weak.value.password_hash = passwords::weak_hash(&Password(SECRET.into()));
+        let mut transaction = ctx.table.transaction();
+        transaction.update(&weak);
+        transaction.commit().await.expect("written");
+        assert_eq!(code(log_in(&ctx, ADA, "a wrong password").await), "LOGIN_FAILED");
+        assert!(passwords::is_outdated(&stored().await.value.password_hash));
+        log_in(&ctx, ADA, SECRET).await.expect("logs in");
+        assert!(!passwords::is_outdated(&stored().await.value.password_hash));
+        log_in(&ctx, ADA, SECRET).await.expect("logs in again");
     }
 }

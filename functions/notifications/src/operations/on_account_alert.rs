@@ -1,6 +1,6 @@
 //! Queues the message that tells somebody what happened to their account, so that they notice what was not them.
 
-use events::{Event, RefreshTokenReused};
+use events::{DeviceAdded, Event, PasswordChanged, RefreshTokenReused};
 use kernel::{MessageId, PersonId};
 use shell::{Delivery, Failure, Fault};
 
@@ -33,6 +33,14 @@ fn alert_of(delivery: &Delivery) -> Result<(PersonId, Content), Failure> {
             let RefreshTokenReused { person, reused_at, .. } = delivery.event()?;
             Ok((person, Content::SessionRevoked { happened_at: reused_at }))
         }
+        DeviceAdded::NAME => {
+            let DeviceAdded { person, added_at, .. } = delivery.event()?;
+            Ok((person, Content::NewDevice { happened_at: added_at }))
+        }
+        PasswordChanged::NAME => {
+            let PasswordChanged { person, changed_at, .. } = delivery.event()?;
+            Ok((person, Content::PasswordChanged { happened_at: changed_at }))
+        }
         other => Err(Fault::defect(format!("{other} is no alert")).into()),
     }
 }
@@ -44,6 +52,7 @@ mod tests {
 
     use super::super::on_person_changed;
     use super::*;
+    use crate::domain::Kind;
 
     fn alert() -> Delivery {
         testkit::delivery("on-account-alert", RefreshTokenReused::example())
@@ -87,6 +96,23 @@ mod tests {
         handle(&ctx, &alert()).await.expect("it is taken in");
         handle(&ctx, &alert()).await.expect("once more changes nothing");
         assert_eq!(testkit::published(&test.table).await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn each_event_has_a_message_of_its_own() {
+        let test = testkit::TestTable::new().await;
+        let ctx = Ctx { table: test.table.clone() };
+        known(&test.table).await;
+        let consumer = "on-account-alert";
+        for (delivery, kind) in [
+            (testkit::delivery(consumer, DeviceAdded::example()), Kind::NewDevice),
+            (testkit::delivery(consumer, PasswordChanged::example()), Kind::PasswordChanged),
+        ] {
+            handle(&ctx, &delivery).await.expect("it is taken in");
+            let key = store::message_key(delivery.derived_id());
+            let message = test.table.get(&key).await.expect("reads").expect("a message");
+            assert_eq!(message.value.content.kind(), kind);
+        }
     }
 
     #[tokio::test]

@@ -26,3 +26,7 @@ invitation-invalid = This invitation is not valid any more. Ask for another one.
 invitation-expired = This invitation has expired. Ask for another one.
 password-wrong = This is not your password.
 session-unknown = You have no such session.
+second-factor-needed = Enter the code of your second factor too.
+second-factor-wrong = This code is wrong, or was used before.
+second-factor-unknown = Enroll a second factor first.
+second-factor-enrolled = You have a second factor. Remove it to enroll another one.

@@ -26,3 +26,7 @@ invitation-invalid = Esta invitación ya no es válida. Pida otra.
 invitation-expired = Esta invitación ha caducado. Pida otra.
 password-wrong = Esta no es su contraseña.
 session-unknown = Usted no tiene esa sesión.
+second-factor-needed = Introduzca también el código de su segundo factor.
+second-factor-wrong = Este código es incorrecto o ya se ha usado.
+second-factor-unknown = Registre primero un segundo factor.
+second-factor-enrolled = Ya tiene un segundo factor. Elimínelo para registrar otro.

@@ -26,3 +26,7 @@ invitation-invalid = Cette invitation n'est plus valable. Demandez-en une autre.
 invitation-expired = Cette invitation a expiré. Demandez-en une autre.
 password-wrong = Ce n'est pas votre mot de passe.
 session-unknown = Vous n'avez pas cette session.
+second-factor-needed = Saisissez aussi le code de votre second facteur.
+second-factor-wrong = Ce code est faux ou a déjà servi.
+second-factor-unknown = Inscrivez d'abord un second facteur.
+second-factor-enrolled = Vous avez un second facteur. Supprimez-le pour en inscrire un autre.

@@ -7,6 +7,7 @@ mod key_set;
 mod person;
 mod refusal;
 mod roles;
+mod second_factor;
 mod session;
 
 pub use account::{
@@ -17,5 +18,6 @@ pub use claim::{Claim, ClaimKind, Identifier};
 pub use key_set::{KeySeed, KeySet, Seed};
 pub use person::{ImportedPerson, Person};
 pub use refusal::{Refusal, SENTENCES};
-pub use roles::{Assigned, RoleAssignment, Roles};
+pub use roles::{Assigned, RoleAssignment, Roles, SecondFactorPolicy};
+pub use second_factor::{Code, SecondFactor};
 pub use session::{Refreshed, Session, SessionsEnd};

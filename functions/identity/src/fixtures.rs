@@ -8,12 +8,17 @@ use shell::{Call, Caller, Failure, Role};
 use table::Table;
 
 use crate::devices::DeviceKey;
-use crate::domain::Password;
+use crate::domain::{Password, SecondFactorPolicy};
 use crate::key_ring::KeyRing;
 use crate::key_store::key_set;
 use crate::operations::log_in::Tokens;
-use crate::operations::{authorize, import_people, log_in, register_account, verify_email};
+use crate::operations::register_account::Command;
+use crate::operations::{
+    authorize, confirm_second_factor, enroll_second_factor, import_people, log_in,
+    register_account, verify_email,
+};
 use crate::refresh::RefreshKey;
+use crate::second_factors::{self, SecondFactorKey};
 use crate::tokens::SigningKeys;
 use crate::{Ctx, store};
 
@@ -25,6 +30,8 @@ pub fn ctx(table: &Table) -> Ctx {
         standings: Arc::default(),
         issuer: Arc::<str>::from("https://test.matricula.example").into(),
         device_key: DeviceKey::derived_from("the identity secret of a test").into(),
+        second_factor_key: SecondFactorKey::derived_from("a third one").into(),
+        policy: SecondFactorPolicy::Optional.into(),
         refresh_key: RefreshKey::derived_from("the identity secret of a test").into(),
         verification_secret: Arc::<str>::from("the other one").into(),
     }
@@ -89,8 +96,42 @@ pub async fn verified(ctx: &Ctx, command: register_account::Command) -> (Account
 
 pub async fn log_in(ctx: &Ctx, login: &str, password: &str) -> Result<Tokens, Failure> {
     let (login, password) = (login.to_owned(), Password(password.to_owned()));
-    let command = log_in::Command { login, password, device_token: None, device_name: None };
-    log_in::handle(ctx, &testkit::call(command)).await
+    log_in::handle(ctx, &testkit::call(credentials(login, password, None))).await
+}
+
+fn credentials(
+    login: String,
+    password: Password,
+    second_factor: Option<String>,
+) -> log_in::Command {
+    let (device_token, device_name) = (None, None);
+    log_in::Command { login, password, device_token, device_name, second_factor }
+}
+
+/// Ada logs in with a code of her second factor.
+pub async fn log_in_with(ctx: &Ctx, code: &str) -> Result<Tokens, Failure> {
+    let Command { email, password, .. } = ada();
+    let credentials = credentials(email.as_str().to_owned(), password, Some(code.to_owned()));
+    log_in::handle(ctx, &testkit::call(credentials)).await
+}
+
+/// Ada's second factor, confirmed; with its recovery codes.
+pub async fn enrolled(ctx: &Ctx, person: PersonId) -> (AccountId, Vec<String>) {
+    let enroll = enroll_second_factor::Command { password: ada().password };
+    enroll_second_factor::handle(ctx, &as_person(person, enroll)).await.expect("enrolls");
+    let own = store::own_account(&ctx.table, person, "nothing").await;
+    let account = own.ok().expect("an account").account.value.id;
+    let code = second_factor_code(ctx, account, testkit::now()).await;
+    let confirm = as_person(person, confirm_second_factor::Command { code });
+    let reply = confirm_second_factor::handle(ctx, &confirm).await.expect("confirms");
+    (account, reply.recovery_codes)
+}
+
+/// What the app shows at this moment.
+pub async fn second_factor_code(ctx: &Ctx, account: AccountId, now: Timestamp) -> String {
+    let factor = ctx.table.get(&store::second_factor_key(account)).await.expect("reads");
+    let key = ctx.second_factor_key().await.expect("a key");
+    second_factors::code_at(key, &factor.expect("it is enrolled").value, now)
 }
 
 pub async fn ada_logged_in(ctx: &Ctx) -> Tokens {

@@ -10,6 +10,7 @@ mod key_store;
 pub mod operations;
 mod passwords;
 mod refresh;
+mod second_factors;
 mod standings;
 mod store;
 pub mod tokens;
@@ -23,11 +24,12 @@ use shell::{Fault, HttpOperation, Listing};
 use table::Table;
 
 use crate::devices::DeviceKey;
-use crate::domain::Session;
+use crate::domain::{SecondFactorPolicy, Session};
 use crate::key_ring::KeyRing;
 use crate::key_store::KeyStore;
 use crate::operations::log_in::Tokens;
 use crate::refresh::RefreshKey;
+use crate::second_factors::SecondFactorKey;
 use crate::standings::Standings;
 
 /// What the operations of this context share. Its secrets are read when an operation first needs them.
@@ -39,6 +41,8 @@ pub struct Ctx {
     issuer: OnceLock<Arc<str>>,
     refresh_key: OnceLock<RefreshKey>,
     device_key: OnceLock<DeviceKey>,
+    second_factor_key: OnceLock<SecondFactorKey>,
+    policy: OnceLock<SecondFactorPolicy>,
     verification_secret: OnceLock<Arc<str>>,
 }
 
@@ -51,6 +55,8 @@ impl Ctx {
             issuer: OnceLock::new(),
             refresh_key: OnceLock::new(),
             device_key: OnceLock::new(),
+            second_factor_key: OnceLock::new(),
+            policy: OnceLock::new(),
             verification_secret: OnceLock::new(),
         }
     }
@@ -74,6 +80,23 @@ impl Ctx {
         }
         let secret = shell::secret("IDENTITY_SECRET").await?;
         Ok(self.device_key.get_or_init(|| DeviceKey::derived_from(&secret)))
+    }
+
+    pub(crate) async fn second_factor_key(&self) -> Result<&SecondFactorKey, Fault> {
+        if let Some(key) = self.second_factor_key.get() {
+            return Ok(key);
+        }
+        let secret = shell::secret("SECOND_FACTOR_SECRET").await?;
+        Ok(self.second_factor_key.get_or_init(|| SecondFactorKey::derived_from(&secret)))
+    }
+
+    pub(crate) fn second_factor_policy(&self) -> SecondFactorPolicy {
+        *self.policy.get_or_init(|| {
+            match shell::required_environment("STAFF_SECOND_FACTOR").as_str() {
+                "optional" => SecondFactorPolicy::Optional,
+                _ => SecondFactorPolicy::RequiredOfStaff,
+            }
+        })
     }
 
     /// Whether the token is the one in the link that was mailed to the account.
@@ -107,6 +130,7 @@ impl Ctx {
             refresh_token: self.refresh_key().await?.token(session),
             person: session.person,
             device_token: None,
+            second_factor: None,
         })
     }
 }
@@ -148,6 +172,18 @@ pub fn http_operations() -> Vec<HttpOperation> {
             op::request_password_reset::ROUTE,
         ),
         HttpOperation::of::<op::reset_password::Command, ()>(CONTEXT, op::reset_password::ROUTE),
+        HttpOperation::of::<op::enroll_second_factor::Command, op::enroll_second_factor::Reply>(
+            CONTEXT,
+            op::enroll_second_factor::ROUTE,
+        ),
+        HttpOperation::of::<op::confirm_second_factor::Command, op::confirm_second_factor::Reply>(
+            CONTEXT,
+            op::confirm_second_factor::ROUTE,
+        ),
+        HttpOperation::of::<op::remove_second_factor::Command, ()>(
+            CONTEXT,
+            op::remove_second_factor::ROUTE,
+        ),
         HttpOperation::of::<op::invite_person::Command, op::invite_person::Reply>(
             CONTEXT,
             op::invite_person::ROUTE,

@@ -34,6 +34,18 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "reset-password" => {
             shell::http(&op::reset_password::ROUTE, ctx, op::reset_password::handle).await
         }
+        "enroll-second-factor" => {
+            let route = &op::enroll_second_factor::ROUTE;
+            shell::http(route, ctx, op::enroll_second_factor::handle).await
+        }
+        "confirm-second-factor" => {
+            let route = &op::confirm_second_factor::ROUTE;
+            shell::http(route, ctx, op::confirm_second_factor::handle).await
+        }
+        "remove-second-factor" => {
+            let route = &op::remove_second_factor::ROUTE;
+            shell::http(route, ctx, op::remove_second_factor::handle).await
+        }
         "invite-person" => {
             shell::http(&op::invite_person::ROUTE, ctx, op::invite_person::handle).await
         }

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use kernel::{SessionId, Timestamp};
 use shell::Grant;
 
-use crate::domain::{Roles, Session, SessionsEnd};
+use crate::domain::{Roles, SecondFactorPolicy, Session, SessionsEnd};
 
 /// How long one reading of a session is good.
 const KEPT: SignedDuration = SignedDuration::from_secs(25);
@@ -26,9 +26,9 @@ pub struct Standing {
 
 impl Standing {
     /// What the session's person may do now; nothing where the session has ended.
-    pub fn grants(&self, now: Timestamp) -> Option<Vec<Grant>> {
+    pub fn grants(&self, policy: SecondFactorPolicy, now: Timestamp) -> Option<Vec<Grant>> {
         let session = self.session.as_ref()?;
-        session.stands(self.end.as_ref(), now).then(|| self.roles.grants())
+        session.stands(self.end.as_ref(), now).then(|| self.roles.grants_in(session, policy))
     }
 }
 

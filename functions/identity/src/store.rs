@@ -9,8 +9,8 @@ use shell::Failure;
 use table::{Batch, Key, Partition, Record, Stored, Table, Transaction};
 
 use crate::domain::{
-    Account, AccountState, Claim, ClaimKind, Identifier, LoginAttempts, Person, ResetRequests,
-    RoleAssignment, Roles, Session, SessionsEnd,
+    Account, AccountState, Claim, ClaimKind, Identifier, LoginAttempts, Person, Refusal,
+    ResetRequests, RoleAssignment, Roles, SecondFactor, Session, SessionsEnd,
 };
 use crate::standings::Standing;
 
@@ -102,6 +102,15 @@ impl Record for ResetRequests {
     }
 }
 
+impl Record for SecondFactor {
+    const KIND: &'static str = "second-factor";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        second_factor_key(self.account)
+    }
+}
+
 impl Record for SessionsEnd {
     const KIND: &'static str = "sessions-end";
     const SCHEMA: u32 = 1;
@@ -148,6 +157,36 @@ pub fn reset_requests_key(subject: &str) -> Key<ResetRequests> {
     Key::new(format!("ATTEMPTS#{subject}"), "RESETS")
 }
 
+pub fn second_factor_key(account: AccountId) -> Key<SecondFactor> {
+    Key::new(format!("ACCOUNT#{account}"), "SECOND-FACTOR")
+}
+
+/// Somebody's own account with what changes of it are decided on.
+pub struct OwnAccount {
+    pub account: Stored<Account>,
+    pub second_factor: Option<Stored<SecondFactor>>,
+    pub attempts: Option<Stored<LoginAttempts>>,
+}
+
+/// `subject` is what wrong passwords are counted under.
+pub async fn own_account(
+    table: &Table,
+    person: PersonId,
+    subject: &str,
+) -> Result<OwnAccount, Failure> {
+    let person = table.get(&person_key(person)).await?;
+    let id = person.and_then(|person| person.value.account).ok_or(Refusal::AccountUnknown)?;
+    let (account, factor, attempts) =
+        (account_key(id), second_factor_key(id), attempts_key(subject));
+    let keys = vec![(&account).into(), (&factor).into(), (&attempts).into()];
+    let mut batch = table.get_batch(keys).await?;
+    Ok(OwnAccount {
+        account: batch.take(&account)?.ok_or(Refusal::AccountUnknown)?,
+        second_factor: batch.take(&factor)?,
+        attempts: batch.take(&attempts)?,
+    })
+}
+
 fn sessions_pk(person: PersonId) -> String {
     format!("SESSIONS#{person}")
 }
@@ -192,6 +231,7 @@ pub struct Login {
     /// Who logs in by it, with the account.
     pub account: Option<Stored<Account>>,
     pub pending: Option<Stored<Account>>,
+    pub second_factor: Option<Stored<SecondFactor>>,
     pub roles: Option<Roles>,
     /// What wrong passwords are counted under: the account, with the device where it is a known one.
     pub subject: String,
@@ -219,12 +259,17 @@ pub async fn login(
     let mut keys = vec![(&attempts).into()];
     keys.extend(pending.iter().map(Into::into));
     if let Some((account, person)) = holder {
-        keys.extend([(&account_key(account)).into(), (&roles_key(person)).into()]);
+        keys.extend([
+            (&account_key(account)).into(),
+            (&second_factor_key(account)).into(),
+            (&roles_key(person)).into(),
+        ]);
     }
     let mut batch = table.get_batch(keys).await?;
     let mut login = Login {
         account: None,
         pending: None,
+        second_factor: None,
         roles: None,
         subject,
         attempts: batch.take(&attempts)?,
@@ -235,6 +280,7 @@ pub async fn login(
     }
     if let Some((account, person)) = holder {
         login.account = batch.take(&account_key(account))?;
+        login.second_factor = batch.take(&second_factor_key(account))?;
         login.roles = Some(roles_in(&mut batch, person)?.0);
     }
     Ok(login)

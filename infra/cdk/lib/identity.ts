@@ -3,18 +3,19 @@ import { Duration } from "aws-cdk-lib";
 import type { IFunction } from "aws-cdk-lib/aws-lambda";
 import type { Construct } from "constructs";
 import { Context, type Shared } from "./context.ts";
-import { cursors, issuer, reads, rotates, secret, tokens, writes } from "./permissions.ts";
+import { cursors, issuer, reads, rotates, secondFactorPolicy, secret, tokens, writes } from "./permissions.ts";
 
 export function identity(scope: Construct, shared: Shared): { context: Context; authorizer: IFunction } {
   const context = new Context(scope, "identity", shared);
   const refresh = secret("IDENTITY_SECRET");
   const links = secret("VERIFICATION_SECRET");
+  const secondFactors = secret("SECOND_FACTOR_SECRET");
   const hashes = { memoryMb: 512 }; // Argon2id takes memory.
   // HTTP
-  const authorizer = context.authorizer("authorize", [reads, tokens]);
+  const authorizer = context.authorizer("authorize", [reads, tokens, secondFactorPolicy]);
   context.openHttp("register-account", "POST /accounts", [writes]);
   context.openHttp("verify-email", "POST /accounts/{account}/verification", [writes, links]);
-  context.openHttp("log-in", "POST /sessions", [writes, tokens, refresh], hashes);
+  context.openHttp("log-in", "POST /sessions", [writes, tokens, refresh, secondFactors, secondFactorPolicy], hashes);
   context.openHttp("refresh-session", "POST /sessions/refresh", [writes, tokens, refresh]);
   context.http("log-out", "DELETE /sessions/current", [writes]);
   context.http("list-sessions", "GET /me/sessions", [reads, cursors]);
@@ -23,6 +24,9 @@ export function identity(scope: Construct, shared: Shared): { context: Context; 
   context.http("change-password", "PUT /me/password", [writes], hashes);
   context.openHttp("request-password-reset", "POST /password-resets", [writes]);
   context.openHttp("reset-password", "POST /accounts/{account}/password", [writes, links], hashes);
+  context.http("enroll-second-factor", "POST /me/second-factor", [writes, secondFactors], hashes);
+  context.http("confirm-second-factor", "PUT /me/second-factor", [writes, secondFactors]);
+  context.http("remove-second-factor", "DELETE /me/second-factor", [writes]);
   context.http("invite-person", "POST /invitations", [writes]);
   context.openHttp("accept-invitation", "POST /accounts/{account}/invitation", [writes, links], hashes);
   context.openHttp("read-keys", "GET /.well-known/jwks.json", [tokens]);

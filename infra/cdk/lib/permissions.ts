@@ -75,6 +75,9 @@ export const tokens: Permission = (context) => ({
   environment: { ...secret("SIGNING_SECRET")(context).environment, ...issuer(context).environment },
 });
 
+/** Knows of whom a second factor is asked. */
+export const secondFactorPolicy: Permission = ({ shared: { settings } }) => ({ environment: { STAFF_SECOND_FACTOR: settings.staffSecondFactor } });
+
 /** Signs and verifies the cursors of a list's pages. */
 export const cursors = secret("CURSOR_SECRET");
 

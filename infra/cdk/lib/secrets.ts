@@ -7,6 +7,7 @@ import type { Settings } from "./settings.ts";
 const DESCRIPTIONS = {
   SIGNING_SECRET: "Signs access tokens; identity-rotate-signing-keys replaces it.",
   IDENTITY_SECRET: "Signs refresh tokens, and the tokens of known devices.",
+  SECOND_FACTOR_SECRET: "The seeds of second factors and the recovery codes follow from it.",
   VERIFICATION_SECRET: "Signs the codes and the links that are mailed.",
   CURSOR_SECRET: "Signs the cursors of pages.",
   PAYMENT_WEBHOOK_SECRET: "Verifies the payment provider's webhooks; the provider issues it.",
@@ -40,6 +41,7 @@ export function secrets(scope: Construct, settings: Settings): Secrets {
   return {
     SIGNING_SECRET: create("SIGNING_SECRET"),
     IDENTITY_SECRET: create("IDENTITY_SECRET"),
+    SECOND_FACTOR_SECRET: create("SECOND_FACTOR_SECRET"),
     VERIFICATION_SECRET: create("VERIFICATION_SECRET"),
     CURSOR_SECRET: create("CURSOR_SECRET"),
     PAYMENT_WEBHOOK_SECRET: create("PAYMENT_WEBHOOK_SECRET"),

@@ -33,6 +33,10 @@ pub enum Refusal {
     InvitationExpired,
     PasswordWrong,
     SessionUnknown,
+    SecondFactorNeeded,
+    SecondFactorWrong,
+    SecondFactorUnknown,
+    SecondFactorEnrolled,
 }
 
 pub static SENTENCES: Sentences = shell::sentences!();
@@ -67,6 +71,10 @@ impl Refuse for Refusal {
             Self::InvitationExpired => ("INVITATION_EXPIRED", 410),
             Self::PasswordWrong => ("PASSWORD_WRONG", 403),
             Self::SessionUnknown => ("SESSION_UNKNOWN", 404),
+            Self::SecondFactorNeeded => ("SECOND_FACTOR_NEEDED", 401),
+            Self::SecondFactorWrong => ("SECOND_FACTOR_WRONG", 401),
+            Self::SecondFactorUnknown => ("SECOND_FACTOR_UNKNOWN", 404),
+            Self::SecondFactorEnrolled => ("SECOND_FACTOR_ENROLLED", 409),
         }
     }
 

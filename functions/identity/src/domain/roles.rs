@@ -4,7 +4,7 @@ use kernel::{Id, PersonId, RoleAssignmentId, Timestamp};
 use serde::{Deserialize, Serialize};
 use shell::{Grant, Role};
 
-use super::Refusal;
+use super::{Refusal, Session};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoleAssignment {
@@ -21,6 +21,14 @@ pub struct RoleAssignment {
 pub struct Roles {
     pub person: PersonId,
     pub assignments: Vec<RoleAssignment>,
+}
+
+/// Whom a second factor is asked of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecondFactorPolicy {
+    /// Of those who have enrolled one.
+    Optional,
+    RequiredOfStaff,
 }
 
 /// What came of an assignment.
@@ -67,6 +75,20 @@ impl Roles {
             department: assignment.department.clone(),
         };
         self.assignments.iter().map(grant).collect()
+    }
+
+    /// What counts in a session: where the staff need a second factor, it gives no role of the staff without one.
+    pub fn grants_in(&self, session: &Session, policy: SecondFactorPolicy) -> Vec<Grant> {
+        let mut grants = self.grants();
+        if policy == SecondFactorPolicy::RequiredOfStaff && !session.passed_second_factor {
+            grants.retain(|grant| grant.role == Role::Student);
+        }
+        grants
+    }
+
+    /// Whether the person is more than a student.
+    pub fn are_of_staff(&self) -> bool {
+        self.assignments.iter().any(|assignment| assignment.role != Role::Student)
     }
 
     /// The department that goes with a role, where one is told for a whole person.

@@ -21,6 +21,8 @@ pub struct Session {
     /// What the client calls the device it runs on.
     #[serde(default)]
     pub device_name: Option<String>,
+    #[serde(default)]
+    pub passed_second_factor: bool,
 }
 
 /// The moment at which a person ended all their sessions, but perhaps the one they did it from.
@@ -60,6 +62,7 @@ impl Session {
             rotated_at: now,
             ended_at: None,
             device_name: None,
+            passed_second_factor: false,
         }
     }
 

@@ -16,7 +16,8 @@ pub async fn handle(ctx: &Ctx, token: &str, now: Timestamp) -> Result<Caller, Fa
         ctx.standings.keep(bearer.session, read.clone(), now);
         read
     };
-    let grants = standing.grants(now).ok_or(RequestRefusal::SessionEnded)?;
+    let grants =
+        standing.grants(ctx.second_factor_policy(), now).ok_or(RequestRefusal::SessionEnded)?;
     Ok(Caller { person: bearer.person, session: bearer.session, grants })
 }
 
@@ -27,7 +28,10 @@ mod tests {
 
     use super::super::{assign_role, log_out};
     use super::*;
-    use crate::fixtures::{ada, ada_logged_in, as_person, caller_of, code, ctx};
+    use crate::domain::SecondFactorPolicy;
+    use crate::fixtures::{
+        ada, ada_logged_in, as_person, caller_of, code, ctx, enrolled, log_in_with,
+    };
 
     fn after(seconds: i64) -> Timestamp {
         testkit::now() + SignedDuration::from_secs(seconds)
@@ -80,6 +84,27 @@ mod tests {
         let assign = as_person(testkit::person("administrator"), assign);
         assign_role::handle(&ctx, &assign).await.expect("assigned");
         assert_eq!(ask(25).await, [Role::Student, Role::Registrar]);
+    }
+
+    #[tokio::test]
+    async fn where_the_staff_need_a_second_factor_a_session_without_one_gives_no_role_of_the_staff()
+    {
+        let test = testkit::TestTable::new().await;
+        let ctx = Ctx { policy: SecondFactorPolicy::RequiredOfStaff.into(), ..ctx(&test.table) };
+        let tokens = ada_logged_in(&ctx).await;
+        let (email, role) = (Some(ada().email), Role::Registrar);
+        let assign = assign_role::Command { person: None, email, role, department: None };
+        let assign = as_person(testkit::person("administrator"), assign);
+        assign_role::handle(&ctx, &assign).await.expect("assigned");
+        let roles = async |tokens| {
+            let caller = caller_of(&ctx, tokens).await.expect("good");
+            caller.grants.iter().map(|grant| grant.role).collect::<Vec<_>>()
+        };
+        assert_eq!(roles(&tokens).await, [Role::Student]);
+        let (_, codes) = enrolled(&ctx, tokens.person).await;
+        let passed = log_in_with(&ctx, &codes[0]).await.expect("logs in");
+        assert_eq!(roles(&passed).await, [Role::Student, Role::Registrar]);
+        assert_eq!(roles(&tokens).await, [Role::Student], "the session from before has not passed");
     }
 
     #[tokio::test]

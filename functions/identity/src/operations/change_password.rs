@@ -22,15 +22,10 @@ pub struct Command {
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     let Command { current_password, new_password } = &call.command;
     let session = call.caller.as_ref().expect("the route is not public").session;
-    let person = ctx.table.get(&store::person_key(call.person())).await?;
-    let account = person.and_then(|person| person.value.account);
-    let account = store::account_key(account.ok_or(Refusal::AccountUnknown)?);
     // Guesses from a stolen session count apart: they do not keep the owner from logging in.
     let subject = format!("{}#change", call.person());
-    let attempts = store::attempts_key(&subject);
-    let mut batch = ctx.table.get_batch(vec![(&account).into(), (&attempts).into()]).await?;
-    let mut account = batch.take(&account)?.ok_or(Refusal::AccountUnknown)?;
-    let attempts = batch.take(&attempts)?;
+    let own = store::own_account(&ctx.table, call.person(), &subject).await?;
+    let (mut account, attempts) = (own.account, own.attempts);
     let standing = attempts.as_ref().map(|attempts| &attempts.value);
     if let Some(wait_s) = standing.and_then(|attempts| attempts.wait_s(call.now)) {
         return Err(Refusal::TooManyAttempts { wait_s }.into());

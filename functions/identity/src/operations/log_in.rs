@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use shell::{Access, Call, Failure, Route};
 use table::{Record as _, Stored};
 
-use crate::domain::{Account, Identifier, LoginAttempts, Password, Refusal, Session};
+use crate::domain::{
+    Account, Identifier, LoginAttempts, Password, Refusal, SecondFactorPolicy, Session,
+};
 use crate::store::{self, Login};
 use crate::{Ctx, passwords};
 
@@ -28,6 +30,9 @@ pub struct Command {
     /// What the list of sessions shows, such as the browser's name.
     #[schemars(length(min = 1, max = 100))]
     pub device_name: Option<String>,
+    /// A code of the second factor, or a recovery code, where one is enrolled.
+    #[schemars(length(min = 6, max = 30))]
+    pub second_factor: Option<String>,
 }
 
 /// Tokens of a session.
@@ -44,6 +49,15 @@ pub struct Tokens {
     /// counting against this device.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device_token: Option<String>,
+    /// Present where the person holds roles that count only after a second factor, which has to be enrolled first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub second_factor: Option<SecondFactorState>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SecondFactorState {
+    EnrollmentRequired,
 }
 
 /// Tokens do not reach a log.
@@ -66,7 +80,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Tokens, Failure> 
         account.as_ref().and_then(|account| account.value.password_hash()).cloned()
     };
     if passwords::is_right(password, hash(&found.account).as_ref()) {
-        return start_session(ctx, call, found).await;
+        return pass_second_factor(ctx, call, found).await;
     }
     // Compared whether or not there is one, so that it takes as long.
     if passwords::is_right(password, hash(&found.pending).as_ref()) {
@@ -80,6 +94,31 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Tokens, Failure> 
     Err(Refusal::LoginFailed.into())
 }
 
+/// The password is right; where a second factor is enrolled, so must its code be, and wrong ones count as wrong
+/// passwords.
+async fn pass_second_factor(
+    ctx: &Ctx,
+    call: &Call<Command>,
+    mut found: Login,
+) -> Result<Tokens, Failure> {
+    let Some(factor) = found.second_factor.as_mut().filter(|factor| factor.value.is_confirmed())
+    else {
+        found.second_factor = None;
+        return start_session(ctx, call, found).await;
+    };
+    let typed = call.command.second_factor.as_deref().ok_or(Refusal::SecondFactorNeeded)?;
+    let code = ctx.second_factor_key().await?.read(&factor.value, typed, call.now);
+    if let Err(refusal) = factor.value.take(code) {
+        let attempts = found.attempts.as_ref().map(|attempts| &attempts.value);
+        let failed = LoginAttempts::with_failure(attempts, &found.subject, call.now);
+        let mut transaction = ctx.table.transaction();
+        transaction.put(&failed, found.attempts.map(|attempts| attempts.version));
+        transaction.commit().await?;
+        return Err(refusal.into());
+    }
+    start_session(ctx, call, found).await
+}
+
 async fn start_session(ctx: &Ctx, call: &Call<Command>, found: Login) -> Result<Tokens, Failure> {
     let (Some(mut account), Some(roles)) = (found.account, found.roles) else {
         return Err(Refusal::LoginFailed.into());
@@ -88,6 +127,11 @@ async fn start_session(ctx: &Ctx, call: &Call<Command>, found: Login) -> Result<
     let mut session = Session::start(call.new_id(), roles.person, account.value.id, call.now);
     session.device_name.clone_from(device_name);
     let mut transaction = ctx.table.transaction();
+    // A factor that is here has been passed.
+    if let Some(factor) = &found.second_factor {
+        session.passed_second_factor = true;
+        transaction.update(factor);
+    }
     transaction.create(&session);
     let device = found.device.unwrap_or_else(|| call.new_id());
     if found.device.is_none() && account.value.was_used {
@@ -113,7 +157,11 @@ async fn start_session(ctx: &Ctx, call: &Call<Command>, found: Login) -> Result<
     };
     transaction.commit().await?;
     let device_token = Some(ctx.device_key().await?.token(account.value.id, device));
-    Ok(Tokens { device_token, ..ctx.tokens(&session, call.now).await? })
+    let must_enroll = ctx.second_factor_policy() == SecondFactorPolicy::RequiredOfStaff
+        && !session.passed_second_factor
+        && roles.are_of_staff();
+    let second_factor = must_enroll.then_some(SecondFactorState::EnrollmentRequired);
+    Ok(Tokens { device_token, second_factor, ..ctx.tokens(&session, call.now).await? })
 }
 
 #[cfg(test)]
@@ -126,7 +174,10 @@ mod tests {
 
     use super::super::refresh_session;
     use super::*;
-    use crate::fixtures::{ada, caller_of, code, ctx, log_in, registered, verified};
+    use crate::fixtures::{
+        ada, caller_of, code, ctx, enrolled, log_in, log_in_with, registered, second_factor_code,
+        verified,
+    };
 
     const ADA: &str = "ada@matricula.example";
     const SECRET: &str = "a long enough secret";
@@ -134,7 +185,8 @@ mod tests {
     fn call(login: &str, password: &str, now: Timestamp) -> Call<Command> {
         let password = Password(password.into());
         let login = login.into();
-        let command = Command { login, password, device_token: None, device_name: None };
+        let (device_token, device_name, second_factor) = (None, None, None);
+        let command = Command { login, password, device_token, device_name, second_factor };
         Call { now, caller: None, ..testkit::call(command) }
     }
 
@@ -362,5 +414,41 @@ mod tests {
         log_in(&ctx, ADA, SECRET).await.expect("logs in");
         assert!(!passwords::is_outdated(&stored().await.value.password_hash));
         log_in(&ctx, ADA, SECRET).await.expect("logs in again");
+    }
+
+    #[tokio::test]
+    async fn an_enrolled_second_factor_is_asked_for_and_each_code_is_good_once() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (account, person) = verified(&ctx, ada()).await;
+        let (_, recovery_codes) = enrolled(&ctx, person).await;
+        assert_eq!(code(log_in(&ctx, ADA, SECRET).await), "SECOND_FACTOR_NEEDED");
+        let wrong = log_in(&ctx, ADA, "a wrong password").await;
+        assert_eq!(code(wrong), "LOGIN_FAILED", "nothing is told before the password is right");
+        let now = after(60);
+        let typed = second_factor_code(&ctx, account, now).await;
+        let attempt = |typed: &str, now| {
+            let mut attempt = call(ADA, SECRET, now);
+            attempt.command.second_factor = Some(typed.to_owned());
+            attempt
+        };
+        handle(&ctx, &attempt(&typed, now)).await.expect("it is good");
+        let again = handle(&ctx, &attempt(&typed, now)).await;
+        assert_eq!(code(again), "SECOND_FACTOR_WRONG", "somebody looked over the shoulder");
+        log_in_with(&ctx, &recovery_codes[0]).await.expect("it is good");
+        let again = log_in_with(&ctx, &recovery_codes[0]).await;
+        assert_eq!(code(again), "SECOND_FACTOR_WRONG");
+    }
+
+    #[tokio::test]
+    async fn codes_are_not_guessed_by_who_knows_the_password() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (_, person) = verified(&ctx, ada()).await;
+        enrolled(&ctx, person).await;
+        for _ in 0..4 {
+            assert_eq!(code(log_in_with(&ctx, "AAAA-AAAA").await), "SECOND_FACTOR_WRONG");
+        }
+        assert_eq!(code(log_in_with(&ctx, "AAAA-AAAA").await), "TOO_MANY_ATTEMPTS");
     }
 }

@@ -30,3 +30,7 @@ second-factor-needed = Enter the code of your second factor too.
 second-factor-wrong = This code is wrong, or was used before.
 second-factor-unknown = Enroll a second factor first.
 second-factor-enrolled = You have a second factor. Remove it to enroll another one.
+role-not-yours = Your own roles do not let you give or take this one.
+role-unknown = This person has no such role.
+validity-invalid = The role must end after it begins, and not in the past.
+own-administration = Another administrator has to take this role from you.

@@ -30,3 +30,7 @@ second-factor-needed = Introduzca también el código de su segundo factor.
 second-factor-wrong = Este código es incorrecto o ya se ha usado.
 second-factor-unknown = Registre primero un segundo factor.
 second-factor-enrolled = Ya tiene un segundo factor. Elimínelo para registrar otro.
+role-not-yours = Sus funciones no le permiten dar ni quitar esta.
+role-unknown = Esta persona no tiene esa función.
+validity-invalid = La función debe terminar después de empezar, y no en el pasado.
+own-administration = Otro administrador debe quitarle esta función.

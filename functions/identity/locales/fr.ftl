@@ -30,3 +30,7 @@ second-factor-needed = Saisissez aussi le code de votre second facteur.
 second-factor-wrong = Ce code est faux ou a déjà servi.
 second-factor-unknown = Inscrivez d'abord un second facteur.
 second-factor-enrolled = Vous avez un second facteur. Supprimez-le pour en inscrire un autre.
+role-not-yours = Vos rôles ne vous permettent ni de donner ni de retirer celui-ci.
+role-unknown = Cette personne n'a pas ce rôle.
+validity-invalid = Le rôle doit finir après son début, et pas dans le passé.
+own-administration = C'est à un autre administrateur de vous retirer ce rôle.

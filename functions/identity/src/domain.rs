@@ -18,6 +18,6 @@ pub use claim::{Claim, ClaimKind, Identifier};
 pub use key_set::{KeySeed, KeySet, Seed};
 pub use person::{ImportedPerson, Person};
 pub use refusal::{Refusal, SENTENCES};
-pub use roles::{Assigned, RoleAssignment, Roles, SecondFactorPolicy};
+pub use roles::{Assigned, RoleAssignment, Roles, SecondFactorPolicy, Validity, check_giver};
 pub use second_factor::{Code, SecondFactor};
 pub use session::{Refreshed, Session, SessionsEnd};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use events::LinkPurpose;
 use kernel::{AccountId, Locale, PersonId, PersonName, SourceId, Timestamp};
-use shell::{Call, Caller, Failure, Role};
+use shell::{Call, Caller, Failure, Grant, Role, Scope};
 use table::Table;
 
 use crate::devices::DeviceKey;
@@ -72,6 +72,18 @@ pub fn as_person<C>(person: PersonId, command: C) -> Call<C> {
     let call = testkit::call(command);
     let session = call.caller.as_ref().expect("a caller").session;
     Call { caller: Some(Caller { person, session, grants: Vec::new() }), ..call }
+}
+
+pub fn by_administrator<C>(command: C) -> Call<C> {
+    by_staff(Role::Administrator, command)
+}
+
+/// A call of somebody who holds this role, on everything.
+pub fn by_staff<C>(role: Role, command: C) -> Call<C> {
+    let mut call = as_person(testkit::person("staff"), command);
+    call.caller.as_mut().expect("a caller").grants = vec![Grant { role, department: None }];
+    call.reach = vec![(Scope::All, None)];
+    call
 }
 
 pub async fn registered(ctx: &Ctx, command: register_account::Command) -> AccountId {

@@ -184,6 +184,11 @@ pub fn http_operations() -> Vec<HttpOperation> {
             CONTEXT,
             op::remove_second_factor::ROUTE,
         ),
+        HttpOperation::of::<op::read_roles::Command, op::read_roles::Reply>(
+            CONTEXT,
+            op::read_roles::ROUTE,
+        ),
+        HttpOperation::of::<op::end_role::Command, ()>(CONTEXT, op::end_role::ROUTE),
         HttpOperation::of::<op::invite_person::Command, op::invite_person::Reply>(
             CONTEXT,
             op::invite_person::ROUTE,

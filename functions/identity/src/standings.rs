@@ -28,7 +28,7 @@ impl Standing {
     /// What the session's person may do now; nothing where the session has ended.
     pub fn grants(&self, policy: SecondFactorPolicy, now: Timestamp) -> Option<Vec<Grant>> {
         let session = self.session.as_ref()?;
-        session.stands(self.end.as_ref(), now).then(|| self.roles.grants_in(session, policy))
+        session.stands(self.end.as_ref(), now).then(|| self.roles.grants_in(session, policy, now))
     }
 }
 

@@ -393,6 +393,8 @@ pub fn write_roles(
             person: roles.person,
             role: assignment.role.name().to_owned(),
             department: assignment.department.clone(),
+            valid_from: assignment.validity.valid_from,
+            valid_to: assignment.validity.valid_to,
             assigned_by: assignment.assigned_by,
         };
         transaction.event(event, 1, cause.now, cause.correlation_id);

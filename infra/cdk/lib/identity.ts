@@ -27,6 +27,8 @@ export function identity(scope: Construct, shared: Shared): { context: Context; 
   context.http("enroll-second-factor", "POST /me/second-factor", [writes, secondFactors], hashes);
   context.http("confirm-second-factor", "PUT /me/second-factor", [writes, secondFactors]);
   context.http("remove-second-factor", "DELETE /me/second-factor", [writes]);
+  context.http("read-roles", "GET /people/{person}/roles", [reads]);
+  context.http("end-role", "DELETE /people/{person}/roles/{assignment}", [writes]);
   context.http("invite-person", "POST /invitations", [writes]);
   context.openHttp("accept-invitation", "POST /accounts/{account}/invitation", [writes, links], hashes);
   context.openHttp("read-keys", "GET /.well-known/jwks.json", [tokens]);

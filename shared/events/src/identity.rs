@@ -64,9 +64,13 @@ impl Event for PersonChanged {
 pub struct RoleAssigned {
     pub assignment: RoleAssignmentId,
     pub person: PersonId,
-    /// `student`, `teacher`, `head_of_department`, `registrar`, `bursar` or `administrator`.
+    /// `student`, `teacher`, `head_of_department`, `registrar`, `bursar`, `hr_officer` or `administrator`.
     pub role: String,
     pub department: Option<String>,
+    /// From when on they hold it; absent where they do from the assignment on.
+    pub valid_from: Option<Timestamp>,
+    /// Until when they hold it; absent where no end is known.
+    pub valid_to: Option<Timestamp>,
     /// Who assigned it; absent for an operator's invocation.
     pub assigned_by: Option<PersonId>,
 }
@@ -85,6 +89,8 @@ impl Event for RoleAssigned {
             person: PersonId::derived_from("example"),
             role: "head_of_department".into(),
             department: Some("MATH".into()),
+            valid_from: None,
+            valid_to: None,
             assigned_by: Some(PersonId::derived_from("administrator")),
         }
     }
@@ -251,6 +257,38 @@ impl Event for InvitationSent {
             locale,
             invited_at: requested_at,
             invited_by: PersonId::derived_from("registrar"),
+        }
+    }
+}
+
+/// A person holds a role no more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RoleEnded {
+    pub assignment: RoleAssignmentId,
+    pub person: PersonId,
+    pub role: String,
+    pub department: Option<String>,
+    pub ended_at: Timestamp,
+    pub ended_by: PersonId,
+}
+
+impl Event for RoleEnded {
+    const NAME: &'static str = "identity.role.ended";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.assignment.to_string()
+    }
+
+    fn example() -> Self {
+        let RoleAssigned { assignment, person, role, department, .. } = RoleAssigned::example();
+        Self {
+            assignment,
+            person,
+            role,
+            department,
+            ended_at: "2027-01-15T08:30:00Z".parse().expect("a timestamp"),
+            ended_by: PersonId::derived_from("administrator"),
         }
     }
 }

@@ -19,6 +19,7 @@ pub use envelope::{Description, Envelope, Event};
 pub use identity::{
     DeviceAdded, EmailVerificationRequested, InvitationSent, PasswordChanged,
     PasswordResetRequested, PersonChanged, PersonRegistered, RefreshTokenReused, RoleAssigned,
+    RoleEnded,
 };
 pub use notifications::MessageQueued;
 pub use operations::ImportApplied;
@@ -30,6 +31,7 @@ pub fn catalogue() -> Vec<Description> {
         Description::of::<PersonRegistered>(),
         Description::of::<PersonChanged>(),
         Description::of::<RoleAssigned>(),
+        Description::of::<RoleEnded>(),
         Description::of::<EmailVerificationRequested>(),
         Description::of::<RefreshTokenReused>(),
         Description::of::<DeviceAdded>(),

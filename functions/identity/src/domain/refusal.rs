@@ -37,6 +37,10 @@ pub enum Refusal {
     SecondFactorWrong,
     SecondFactorUnknown,
     SecondFactorEnrolled,
+    RoleNotYours,
+    RoleUnknown,
+    ValidityInvalid,
+    OwnAdministration,
 }
 
 pub static SENTENCES: Sentences = shell::sentences!();
@@ -75,6 +79,10 @@ impl Refuse for Refusal {
             Self::SecondFactorWrong => ("SECOND_FACTOR_WRONG", 401),
             Self::SecondFactorUnknown => ("SECOND_FACTOR_UNKNOWN", 404),
             Self::SecondFactorEnrolled => ("SECOND_FACTOR_ENROLLED", 409),
+            Self::RoleNotYours => ("ROLE_NOT_YOURS", 403),
+            Self::RoleUnknown => ("ROLE_UNKNOWN", 404),
+            Self::ValidityInvalid => ("VALIDITY_INVALID", 422),
+            Self::OwnAdministration => ("OWN_ADMINISTRATION", 409),
         }
     }
 

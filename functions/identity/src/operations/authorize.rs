@@ -24,17 +24,23 @@ pub async fn handle(ctx: &Ctx, token: &str, now: Timestamp) -> Result<Caller, Fa
 #[cfg(test)]
 mod tests {
     use jiff::SignedDuration;
+    use kernel::Email;
     use shell::{Call, Role};
 
     use super::super::{assign_role, log_out};
     use super::*;
     use crate::domain::SecondFactorPolicy;
     use crate::fixtures::{
-        ada, ada_logged_in, as_person, caller_of, code, ctx, enrolled, log_in_with,
+        ada, ada_logged_in, by_administrator, caller_of, code, ctx, enrolled, log_in_with,
     };
 
     fn after(seconds: i64) -> Timestamp {
         testkit::now() + SignedDuration::from_secs(seconds)
+    }
+
+    fn assigning(email: Option<Email>, role: Role) -> assign_role::Command {
+        let (person, department, valid_from, valid_to) = (None, None, None, None);
+        assign_role::Command { person, email, role, department, valid_from, valid_to }
     }
 
     #[tokio::test]
@@ -80,9 +86,9 @@ mod tests {
         };
         assert_eq!(ask(0).await, [Role::Student]);
         let (email, role) = (Some(ada().email), Role::Registrar);
-        let assign = assign_role::Command { person: None, email, role, department: None };
-        let assign = as_person(testkit::person("administrator"), assign);
-        assign_role::handle(&ctx, &assign).await.expect("assigned");
+        assign_role::handle(&ctx, &by_administrator(assigning(email, role)))
+            .await
+            .expect("assigned");
         assert_eq!(ask(25).await, [Role::Student, Role::Registrar]);
     }
 
@@ -93,9 +99,9 @@ mod tests {
         let ctx = Ctx { policy: SecondFactorPolicy::RequiredOfStaff.into(), ..ctx(&test.table) };
         let tokens = ada_logged_in(&ctx).await;
         let (email, role) = (Some(ada().email), Role::Registrar);
-        let assign = assign_role::Command { person: None, email, role, department: None };
-        let assign = as_person(testkit::person("administrator"), assign);
-        assign_role::handle(&ctx, &assign).await.expect("assigned");
+        assign_role::handle(&ctx, &by_administrator(assigning(email, role)))
+            .await
+            .expect("assigned");
         let roles = async |tokens| {
             let caller = caller_of(&ctx, tokens).await.expect("good");
             caller.grants.iter().map(|grant| grant.role).collect::<Vec<_>>()

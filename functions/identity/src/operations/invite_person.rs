@@ -16,6 +16,7 @@ pub const ROUTE: Route = Route::create(
     "/invitations",
     Access::Roles(&[
         Allow { role: Role::Registrar, scope: Scope::All },
+        Allow { role: Role::HrOfficer, scope: Scope::All },
         Allow { role: Role::Administrator, scope: Scope::All },
     ]),
     "Invite somebody to open an account",

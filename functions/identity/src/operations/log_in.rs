@@ -159,7 +159,7 @@ async fn start_session(ctx: &Ctx, call: &Call<Command>, found: Login) -> Result<
     let device_token = Some(ctx.device_key().await?.token(account.value.id, device));
     let must_enroll = ctx.second_factor_policy() == SecondFactorPolicy::RequiredOfStaff
         && !session.passed_second_factor
-        && roles.are_of_staff();
+        && roles.are_of_staff(call.now);
     let second_factor = must_enroll.then_some(SecondFactorState::EnrollmentRequired);
     Ok(Tokens { device_token, second_factor, ..ctx.tokens(&session, call.now).await? })
 }

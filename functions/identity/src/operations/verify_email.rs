@@ -143,7 +143,7 @@ mod tests {
                 let person = PersonId::derived_from(&call.command.account.to_string());
                 let (person, roles) = store::person_and_roles(table, person).await.expect("reads");
                 assert!(person.is_some());
-                assert_eq!(roles.0.grants()[0].role, Role::Student);
+                assert_eq!(roles.0.grants(testkit::now())[0].role, Role::Student);
             },
         )
         .await;
@@ -247,8 +247,8 @@ mod tests {
         let (stored, roles) = store::person_and_roles(&ctx.table, person).await.expect("reads");
         let stored = stored.expect("she is there").value;
         assert_eq!((stored.account, stored.name.given.as_str()), (Some(account), "Augusta Ada"));
-        assert_eq!(roles.0.grants().len(), 1);
-        assert_eq!(roles.0.grants()[0].role, Role::Teacher);
+        assert_eq!(roles.0.grants(testkit::now()).len(), 1);
+        assert_eq!(roles.0.grants(testkit::now())[0].role, Role::Teacher);
         assert_eq!(count(&ctx, PersonRegistered::NAME).await, 1);
         assert_eq!(count(&ctx, PersonChanged::NAME).await, 1);
         let logged_in = log_in(&ctx, " S-1815 ", "a long enough secret").await.expect("logs in");

@@ -132,7 +132,7 @@ pub async fn enrolled(ctx: &Ctx, person: PersonId) -> (AccountId, Vec<String>) {
     let enroll = enroll_second_factor::Command { password: ada().password };
     enroll_second_factor::handle(ctx, &as_person(person, enroll)).await.expect("enrolls");
     let own = store::own_account(&ctx.table, person, "nothing").await;
-    let account = own.ok().expect("an account").account.value.id;
+    let account = own.expect("an account").account.value.id;
     let code = second_factor_code(ctx, account, testkit::now()).await;
     let confirm = as_person(person, confirm_second_factor::Command { code });
     let reply = confirm_second_factor::handle(ctx, &confirm).await.expect("confirms");

@@ -3,15 +3,21 @@
 mod account;
 mod attempts;
 mod claim;
+mod key_set;
 mod person;
 mod refusal;
 mod roles;
+mod second_factor;
 mod session;
 
-pub use account::{Account, AccountState, Password, PasswordHash, Verdict, check_password};
-pub use attempts::LoginAttempts;
+pub use account::{
+    Account, AccountState, Followed, Password, PasswordHash, Reset, Verdict, check_password,
+};
+pub use attempts::{LoginAttempts, ResetRequests};
 pub use claim::{Claim, ClaimKind, Identifier};
+pub use key_set::{KeySeed, KeySet, Seed};
 pub use person::{ImportedPerson, Person};
 pub use refusal::{Refusal, SENTENCES};
-pub use roles::{Assigned, RoleAssignment, Roles};
-pub use session::{Refreshed, Session};
+pub use roles::{Assigned, RoleAssignment, Roles, SecondFactorPolicy, Validity, check_giver};
+pub use second_factor::{Code, SecondFactor};
+pub use session::{Refreshed, Session, SessionsEnd};

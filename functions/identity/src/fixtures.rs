@@ -1,15 +1,40 @@
 //! Ada, whom the tests register, verify, import and log in.
 
-use kernel::{AccountId, Locale, PersonId, PersonName, SourceId};
-use shell::{Call, Caller, Failure, Role};
+use std::sync::Arc;
+
+use events::LinkPurpose;
+use kernel::{AccountId, Locale, PersonId, PersonName, SourceId, Timestamp};
+use shell::{Call, Caller, Failure, Grant, Role, Scope};
 use table::Table;
 
-use crate::domain::Password;
-use crate::operations::{import_people, log_in, register_account, verify_email};
+use crate::devices::DeviceKey;
+use crate::domain::{Password, SecondFactorPolicy};
+use crate::key_ring::KeyRing;
+use crate::key_store::key_set;
+use crate::operations::log_in::Tokens;
+use crate::operations::register_account::Command;
+use crate::operations::{
+    authorize, confirm_second_factor, enroll_second_factor, import_people, log_in,
+    register_account, verify_email,
+};
+use crate::refresh::RefreshKey;
+use crate::second_factors::{self, SecondFactorKey};
+use crate::tokens::SigningKeys;
 use crate::{Ctx, store};
 
 pub fn ctx(table: &Table) -> Ctx {
-    Ctx::with_secrets(table.clone(), "the identity secret of a test", "the other one")
+    let keys = SigningKeys::of(&key_set("the signing keys of a test")).expect("a key set");
+    Ctx {
+        table: table.clone(),
+        key_ring: KeyRing::given(keys).into(),
+        standings: Arc::default(),
+        issuer: Arc::<str>::from("https://test.matricula.example").into(),
+        device_key: DeviceKey::derived_from("the identity secret of a test").into(),
+        second_factor_key: SecondFactorKey::derived_from("a third one").into(),
+        policy: SecondFactorPolicy::Optional.into(),
+        refresh_key: RefreshKey::derived_from("the identity secret of a test").into(),
+        verification_secret: Arc::<str>::from("the other one").into(),
+    }
 }
 
 pub fn code<R>(result: Result<R, Failure>) -> &'static str {
@@ -49,6 +74,18 @@ pub fn as_person<C>(person: PersonId, command: C) -> Call<C> {
     Call { caller: Some(Caller { person, session, grants: Vec::new() }), ..call }
 }
 
+pub fn by_administrator<C>(command: C) -> Call<C> {
+    by_staff(Role::Administrator, command)
+}
+
+/// A call of somebody who holds this role, on everything.
+pub fn by_staff<C>(role: Role, command: C) -> Call<C> {
+    let mut call = as_person(testkit::person("staff"), command);
+    call.caller.as_mut().expect("a caller").grants = vec![Grant { role, department: None }];
+    call.reach = vec![(Scope::All, None)];
+    call
+}
+
 pub async fn registered(ctx: &Ctx, command: register_account::Command) -> AccountId {
     let reply = register_account::handle(ctx, &testkit::call(command)).await;
     reply.expect("registers").account
@@ -69,13 +106,64 @@ pub async fn verified(ctx: &Ctx, command: register_account::Command) -> (Account
     (account, reply.person)
 }
 
-pub async fn log_in(ctx: &Ctx, login: &str, password: &str) -> Result<log_in::Reply, Failure> {
-    let command =
-        log_in::Command { login: login.to_owned(), password: Password(password.to_owned()) };
-    log_in::handle(ctx, &testkit::call(command)).await
+pub async fn log_in(ctx: &Ctx, login: &str, password: &str) -> Result<Tokens, Failure> {
+    let (login, password) = (login.to_owned(), Password(password.to_owned()));
+    log_in::handle(ctx, &testkit::call(credentials(login, password, None))).await
 }
 
-pub async fn ada_logged_in(ctx: &Ctx) -> log_in::Reply {
+fn credentials(
+    login: String,
+    password: Password,
+    second_factor: Option<String>,
+) -> log_in::Command {
+    let (device_token, device_name) = (None, None);
+    log_in::Command { login, password, device_token, device_name, second_factor }
+}
+
+/// Ada logs in with a code of her second factor.
+pub async fn log_in_with(ctx: &Ctx, code: &str) -> Result<Tokens, Failure> {
+    let Command { email, password, .. } = ada();
+    let credentials = credentials(email.as_str().to_owned(), password, Some(code.to_owned()));
+    log_in::handle(ctx, &testkit::call(credentials)).await
+}
+
+/// Ada's second factor, confirmed; with its recovery codes.
+pub async fn enrolled(ctx: &Ctx, person: PersonId) -> (AccountId, Vec<String>) {
+    let enroll = enroll_second_factor::Command { password: ada().password };
+    enroll_second_factor::handle(ctx, &as_person(person, enroll)).await.expect("enrolls");
+    let own = store::own_account(&ctx.table, person, "nothing").await;
+    let account = own.expect("an account").account.value.id;
+    let code = second_factor_code(ctx, account, testkit::now()).await;
+    let confirm = as_person(person, confirm_second_factor::Command { code });
+    let reply = confirm_second_factor::handle(ctx, &confirm).await.expect("confirms");
+    (account, reply.recovery_codes)
+}
+
+/// What the app shows at this moment.
+pub async fn second_factor_code(ctx: &Ctx, account: AccountId, now: Timestamp) -> String {
+    let factor = ctx.table.get(&store::second_factor_key(account)).await.expect("reads");
+    let key = ctx.second_factor_key().await.expect("a key");
+    second_factors::code_at(key, &factor.expect("it is enrolled").value, now)
+}
+
+pub async fn ada_logged_in(ctx: &Ctx) -> Tokens {
     verified(ctx, ada()).await;
     log_in(ctx, "ada@matricula.example", "a long enough secret").await.expect("logs in")
+}
+
+/// The secret part of the link that stands in the mail.
+pub async fn link_to(
+    ctx: &Ctx,
+    purpose: LinkPurpose,
+    account: AccountId,
+    requested_at: Timestamp,
+) -> String {
+    let secret = ctx.verification_secret().await.expect("a secret");
+    events::link_token(secret.as_bytes(), purpose, account, requested_at)
+}
+
+/// Who calls with these tokens, as an authorizer finds out that knows nothing yet.
+pub async fn caller_of(ctx: &Ctx, tokens: &Tokens) -> Result<Caller, Failure> {
+    let cold = Ctx { standings: Arc::default(), ..ctx.clone() };
+    authorize::handle(&cold, &tokens.access_token, testkit::now()).await
 }

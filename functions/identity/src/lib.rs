@@ -1,24 +1,48 @@
 //! Identity: people, their accounts and sessions, and the roles they hold.
 
+mod derivation;
+mod devices;
 pub mod domain;
 #[cfg(test)]
 mod fixtures;
+mod key_ring;
+mod key_store;
 pub mod operations;
 mod passwords;
+mod refresh;
+mod second_factors;
+mod standings;
 mod store;
 pub mod tokens;
 
 use std::sync::{Arc, OnceLock};
 
-use shell::{Fault, HttpOperation};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use events::{LinkPurpose, link_token};
+use kernel::{AccountId, Timestamp};
+use shell::{Fault, HttpOperation, Listing};
 use table::Table;
-use tokens::Keys;
+
+use crate::devices::DeviceKey;
+use crate::domain::{SecondFactorPolicy, Session};
+use crate::key_ring::KeyRing;
+use crate::key_store::KeyStore;
+use crate::operations::log_in::Tokens;
+use crate::refresh::RefreshKey;
+use crate::second_factors::SecondFactorKey;
+use crate::standings::Standings;
 
 /// What the operations of this context share. Its secrets are read when an operation first needs them.
 #[derive(Clone)]
 pub struct Ctx {
     pub table: Table,
-    keys: OnceLock<Keys>,
+    key_ring: Arc<KeyRing>,
+    standings: Arc<Standings>,
+    issuer: OnceLock<Arc<str>>,
+    refresh_key: OnceLock<RefreshKey>,
+    device_key: OnceLock<DeviceKey>,
+    second_factor_key: OnceLock<SecondFactorKey>,
+    policy: OnceLock<SecondFactorPolicy>,
     verification_secret: OnceLock<Arc<str>>,
 }
 
@@ -26,25 +50,66 @@ impl Ctx {
     pub fn from_environment() -> Self {
         Self {
             table: shell::aws::table(),
-            keys: OnceLock::new(),
+            key_ring: Arc::new(KeyRing::new(KeyStore::of_environment())),
+            standings: Arc::default(),
+            issuer: OnceLock::new(),
+            refresh_key: OnceLock::new(),
+            device_key: OnceLock::new(),
+            second_factor_key: OnceLock::new(),
+            policy: OnceLock::new(),
             verification_secret: OnceLock::new(),
         }
     }
 
-    pub fn with_secrets(table: Table, identity_secret: &str, verification_secret: &str) -> Self {
-        Self {
-            table,
-            keys: Keys::derived_from(identity_secret).into(),
-            verification_secret: Arc::<str>::from(verification_secret).into(),
-        }
+    /// Who signs the tokens: the API of one stage, by its address.
+    pub(crate) fn issuer(&self) -> &str {
+        self.issuer.get_or_init(|| shell::required_environment("TOKEN_ISSUER").into())
     }
 
-    pub(crate) async fn keys(&self) -> Result<&Keys, Fault> {
-        if let Some(keys) = self.keys.get() {
-            return Ok(keys);
+    pub(crate) async fn refresh_key(&self) -> Result<&RefreshKey, Fault> {
+        if let Some(key) = self.refresh_key.get() {
+            return Ok(key);
         }
         let secret = shell::secret("IDENTITY_SECRET").await?;
-        Ok(self.keys.get_or_init(|| Keys::derived_from(&secret)))
+        Ok(self.refresh_key.get_or_init(|| RefreshKey::derived_from(&secret)))
+    }
+
+    pub(crate) async fn device_key(&self) -> Result<&DeviceKey, Fault> {
+        if let Some(key) = self.device_key.get() {
+            return Ok(key);
+        }
+        let secret = shell::secret("IDENTITY_SECRET").await?;
+        Ok(self.device_key.get_or_init(|| DeviceKey::derived_from(&secret)))
+    }
+
+    pub(crate) async fn second_factor_key(&self) -> Result<&SecondFactorKey, Fault> {
+        if let Some(key) = self.second_factor_key.get() {
+            return Ok(key);
+        }
+        let secret = shell::secret("SECOND_FACTOR_SECRET").await?;
+        Ok(self.second_factor_key.get_or_init(|| SecondFactorKey::derived_from(&secret)))
+    }
+
+    pub(crate) fn second_factor_policy(&self) -> SecondFactorPolicy {
+        *self.policy.get_or_init(|| {
+            match shell::required_environment("STAFF_SECOND_FACTOR").as_str() {
+                "optional" => SecondFactorPolicy::Optional,
+                _ => SecondFactorPolicy::RequiredOfStaff,
+            }
+        })
+    }
+
+    /// Whether the token is the one in the link that was mailed to the account.
+    pub(crate) async fn is_link(
+        &self,
+        token: &str,
+        purpose: LinkPurpose,
+        account: AccountId,
+        requested_at: Timestamp,
+    ) -> Result<bool, Fault> {
+        let secret = self.verification_secret().await?;
+        let right = link_token(secret.as_bytes(), purpose, account, requested_at);
+        Ok(verify_slices_are_equal(token.as_bytes(), right.as_bytes()).is_ok())
     }
 
     pub(crate) async fn verification_secret(&self) -> Result<&str, Fault> {
@@ -53,6 +118,20 @@ impl Ctx {
         }
         let secret = shell::secret("VERIFICATION_SECRET").await?;
         Ok(self.verification_secret.get_or_init(|| secret))
+    }
+
+    /// The session's tokens as they are now.
+    pub(crate) async fn tokens(&self, session: &Session, now: Timestamp) -> Result<Tokens, Fault> {
+        let keys = self.key_ring.keys(now).await?;
+        Ok(Tokens {
+            access_token: keys.access_token(self.issuer(), session, now),
+            token_type: "Bearer",
+            expires_in: tokens::ACCESS_TOKEN_TTL_S,
+            refresh_token: self.refresh_key().await?.token(session),
+            person: session.person,
+            device_token: None,
+            second_factor: None,
+        })
     }
 }
 
@@ -75,12 +154,57 @@ pub fn http_operations() -> Vec<HttpOperation> {
             CONTEXT,
             op::verify_email::ROUTE,
         ),
-        HttpOperation::of::<op::log_in::Command, op::log_in::Reply>(CONTEXT, op::log_in::ROUTE),
-        HttpOperation::of::<op::refresh_session::Command, op::log_in::Reply>(
+        HttpOperation::of::<op::log_in::Command, op::log_in::Tokens>(CONTEXT, op::log_in::ROUTE),
+        HttpOperation::of::<op::refresh_session::Command, op::log_in::Tokens>(
             CONTEXT,
             op::refresh_session::ROUTE,
         ),
         HttpOperation::of::<op::log_out::Command, ()>(CONTEXT, op::log_out::ROUTE),
+        HttpOperation::of::<op::list_sessions::Command, Listing<op::list_sessions::Item>>(
+            CONTEXT,
+            op::list_sessions::ROUTE,
+        ),
+        HttpOperation::of::<op::end_session::Command, ()>(CONTEXT, op::end_session::ROUTE),
+        HttpOperation::of::<op::end_sessions::Command, ()>(CONTEXT, op::end_sessions::ROUTE),
+        HttpOperation::of::<op::change_password::Command, ()>(CONTEXT, op::change_password::ROUTE),
+        HttpOperation::of::<op::request_password_reset::Command, ()>(
+            CONTEXT,
+            op::request_password_reset::ROUTE,
+        ),
+        HttpOperation::of::<op::reset_password::Command, ()>(CONTEXT, op::reset_password::ROUTE),
+        HttpOperation::of::<op::enroll_second_factor::Command, op::enroll_second_factor::Reply>(
+            CONTEXT,
+            op::enroll_second_factor::ROUTE,
+        ),
+        HttpOperation::of::<op::confirm_second_factor::Command, op::confirm_second_factor::Reply>(
+            CONTEXT,
+            op::confirm_second_factor::ROUTE,
+        ),
+        HttpOperation::of::<op::remove_second_factor::Command, ()>(
+            CONTEXT,
+            op::remove_second_factor::ROUTE,
+        ),
+        HttpOperation::of::<op::read_roles::Command, op::read_roles::Reply>(
+            CONTEXT,
+            op::read_roles::ROUTE,
+        ),
+        HttpOperation::of::<op::end_role::Command, ()>(CONTEXT, op::end_role::ROUTE),
+        HttpOperation::of::<op::invite_person::Command, op::invite_person::Reply>(
+            CONTEXT,
+            op::invite_person::ROUTE,
+        ),
+        HttpOperation::of::<op::accept_invitation::Command, op::accept_invitation::Reply>(
+            CONTEXT,
+            op::accept_invitation::ROUTE,
+        ),
+        HttpOperation::of::<op::read_keys::Command, op::read_keys::Reply>(
+            CONTEXT,
+            op::read_keys::ROUTE,
+        ),
+        HttpOperation::of::<op::read_configuration::Command, op::read_configuration::Reply>(
+            CONTEXT,
+            op::read_configuration::ROUTE,
+        ),
         HttpOperation::of::<op::read_profile::Command, op::read_profile::Reply>(
             CONTEXT,
             op::read_profile::ROUTE,

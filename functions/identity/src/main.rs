@@ -20,6 +20,47 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             shell::http(&op::refresh_session::ROUTE, ctx, op::refresh_session::handle).await
         }
         "log-out" => shell::http(&op::log_out::ROUTE, ctx, op::log_out::handle).await,
+        "list-sessions" => {
+            shell::http(&op::list_sessions::ROUTE, ctx, op::list_sessions::handle).await
+        }
+        "end-session" => shell::http(&op::end_session::ROUTE, ctx, op::end_session::handle).await,
+        "change-password" => {
+            shell::http(&op::change_password::ROUTE, ctx, op::change_password::handle).await
+        }
+        "request-password-reset" => {
+            let route = &op::request_password_reset::ROUTE;
+            shell::http(route, ctx, op::request_password_reset::handle).await
+        }
+        "reset-password" => {
+            shell::http(&op::reset_password::ROUTE, ctx, op::reset_password::handle).await
+        }
+        "enroll-second-factor" => {
+            let route = &op::enroll_second_factor::ROUTE;
+            shell::http(route, ctx, op::enroll_second_factor::handle).await
+        }
+        "confirm-second-factor" => {
+            let route = &op::confirm_second_factor::ROUTE;
+            shell::http(route, ctx, op::confirm_second_factor::handle).await
+        }
+        "remove-second-factor" => {
+            let route = &op::remove_second_factor::ROUTE;
+            shell::http(route, ctx, op::remove_second_factor::handle).await
+        }
+        "read-roles" => shell::http(&op::read_roles::ROUTE, ctx, op::read_roles::handle).await,
+        "end-role" => shell::http(&op::end_role::ROUTE, ctx, op::end_role::handle).await,
+        "invite-person" => {
+            shell::http(&op::invite_person::ROUTE, ctx, op::invite_person::handle).await
+        }
+        "accept-invitation" => {
+            shell::http(&op::accept_invitation::ROUTE, ctx, op::accept_invitation::handle).await
+        }
+        "end-sessions" => {
+            shell::http(&op::end_sessions::ROUTE, ctx, op::end_sessions::handle).await
+        }
+        "read-keys" => shell::http(&op::read_keys::ROUTE, ctx, op::read_keys::handle).await,
+        "read-configuration" => {
+            shell::http(&op::read_configuration::ROUTE, ctx, op::read_configuration::handle).await
+        }
         "read-profile" => {
             shell::http(&op::read_profile::ROUTE, ctx, op::read_profile::handle).await
         }
@@ -31,6 +72,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "bootstrap-administrator" => shell::step(ctx, op::bootstrap_administrator::handle).await,
         // Import steps
         "import-people" => shell::step(ctx, op::import_people::handle).await,
+        // Schedules
+        "rotate-signing-keys" => shell::schedule(ctx, op::rotate_signing_keys::handle).await,
         unknown => panic!("identity has no operation {unknown:?}"),
     }
 }

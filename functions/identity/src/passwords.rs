@@ -26,10 +26,26 @@ pub fn hash(password: &Password) -> Result<PasswordHash, Fault> {
     Ok(PasswordHash(hash.to_string()))
 }
 
+/// Whether the hash was made with other parameters than ours are now.
+pub fn is_outdated(hash: &PasswordHash) -> bool {
+    let params = argon2::PasswordHash::new(&hash.0).ok();
+    let params = params.and_then(|hash| Params::try_from(&hash).ok());
+    let ours = (MEMORY_KIB, PASSES, LANES);
+    params.is_none_or(|its| (its.m_cost(), its.t_cost(), its.p_cost()) != ours)
+}
+
 /// Whether the password is the one hashed. Without a hash it is not, and finding out takes as long.
 pub fn is_right(password: &Password, hash: Option<&PasswordHash>) -> bool {
     let hash = hash.map_or(NOBODYS, |hash| hash.0.as_str());
     argon2().verify_password(password.0.as_bytes(), hash).is_ok()
+}
+
+/// A hash as we might have made it years ago.
+#[cfg(test)]
+pub fn weak_hash(password: &Password) -> PasswordHash {
+    let params = Params::new(8 * 1024, 1, 1, None).expect("the parameters are in range");
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    PasswordHash(argon2.hash_password(password.0.as_bytes()).expect("hashes").to_string())
 }
 
 #[cfg(test)]
@@ -45,6 +61,14 @@ mod tests {
         assert!(!is_right(&Password("correct horse batterz".into()), Some(&stored)));
         assert!(!is_right(&password, None));
         assert_ne!(stored, hash(&password).expect("hashes"), "every hash has its own salt");
+    }
+
+    #[test]
+    fn a_hash_with_other_parameters_is_outdated_and_still_good() {
+        let password = Password("correct horse battery".into());
+        assert!(!is_outdated(&hash(&password).expect("hashes")));
+        let weak = weak_hash(&password);
+        assert!(is_outdated(&weak) && is_right(&password, Some(&weak)));
     }
 
     #[test]

@@ -3,15 +3,16 @@
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use events::{PersonChanged, PersonRegistered, RoleAssigned};
-use kernel::{AccountId, PersonId, SessionId, Timestamp};
+use events::{PasswordChanged, PersonChanged, PersonRegistered, RoleAssigned};
+use kernel::{AccountId, DeviceId, PersonId, SessionId, Timestamp};
 use shell::Failure;
-use table::{Batch, Key, Record, Stored, Table, Transaction};
+use table::{Batch, Key, Partition, Record, Stored, Table, Transaction};
 
 use crate::domain::{
-    Account, AccountState, Claim, ClaimKind, Identifier, LoginAttempts, Person, RoleAssignment,
-    Roles, Session,
+    Account, AccountState, Claim, ClaimKind, Identifier, LoginAttempts, Person, Refusal,
+    ResetRequests, RoleAssignment, Roles, SecondFactor, Session, SessionsEnd,
 };
+use crate::standings::Standing;
 
 impl Record for Person {
     const KIND: &'static str = "person";
@@ -41,8 +42,8 @@ impl Record for Account {
 
     /// An address that nobody proves is not kept for ever.
     fn collectable_at(&self) -> Option<Timestamp> {
-        let unverified = matches!(self.state, AccountState::Unverified { .. });
-        unverified.then(|| self.verification_requested_at + Account::CODE_VALID * 30)
+        let is_open = matches!(self.state, AccountState::Active { .. });
+        (!is_open).then(|| self.verification_requested_at + Account::CODE_VALID * 30)
     }
 }
 
@@ -76,8 +77,50 @@ impl Record for Session {
         session_key(self.id)
     }
 
+    /// Listed to its person as long as it has not been ended.
+    fn index_key(&self) -> Option<(String, String)> {
+        // Written to the nanosecond: a time with fewer digits would sort behind a later one.
+        let at = || (sessions_pk(self.person), format!("{:.9}#{}", self.started_at, self.id));
+        self.ended_at.is_none().then(at)
+    }
+
     fn collectable_at(&self) -> Option<Timestamp> {
         Some(self.rotated_at + Self::IDLE_MAX)
+    }
+}
+
+impl Record for ResetRequests {
+    const KIND: &'static str = "reset-requests";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        reset_requests_key(&self.subject)
+    }
+
+    fn collectable_at(&self) -> Option<Timestamp> {
+        Some(self.since + Self::PERIOD)
+    }
+}
+
+impl Record for SecondFactor {
+    const KIND: &'static str = "second-factor";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        second_factor_key(self.account)
+    }
+}
+
+impl Record for SessionsEnd {
+    const KIND: &'static str = "sessions-end";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        sessions_end_key(self.person)
+    }
+
+    fn collectable_at(&self) -> Option<Timestamp> {
+        Some(self.at + Session::AGE_MAX)
     }
 }
 
@@ -110,6 +153,69 @@ pub fn session_key(id: SessionId) -> Key<Session> {
     Key::new(format!("SESSION#{id}"), "SESSION")
 }
 
+pub fn reset_requests_key(subject: &str) -> Key<ResetRequests> {
+    Key::new(format!("ATTEMPTS#{subject}"), "RESETS")
+}
+
+pub fn second_factor_key(account: AccountId) -> Key<SecondFactor> {
+    Key::new(format!("ACCOUNT#{account}"), "SECOND-FACTOR")
+}
+
+/// Somebody's own account with what changes of it are decided on.
+pub struct OwnAccount {
+    pub account: Stored<Account>,
+    pub second_factor: Option<Stored<SecondFactor>>,
+    pub attempts: Option<Stored<LoginAttempts>>,
+}
+
+/// `subject` is what wrong passwords are counted under.
+pub async fn own_account(
+    table: &Table,
+    person: PersonId,
+    subject: &str,
+) -> Result<OwnAccount, Failure> {
+    let person = table.get(&person_key(person)).await?;
+    let id = person.and_then(|person| person.value.account).ok_or(Refusal::AccountUnknown)?;
+    let (account, factor, attempts) =
+        (account_key(id), second_factor_key(id), attempts_key(subject));
+    let keys = vec![(&account).into(), (&factor).into(), (&attempts).into()];
+    let mut batch = table.get_batch(keys).await?;
+    Ok(OwnAccount {
+        account: batch.take(&account)?.ok_or(Refusal::AccountUnknown)?,
+        second_factor: batch.take(&factor)?,
+        attempts: batch.take(&attempts)?,
+    })
+}
+
+fn sessions_pk(person: PersonId) -> String {
+    format!("SESSIONS#{person}")
+}
+
+/// Sessions that nobody has ended, the newest first.
+pub fn sessions_of(person: PersonId) -> Partition<Session> {
+    Partition::in_index(sessions_pk(person), "").newest_first()
+}
+
+pub fn sessions_end_key(person: PersonId) -> Key<SessionsEnd> {
+    Key::new(format!("PERSON#{person}"), "SESSIONS-END")
+}
+
+/// A session, whether it stands, and what its person may do, in one call.
+pub async fn standing(
+    table: &Table,
+    session: SessionId,
+    person: PersonId,
+) -> Result<Standing, Failure> {
+    let (session, end, roles) = (session_key(session), sessions_end_key(person), roles_key(person));
+    let mut batch =
+        table.get_batch(vec![(&session).into(), (&end).into(), (&roles).into()]).await?;
+    Ok(Standing {
+        session: batch.take(&session)?.map(|session| session.value),
+        end: batch.take(&end)?.map(|end| end.value),
+        roles: roles_in(&mut batch, person)?.0,
+    })
+}
+
 /// A person's roles with the version to write over, which is absent as long as they hold none.
 pub type ReadRoles = (Roles, Option<u64>);
 
@@ -125,46 +231,63 @@ pub struct Login {
     /// Who logs in by it, with the account.
     pub account: Option<Stored<Account>>,
     pub pending: Option<Stored<Account>>,
+    pub second_factor: Option<Stored<SecondFactor>>,
     pub roles: Option<Roles>,
-    /// What wrong passwords are counted under.
+    /// What wrong passwords are counted under: the account, with the device where it is a known one.
     pub subject: String,
     pub attempts: Option<Stored<LoginAttempts>>,
+    /// The device, where somebody has logged in to this account from it before.
+    pub device: Option<DeviceId>,
 }
 
-pub async fn login(table: &Table, identifier: &Identifier) -> Result<Login, Failure> {
+/// `known_device` says which device of an account is calling, where one is.
+pub async fn login(
+    table: &Table,
+    identifier: &Identifier,
+    known_device: impl Fn(AccountId) -> Option<DeviceId>,
+) -> Result<Login, Failure> {
     let claim = table.get(&claim_key(identifier)).await?.map(|claim| claim.value);
     let holder = claim.as_ref().and_then(Claim::holder);
     let pending = claim.and_then(|claim| claim.pending).map(account_key);
-    let subject = match holder {
-        Some((account, _)) => account.to_string(),
-        None => subject_of_nobody(identifier),
+    let device = holder.and_then(|(account, _)| known_device(account));
+    let subject = match (holder, device) {
+        (Some((account, _)), Some(device)) => format!("{account}#{device}"),
+        (Some((account, _)), None) => account.to_string(),
+        (None, _) => subject_of_nobody(identifier),
     };
     let attempts = attempts_key(&subject);
     let mut keys = vec![(&attempts).into()];
     keys.extend(pending.iter().map(Into::into));
     if let Some((account, person)) = holder {
-        keys.extend([(&account_key(account)).into(), (&roles_key(person)).into()]);
+        keys.extend([
+            (&account_key(account)).into(),
+            (&second_factor_key(account)).into(),
+            (&roles_key(person)).into(),
+        ]);
     }
     let mut batch = table.get_batch(keys).await?;
     let mut login = Login {
         account: None,
         pending: None,
+        second_factor: None,
         roles: None,
         subject,
         attempts: batch.take(&attempts)?,
+        device,
     };
     if let Some(pending) = pending {
         login.pending = batch.take(&pending)?;
     }
     if let Some((account, person)) = holder {
         login.account = batch.take(&account_key(account))?;
+        login.second_factor = batch.take(&second_factor_key(account))?;
         login.roles = Some(roles_in(&mut batch, person)?.0);
     }
     Ok(login)
 }
 
 /// People type passwords where the log-in belongs: what leads nowhere is kept as a digest only.
-fn subject_of_nobody(identifier: &Identifier) -> String {
+pub fn subject_of_nobody(identifier: &Identifier) -> String {
     let digest = digest::digest(&digest::SHA256, identifier.folded.as_bytes());
     format!("{:?}:{}", identifier.kind, URL_SAFE_NO_PAD.encode(digest))
 }
@@ -270,8 +393,24 @@ pub fn write_roles(
             person: roles.person,
             role: assignment.role.name().to_owned(),
             department: assignment.department.clone(),
+            valid_from: assignment.validity.valid_from,
+            valid_to: assignment.validity.valid_to,
             assigned_by: assignment.assigned_by,
         };
         transaction.event(event, 1, cause.now, cause.correlation_id);
     }
+}
+
+/// A new password: every session but perhaps one ends, and the person is told.
+pub fn write_password(
+    transaction: &mut Transaction<'_>,
+    account: &Stored<Account>,
+    person: PersonId,
+    kept: Option<SessionId>,
+    cause: Cause<'_>,
+) {
+    transaction.update(account);
+    transaction.overwrite(&SessionsEnd { person, at: cause.now, kept });
+    let event = PasswordChanged { account: account.value.id, person, changed_at: cause.now };
+    transaction.event(event, account.version + 1, cause.now, cause.correlation_id);
 }

@@ -58,6 +58,28 @@ pub enum Content {
         term_code: String,
         items: Vec<Item>,
     },
+    /// A session was ended because its refresh token was in two hands.
+    SessionRevoked {
+        happened_at: Timestamp,
+    },
+    /// Somebody logged in from a device that was not known.
+    NewDevice {
+        happened_at: Timestamp,
+    },
+    PasswordChanged {
+        happened_at: Timestamp,
+    },
+    /// Brings a link to a new password.
+    ResetPassword {
+        account: AccountId,
+        requested_at: Timestamp,
+    },
+    /// Brings a link that opens an account.
+    Invitation {
+        given_name: String,
+        account: AccountId,
+        requested_at: Timestamp,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -67,10 +89,25 @@ pub enum Kind {
     Registered,
     Released,
     Dropped,
+    SessionRevoked,
+    NewDevice,
+    PasswordChanged,
+    ResetPassword,
+    Invitation,
 }
 
 impl Kind {
-    pub const ALL: [Self; 4] = [Self::VerifyEmail, Self::Registered, Self::Released, Self::Dropped];
+    pub const ALL: [Self; 9] = [
+        Self::VerifyEmail,
+        Self::Registered,
+        Self::Released,
+        Self::Dropped,
+        Self::SessionRevoked,
+        Self::NewDevice,
+        Self::PasswordChanged,
+        Self::ResetPassword,
+        Self::Invitation,
+    ];
 
     /// As the names of its templates begin.
     pub fn name(self) -> &'static str {
@@ -79,6 +116,11 @@ impl Kind {
             Self::Registered => "registered",
             Self::Released => "released",
             Self::Dropped => "dropped",
+            Self::SessionRevoked => "session_revoked",
+            Self::NewDevice => "new_device",
+            Self::PasswordChanged => "password_changed",
+            Self::ResetPassword => "reset_password",
+            Self::Invitation => "invitation",
         }
     }
 }
@@ -90,6 +132,11 @@ impl Content {
             Self::Registered { .. } => Kind::Registered,
             Self::Released { .. } => Kind::Released,
             Self::Dropped { .. } => Kind::Dropped,
+            Self::SessionRevoked { .. } => Kind::SessionRevoked,
+            Self::NewDevice { .. } => Kind::NewDevice,
+            Self::PasswordChanged { .. } => Kind::PasswordChanged,
+            Self::ResetPassword { .. } => Kind::ResetPassword,
+            Self::Invitation { .. } => Kind::Invitation,
         }
     }
 }
@@ -221,17 +268,20 @@ pub(crate) mod tests {
             Item { section_code: "MATH101-A".into(), course_title: "Calculus I".into() },
             Item { section_code: "HIST200-B".into(), course_title: "Peace & War".into() },
         ];
+        let (account, requested_at) = (AccountId::derived_from("ada"), testkit::now());
         match kind {
-            Kind::VerifyEmail => Content::VerifyEmail {
-                account: AccountId::derived_from("ada"),
-                requested_at: testkit::now(),
-            },
+            Kind::VerifyEmail => Content::VerifyEmail { account, requested_at },
             Kind::Registered => Content::Registered { given_name, term_code, items },
             Kind::Released => {
                 let reason = Some(ReleaseReason::PaymentTimedOut);
                 Content::Released { given_name, term_code, items, reason }
             }
             Kind::Dropped => Content::Dropped { given_name, term_code, items },
+            Kind::SessionRevoked => Content::SessionRevoked { happened_at: testkit::now() },
+            Kind::NewDevice => Content::NewDevice { happened_at: testkit::now() },
+            Kind::PasswordChanged => Content::PasswordChanged { happened_at: testkit::now() },
+            Kind::ResetPassword => Content::ResetPassword { account, requested_at },
+            Kind::Invitation => Content::Invitation { given_name, account, requested_at },
         }
     }
 

@@ -14,10 +14,12 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "notify" => shell::step(ctx, op::notify::handle).await,
         // Events
         "on-person-changed" => shell::events(ctx, op::on_person_changed::handle).await,
+        "on-account-alert" => shell::events(ctx, op::on_account_alert::handle).await,
         "on-email-verification-requested" => {
             shell::events(ctx, op::on_email_verification_requested::handle).await
         }
         "on-registration-dropped" => shell::events(ctx, op::on_registration_dropped::handle).await,
+        "on-link-requested" => shell::events(ctx, op::on_link_requested::handle).await,
         "on-message-queued" => {
             let ctx = &SendingCtx::from_environment(ctx.table.clone());
             shell::events(ctx, op::on_message_queued::handle).await

@@ -25,6 +25,8 @@ pub struct Sending<'a> {
     pub portal_url: &'a str,
     /// Computed for this sending and kept nowhere; empty where the message carries none.
     pub code: &'a str,
+    /// Where the message leads to: a page of the portal, with what opens it; just the portal where it opens nothing.
+    pub link: &'a str,
 }
 
 macro_rules! sources {
@@ -40,6 +42,11 @@ const WHOLE: &[(&str, &str)] = sources! {
     "registered.en.html" "registered.fr.html" "registered.es.html"
     "released.en.html" "released.fr.html" "released.es.html"
     "dropped.en.html" "dropped.fr.html" "dropped.es.html"
+    "session_revoked.en.html" "session_revoked.fr.html" "session_revoked.es.html"
+    "new_device.en.html" "new_device.fr.html" "new_device.es.html"
+    "password_changed.en.html" "password_changed.fr.html" "password_changed.es.html"
+    "reset_password.en.html" "reset_password.fr.html" "reset_password.es.html"
+    "invitation.en.html" "invitation.fr.html" "invitation.es.html"
 };
 
 /// Subject and text.
@@ -48,6 +55,11 @@ const WITH_SUBJECT: &[(&str, &str)] = sources! {
     "registered.en.txt" "registered.fr.txt" "registered.es.txt"
     "released.en.txt" "released.fr.txt" "released.es.txt"
     "dropped.en.txt" "dropped.fr.txt" "dropped.es.txt"
+    "session_revoked.en.txt" "session_revoked.fr.txt" "session_revoked.es.txt"
+    "new_device.en.txt" "new_device.fr.txt" "new_device.es.txt"
+    "password_changed.en.txt" "password_changed.fr.txt" "password_changed.es.txt"
+    "reset_password.en.txt" "reset_password.fr.txt" "reset_password.es.txt"
+    "invitation.en.txt" "invitation.fr.txt" "invitation.es.txt"
 };
 
 /// The message in its language.
@@ -58,6 +70,7 @@ pub fn render(content: &Content, locale: Locale, sending: Sending<'_>) -> Result
         locale => locale.code(),
         portal_url => sending.portal_url,
         code => sending.code,
+        link => sending.link,
         ..Value::from(Serde(content))
     };
     let text = fill(content.kind(), locale, "txt", &values)?;
@@ -112,8 +125,11 @@ mod tests {
     use super::*;
     use crate::domain::tests::content;
 
-    const SENDING: Sending<'static> =
-        Sending { portal_url: "https://portal.matricula.example", code: "01234567" };
+    const SENDING: Sending<'static> = Sending {
+        portal_url: "https://portal.matricula.example",
+        code: "01234567",
+        link: "https://portal.matricula.example/page#token=0f",
+    };
 
     fn rendered(content: &Content, locale: Locale) -> Rendered {
         render(content, locale, SENDING).expect("it renders")
@@ -138,7 +154,7 @@ mod tests {
             }
             assert!(!text.contains("\n\n\n"), "{name} has a hole:\n{text}");
             assert!(text.contains("https://portal.matricula.example"), "{name} has no link");
-            assert!(html.contains("href=\"https:&#x2f;&#x2f;portal.matricula.example\""), "{name}");
+            assert!(html.contains("href=\"https:&#x2f;&#x2f;portal.matricula.example"), "{name}");
             assert!(html.starts_with("<!doctype html>"), "{name}");
             assert!(html.contains(&format!("<html lang=\"{}\">", locale.code())), "{name}");
             assert!(html.trim_end().ends_with("</html>"), "{name}");
@@ -166,8 +182,8 @@ mod tests {
 
     #[test]
     fn a_notice_names_every_section_and_its_course() {
-        for (kind, locale, mail) in every_message().filter(|(kind, ..)| *kind != Kind::VerifyEmail)
-        {
+        let notices = [Kind::Registered, Kind::Released, Kind::Dropped];
+        for (kind, locale, mail) in every_message().filter(|(kind, ..)| notices.contains(kind)) {
             assert!(mail.text.contains("Ada <b>"), "{kind:?} {locale:?}");
             assert!(mail.text.contains("- MATH101-A  Calculus I\n- HIST200-B  Peace & War\n"));
             assert!(mail.html.contains("HIST200-B") && mail.html.contains("Peace &amp; War"));
@@ -193,6 +209,26 @@ mod tests {
             let mail = rendered(&content(Kind::VerifyEmail), locale);
             assert!(mail.text.contains("01234567") && mail.html.contains("01234567"));
             assert!(!mail.subject.contains("01234567"));
+        }
+    }
+
+    #[test]
+    fn an_alert_says_when_it_happened() {
+        let alerts = [Kind::SessionRevoked, Kind::NewDevice, Kind::PasswordChanged];
+        for (_, _, mail) in every_message().filter(|(kind, ..)| alerts.contains(kind)) {
+            for part in [&mail.text, &mail.html] {
+                assert!(part.contains("2027-01-15 08:30 UTC"), "{part}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_stands_in_the_body_and_never_in_the_subject() {
+        let links = [Kind::ResetPassword, Kind::Invitation];
+        for (kind, _, mail) in every_message().filter(|(kind, ..)| links.contains(kind)) {
+            assert!(mail.text.contains(SENDING.link), "{kind:?}");
+            assert!(mail.html.contains("matricula.example&#x2f;page#token=0f\""), "{}", mail.html);
+            assert!(!mail.subject.contains("token"));
         }
     }
 

@@ -19,7 +19,7 @@ pub const DEADLINE: Duration = Duration::from_secs(29);
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// What the deployment puts into functions' environments, all of it: a function takes what it knows.
-const VARIABLES: [(&str, &str); 19] = [
+const VARIABLES: [(&str, &str); 23] = [
     ("AWS_ACCESS_KEY_ID", "bench"),
     ("AWS_SECRET_ACCESS_KEY", "bench"),
     ("AWS_REGION", "eu-west-1"),
@@ -38,9 +38,13 @@ const VARIABLES: [(&str, &str); 19] = [
     ("PAYMENT_PROVIDER_URL", "http://127.0.0.1:9"),
     ("PAYMENT_WEBHOOK_SECRET", "webhook"),
     ("PORTAL_URL", "http://127.0.0.1:9"),
+    ("SECOND_FACTOR_SECRET", "second-factor"),
     ("SENDER_ADDRESS", "no-reply@matricula.example"),
     ("SES_CONFIGURATION_SET", "matricula"),
+    ("SIGNING_SECRET", "signing"),
+    ("STAFF_SECOND_FACTOR", "optional"),
     ("TABLE_NAMES", "matricula-operations"),
+    ("TOKEN_ISSUER", "https://bench.matricula.example"),
     ("VERIFICATION_SECRET", "verification"),
 ];
 

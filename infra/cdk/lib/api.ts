@@ -16,7 +16,8 @@ const REQUESTS_PER_SECOND = 200;
 const REQUESTS_AT_ONCE = 400;
 /** Each attempt costs us Argon2id, and may be a guess. */
 const LOG_INS = { route: "POST /sessions", perSecond: 20, atOnce: 40 };
-const AUTHORIZER_CACHE_S = 60;
+/** The authorizer itself remembers a session for 25 s: what ends is ended everywhere within a minute. */
+const AUTHORIZER_CACHE_S = 30;
 
 // What an operator needs to find a call, without the caller's token or address.
 const LOG_LINE = AccessLogFormat.custom(

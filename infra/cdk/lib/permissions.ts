@@ -57,6 +57,27 @@ export const secret = (name: SecretName): Permission => (context) => {
   };
 };
 
+/** Replaces the text of one secret by the next. */
+export const rotates = (name: SecretName): Permission => (context) => {
+  const { secretArn } = context.shared.secrets[name];
+  return {
+    statements: [{ actions: ["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"], resources: [secretArn] }],
+    environment: { [name]: secretArn },
+  };
+};
+
+/** Knows who issues the tokens. */
+export const issuer: Permission = ({ shared: { settings } }) => ({ environment: { TOKEN_ISSUER: settings.issuer } });
+
+/** Signs and verifies access tokens. */
+export const tokens: Permission = (context) => ({
+  ...secret("SIGNING_SECRET")(context),
+  environment: { ...secret("SIGNING_SECRET")(context).environment, ...issuer(context).environment },
+});
+
+/** Knows of whom a second factor is asked. */
+export const secondFactorPolicy: Permission = ({ shared: { settings } }) => ({ environment: { STAFF_SECOND_FACTOR: settings.staffSecondFactor } });
+
 /** Signs and verifies the cursors of a list's pages. */
 export const cursors = secret("CURSOR_SECRET");
 

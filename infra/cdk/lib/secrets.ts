@@ -5,8 +5,10 @@ import type { Construct } from "constructs";
 import type { Settings } from "./settings.ts";
 
 const DESCRIPTIONS = {
-  IDENTITY_SECRET: "Signs access tokens.",
-  VERIFICATION_SECRET: "Signs the links that prove an e-mail address.",
+  SIGNING_SECRET: "Signs access tokens; identity-rotate-signing-keys replaces it.",
+  IDENTITY_SECRET: "Signs refresh tokens, and the tokens of known devices.",
+  SECOND_FACTOR_SECRET: "The seeds of second factors and the recovery codes follow from it.",
+  VERIFICATION_SECRET: "Signs the codes and the links that are mailed.",
   CURSOR_SECRET: "Signs the cursors of pages.",
   PAYMENT_WEBHOOK_SECRET: "Verifies the payment provider's webhooks; the provider issues it.",
   PAYMENT_PROVIDER_SECRET: "The key of our account at the payment provider; the provider issues it.",
@@ -32,12 +34,14 @@ export function secrets(scope: Construct, settings: Settings): Secrets {
     });
     Validations.of(secret).acknowledge({
       id: "AwsSolutions-SMG4",
-      reason: "Rotated by the operator: a signing key is changed when it may have leaked, and a provider issues its own.",
+      reason: "A schedule of ours rotates the signing keys; the operator changes the others when they may have leaked, and a provider issues its own.",
     });
     return secret;
   };
   return {
+    SIGNING_SECRET: create("SIGNING_SECRET"),
     IDENTITY_SECRET: create("IDENTITY_SECRET"),
+    SECOND_FACTOR_SECRET: create("SECOND_FACTOR_SECRET"),
     VERIFICATION_SECRET: create("VERIFICATION_SECRET"),
     CURSOR_SECRET: create("CURSOR_SECRET"),
     PAYMENT_WEBHOOK_SECRET: create("PAYMENT_WEBHOOK_SECRET"),

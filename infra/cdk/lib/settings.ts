@@ -22,6 +22,10 @@ export interface Settings {
   readonly paymentProviderUrl: string;
   /** The domain that mail comes from; its DNS must prove it to SES. */
   readonly senderDomain: string;
+  /** The address of the API as its callers know it, which its tokens name as their issuer; without a slash at its end. */
+  readonly issuer: string;
+  /** Whether roles of the staff count only in sessions that have passed a second factor. */
+  readonly staffSecondFactor: "required" | "optional";
   /** How long the head of department has to approve, in seconds. */
   readonly approvalTimeoutS: number;
   /** How long the student has to pay from the moment the seat was taken, in seconds. */
@@ -67,6 +71,8 @@ export function readSettings(node: Node): Settings {
     portalOrigin: new URL(portalUrl).origin,
     paymentProviderUrl: needed("paymentProviderUrl", "http://127.0.0.1:4570"),
     senderDomain: needed("senderDomain", "matricula.example"),
+    issuer: needed("issuer", "https://dev.matricula.example").replace(/\/+$/, ""),
+    staffSecondFactor: oneOf("staffSecondFactor", ["required", "optional"], prod ? "required" : "optional"),
     approvalTimeoutS: Number(text("approvalTimeoutS") ?? 7 * DAY_S),
     paymentTimeoutS: Number(text("paymentTimeoutS") ?? 7 * DAY_S),
     paymentWebhookSecret: text("paymentWebhookSecret"),

@@ -28,7 +28,7 @@ export interface Synthesized {
 
 export const CONTEXTS = ["identity", "catalog", "enrollment", "billing", "notifications", "operations"];
 
-export const PROD = { stage: "prod", portalUrl: "https://portal.matricula.example/app/", paymentProviderUrl: "https://payments.matricula.example", senderDomain: "matricula.example" };
+export const PROD = { stage: "prod", portalUrl: "https://portal.matricula.example/app/", paymentProviderUrl: "https://payments.matricula.example", senderDomain: "matricula.example", issuer: "https://api.matricula.example/" };
 const CONTEXT_OF_STAGE: Record<Stage, Record<string, string>> = { dev: {}, prod: PROD, local: { local: "true" } };
 
 /** A folder with a bootstrap for each context, which nobody will run. */

@@ -112,11 +112,12 @@ test("only the portal may call the API from a browser", () => {
 test("every route asks the authorizer, but those that are open by design", () => {
   const open = http("prod").filter(({ properties }) => properties["AuthorizationType"] !== "CUSTOM").map(({ properties }) => properties["RouteKey"]);
   assert.deepEqual(open.sort(), [
-    "$default", "GET /docs", "GET /healthz", "GET /openapi.json", "GET /readyz",
-    "POST /accounts", "POST /accounts/{account}/verification", "POST /sessions", "POST /sessions/refresh", "POST /webhooks/payments",
+    "$default", "GET /.well-known/jwks.json", "GET /.well-known/openid-configuration", "GET /docs", "GET /healthz", "GET /openapi.json", "GET /readyz",
+    "POST /accounts", "POST /accounts/{account}/invitation", "POST /accounts/{account}/password", "POST /accounts/{account}/verification",
+    "POST /password-resets", "POST /sessions", "POST /sessions/refresh", "POST /webhooks/payments",
   ]);
   const [{ properties }] = ofType("prod", "AWS::ApiGatewayV2::Authorizer") as [any];
-  assert.equal(properties.AuthorizerResultTtlInSeconds, 60);
+  assert.equal(properties.AuthorizerResultTtlInSeconds, 30);
   assert.equal(properties.EnableSimpleResponses, true);
   assert.equal(properties.AuthorizerPayloadFormatVersion, "2.0");
   assert.deepEqual(properties.IdentitySource, ["$request.header.Authorization"]);

@@ -1,6 +1,9 @@
 //! Events of the identity context.
 
-use kernel::{AccountId, Email, Id, Locale, PersonId, PersonName, RoleAssignmentId, Timestamp};
+use kernel::{
+    AccountId, DeviceId, Email, Id, Locale, PersonId, PersonName, RoleAssignmentId, SessionId,
+    Timestamp,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -61,9 +64,13 @@ impl Event for PersonChanged {
 pub struct RoleAssigned {
     pub assignment: RoleAssignmentId,
     pub person: PersonId,
-    /// `student`, `teacher`, `head_of_department`, `registrar`, `bursar` or `administrator`.
+    /// `student`, `teacher`, `head_of_department`, `registrar`, `bursar`, `hr_officer` or `administrator`.
     pub role: String,
     pub department: Option<String>,
+    /// From when on they hold it; absent where they do from the assignment on.
+    pub valid_from: Option<Timestamp>,
+    /// Until when they hold it; absent where no end is known.
+    pub valid_to: Option<Timestamp>,
     /// Who assigned it; absent for an operator's invocation.
     pub assigned_by: Option<PersonId>,
 }
@@ -82,6 +89,8 @@ impl Event for RoleAssigned {
             person: PersonId::derived_from("example"),
             role: "head_of_department".into(),
             department: Some("MATH".into()),
+            valid_from: None,
+            valid_to: None,
             assigned_by: Some(PersonId::derived_from("administrator")),
         }
     }
@@ -113,6 +122,173 @@ impl Event for EmailVerificationRequested {
             name,
             locale,
             requested_at: "2027-01-15T08:30:00Z".parse().expect("a timestamp"),
+        }
+    }
+}
+
+/// A refresh token came back that had long been used: somebody else has it too. The session is ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RefreshTokenReused {
+    pub session: SessionId,
+    pub person: PersonId,
+    pub reused_at: Timestamp,
+}
+
+impl Event for RefreshTokenReused {
+    const NAME: &'static str = "identity.refresh-token.reused";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.session.to_string()
+    }
+
+    fn example() -> Self {
+        Self {
+            session: SessionId::derived_from("example"),
+            person: PersonId::derived_from("example"),
+            reused_at: "2027-01-15T08:30:00Z".parse().expect("a timestamp"),
+        }
+    }
+}
+
+/// Somebody logged in from a device from which they had not before.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DeviceAdded {
+    pub device: DeviceId,
+    pub person: PersonId,
+    pub session: SessionId,
+    pub added_at: Timestamp,
+}
+
+impl Event for DeviceAdded {
+    const NAME: &'static str = "identity.device.added";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.device.to_string()
+    }
+
+    fn example() -> Self {
+        Self {
+            device: DeviceId::derived_from("example"),
+            person: PersonId::derived_from("example"),
+            session: SessionId::derived_from("example"),
+            added_at: "2027-01-15T08:30:00Z".parse().expect("a timestamp"),
+        }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PasswordChanged {
+    pub account: AccountId,
+    pub person: PersonId,
+    pub changed_at: Timestamp,
+}
+
+impl Event for PasswordChanged {
+    const NAME: &'static str = "identity.password.changed";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.account.to_string()
+    }
+
+    fn example() -> Self {
+        Self {
+            account: AccountId::derived_from("example"),
+            person: PersonId::derived_from("example"),
+            changed_at: "2027-01-15T08:30:00Z".parse().expect("a timestamp"),
+        }
+    }
+}
+
+/// Somebody wants to choose a new password. What opens the account is not here: see [`crate::link_token`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PasswordResetRequested {
+    pub account: AccountId,
+    pub email: Email,
+    pub locale: Locale,
+    pub requested_at: Timestamp,
+}
+
+impl Event for PasswordResetRequested {
+    const NAME: &'static str = "identity.password-reset.requested";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.account.to_string()
+    }
+
+    fn example() -> Self {
+        let EmailVerificationRequested { account, email, locale, requested_at, .. } =
+            EmailVerificationRequested::example();
+        Self { account, email, locale, requested_at }
+    }
+}
+
+/// Somebody is invited to open an account. What opens it is not here: see [`crate::link_token`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct InvitationSent {
+    pub account: AccountId,
+    pub person: PersonId,
+    pub email: Email,
+    pub name: PersonName,
+    pub locale: Locale,
+    pub invited_at: Timestamp,
+    pub invited_by: PersonId,
+}
+
+impl Event for InvitationSent {
+    const NAME: &'static str = "identity.invitation.sent";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.account.to_string()
+    }
+
+    fn example() -> Self {
+        let EmailVerificationRequested { account, email, name, locale, requested_at } =
+            EmailVerificationRequested::example();
+        Self {
+            account,
+            person: PersonId::derived_from("example"),
+            email,
+            name,
+            locale,
+            invited_at: requested_at,
+            invited_by: PersonId::derived_from("registrar"),
+        }
+    }
+}
+
+/// A person holds a role no more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RoleEnded {
+    pub assignment: RoleAssignmentId,
+    pub person: PersonId,
+    pub role: String,
+    pub department: Option<String>,
+    pub ended_at: Timestamp,
+    pub ended_by: PersonId,
+}
+
+impl Event for RoleEnded {
+    const NAME: &'static str = "identity.role.ended";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.assignment.to_string()
+    }
+
+    fn example() -> Self {
+        let RoleAssigned { assignment, person, role, department, .. } = RoleAssigned::example();
+        Self {
+            assignment,
+            person,
+            role,
+            department,
+            ended_at: "2027-01-15T08:30:00Z".parse().expect("a timestamp"),
+            ended_by: PersonId::derived_from("administrator"),
         }
     }
 }

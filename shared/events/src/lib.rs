@@ -16,10 +16,14 @@ pub use enrollment::{
     RegistrationConfirmed, RegistrationDropped, RegistrationReleased, ReleaseReason, SagaRequested,
 };
 pub use envelope::{Description, Envelope, Event};
-pub use identity::{EmailVerificationRequested, PersonChanged, PersonRegistered, RoleAssigned};
+pub use identity::{
+    DeviceAdded, EmailVerificationRequested, InvitationSent, PasswordChanged,
+    PasswordResetRequested, PersonChanged, PersonRegistered, RefreshTokenReused, RoleAssigned,
+    RoleEnded,
+};
 pub use notifications::MessageQueued;
 pub use operations::ImportApplied;
-pub use verification::verification_code;
+pub use verification::{LinkPurpose, link_token, verification_code};
 
 /// Every event there is, for the schemas in `events/` and for tests that walk them all.
 pub fn catalogue() -> Vec<Description> {
@@ -27,7 +31,13 @@ pub fn catalogue() -> Vec<Description> {
         Description::of::<PersonRegistered>(),
         Description::of::<PersonChanged>(),
         Description::of::<RoleAssigned>(),
+        Description::of::<RoleEnded>(),
         Description::of::<EmailVerificationRequested>(),
+        Description::of::<RefreshTokenReused>(),
+        Description::of::<DeviceAdded>(),
+        Description::of::<PasswordChanged>(),
+        Description::of::<PasswordResetRequested>(),
+        Description::of::<InvitationSent>(),
         Description::of::<TermCreated>(),
         Description::of::<CourseCreated>(),
         Description::of::<SectionOffered>(),

@@ -110,6 +110,8 @@ ids! {
     PersonId = "per";
     AccountId = "acc";
     SessionId = "ses";
+    /// Something that somebody logs in with: a browser, a telephone.
+    DeviceId = "dev";
     RoleAssignmentId = "rol";
     TermId = "trm";
     CourseId = "crs";

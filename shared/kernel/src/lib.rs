@@ -6,9 +6,9 @@ mod money;
 mod person;
 
 pub use id::{
-    AccountId, ApprovalId, BundleId, ChargeId, CourseId, Id, ImportId, InvoiceId, JournalEntryId,
-    MessageId, PaymentId, PersonId, RegistrationId, RoleAssignmentId, SectionId, SessionId,
-    SourceId, SubmissionId, SuspenseItemId, TermId, WrongId,
+    AccountId, ApprovalId, BundleId, ChargeId, CourseId, DeviceId, Id, ImportId, InvoiceId,
+    JournalEntryId, MessageId, PaymentId, PersonId, RegistrationId, RoleAssignmentId, SectionId,
+    SessionId, SourceId, SubmissionId, SuspenseItemId, TermId, WrongId,
 };
 pub use meeting::{Meeting, Weekday};
 pub use money::{Currency, Money, MoneyError};

@@ -7,6 +7,7 @@ invalid-input = Some fields are not as they must be; each is listed in errors.
 unauthenticated = Log in first: the request carries no access token.
 token-expired = The access token has expired: refresh the session.
 token-invalid = The access token is not valid: log in again.
+session-ended = The session has ended: log in again.
 forbidden = Your roles do not allow this.
 not-found = There is nothing at this address.
 idempotency-key-required = Send an Idempotency-Key header, so that the request can be repeated safely.

@@ -7,6 +7,7 @@ invalid-input = Algunos campos no son como deben ser; cada uno figura en errors.
 unauthenticated = Inicie sesión primero: la petición no lleva un token de acceso.
 token-expired = El token de acceso ha caducado: renueve la sesión.
 token-invalid = El token de acceso no es válido: inicie sesión de nuevo.
+session-ended = La sesión ha terminado: vuelva a iniciar sesión.
 forbidden = Sus roles no lo permiten.
 not-found = No hay nada en esta dirección.
 idempotency-key-required = Envíe una cabecera Idempotency-Key para que la petición pueda repetirse sin riesgo.

@@ -7,6 +7,7 @@ invalid-input = Certains champs ne conviennent pas ; chacun figure dans errors.
 unauthenticated = Connectez-vous d'abord : la requête ne porte pas de jeton d'accès.
 token-expired = Le jeton d'accès a expiré : renouvelez la session.
 token-invalid = Le jeton d'accès n'est pas valable : reconnectez-vous.
+session-ended = La session est terminée : reconnectez-vous.
 forbidden = Vos rôles ne le permettent pas.
 not-found = Il n'y a rien à cette adresse.
 idempotency-key-required = Envoyez un en-tête Idempotency-Key, afin que la requête puisse être répétée sans risque.

@@ -52,10 +52,11 @@ async fn authorize<X: Context>(
             let caller = serde_json::to_string(&caller).expect("a caller is JSON");
             Ok(("OK", json!({ "caller": caller })))
         }
-        Err(Failure::Refused(refusal)) if refusal.code() == "TOKEN_EXPIRED" => {
-            refused(RequestRefusal::TokenExpired)
-        }
-        Err(Failure::Refused(_)) => refused(RequestRefusal::TokenInvalid),
+        Err(Failure::Refused(refusal)) => refused(match refusal.code() {
+            "TOKEN_EXPIRED" => RequestRefusal::TokenExpired,
+            "SESSION_ENDED" => RequestRefusal::SessionEnded,
+            _ => RequestRefusal::TokenInvalid,
+        }),
         Err(Failure::Fault(fault)) => broken(fault.chain()),
         Err(Failure::Conflict { .. } | Failure::DoneBefore) => {
             broken("a check that writes nothing met a conflict".to_owned())

@@ -11,16 +11,18 @@ pub enum Role {
     HeadOfDepartment,
     Registrar,
     Bursar,
+    HrOfficer,
     Administrator,
 }
 
 impl Role {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Student,
         Self::Teacher,
         Self::HeadOfDepartment,
         Self::Registrar,
         Self::Bursar,
+        Self::HrOfficer,
         Self::Administrator,
     ];
 
@@ -31,6 +33,7 @@ impl Role {
             Self::HeadOfDepartment => "head_of_department",
             Self::Registrar => "registrar",
             Self::Bursar => "bursar",
+            Self::HrOfficer => "hr_officer",
             Self::Administrator => "administrator",
         }
     }

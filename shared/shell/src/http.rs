@@ -255,6 +255,7 @@ impl<'e> Request<'e> {
         let authorizer = &self.event["requestContext"]["authorizer"]["lambda"];
         match authorizer["refusal"].as_str() {
             Some("TOKEN_EXPIRED") => return Err(RequestRefusal::TokenExpired),
+            Some("SESSION_ENDED") => return Err(RequestRefusal::SessionEnded),
             Some(_) => return Err(RequestRefusal::TokenInvalid),
             None => {}
         }
@@ -432,7 +433,8 @@ impl<'e> Request<'e> {
         let etag = body["version"].as_u64().map(|version| format!("\"{version}\""));
         let mut headers =
             vec![("content-type", "application/json"), ("x-correlation-id", &self.correlation_id)];
-        headers.push(("cache-control", "no-store"));
+        let cached = route.cached_s.map(|seconds| format!("public, max-age={seconds}"));
+        headers.push(("cache-control", cached.as_deref().unwrap_or("no-store")));
         if let Some(etag) = &etag {
             headers.push(("etag", etag));
         }

@@ -60,6 +60,8 @@ pub struct Route {
     pub edits: bool,
     /// Whether `limit` and `cursor` are understood.
     pub paged: bool,
+    /// How long anybody may keep the reply, in seconds; absent where nobody may.
+    pub cached_s: Option<u32>,
 }
 
 impl Route {
@@ -166,7 +168,15 @@ impl Route {
             idempotent_by_key: false,
             edits: false,
             paged: false,
+            cached_s: None,
         }
+    }
+
+    /// The same for everybody, and good for so long.
+    #[must_use]
+    pub const fn cached_s(mut self, seconds: u32) -> Self {
+        self.cached_s = Some(seconds);
+        self
     }
 
     /// Names in braces in the path.

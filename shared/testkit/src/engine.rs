@@ -34,6 +34,7 @@ struct Front {
     client: reqwest::Client,
     faults: Mutex<Faults>,
     calls: Mutex<BTreeMap<String, u64>>,
+    secrets: Mutex<BTreeMap<String, Secret>>,
 }
 
 impl Engine {
@@ -53,6 +54,7 @@ impl Engine {
             client: reqwest::Client::new(),
             faults: Mutex::new(Faults::none()),
             calls: Mutex::default(),
+            secrets: Mutex::default(),
         });
         let listener = bind(address).await;
         let url = url_of(&listener);
@@ -165,9 +167,6 @@ async fn forward(State(front): State<Arc<Front>>, headers: HeaderMap, body: Byte
         headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let call = target.rsplit('.').next().unwrap_or_default().to_owned();
     *front.calls.lock().expect("counting does not panic").entry(call.clone()).or_default() += 1;
-    if call == "GetSecretValue" {
-        return secret(&body);
-    }
     let verdict = front.faults.lock().expect("a verdict does not panic").judge(&call, &body);
     match verdict {
         Verdict::Pass => carry_out(&front, headers, body).await,
@@ -186,6 +185,12 @@ async fn forward(State(front): State<Arc<Front>>, headers: HeaderMap, body: Byte
 }
 
 async fn carry_out(front: &Front, headers: HeaderMap, body: Bytes) -> Response {
+    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    if target.is_some_and(|target| target.starts_with("secretsmanager.")) {
+        let mut secrets = front.secrets.lock().expect("a secret does not panic");
+        let puts = target.is_some_and(|call| call.ends_with(".PutSecretValue"));
+        return secret(&mut secrets, puts, &body);
+    }
     let mut request = front.client.post(&front.engine_url).body(body);
     for name in ["x-amz-target", "content-type", "authorization", "x-amz-date"] {
         if let Some(value) = headers.get(name) {
@@ -211,10 +216,29 @@ fn json_reply(status: StatusCode, body: impl Into<Body>) -> Response {
         .expect("a response with a body")
 }
 
-/// Secrets Manager, as far as a bootstrap under test needs it: every secret is its own name, repeated.
-fn secret(body: &Bytes) -> Response {
+/// A secret as it was last put, with the texts that were put under each request token.
+#[derive(Default)]
+struct Secret {
+    text: Option<String>,
+    by_token: BTreeMap<String, String>,
+}
+
+/// Secrets Manager, as far as we need it: a secret that nobody has put is its own name, repeated.
+fn secret(secrets: &mut BTreeMap<String, Secret>, puts: bool, body: &Bytes) -> Response {
     let request: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-    let id = request["SecretId"].as_str().unwrap_or_default();
-    let reply = serde_json::json!({ "Name": id, "SecretString": format!("{id}-{id}-{id}-{id}") });
+    let text = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
+    let id = text("SecretId");
+    let secret = secrets.entry(id.clone()).or_default();
+    if puts {
+        let (token, put) = (text("ClientRequestToken"), text("SecretString"));
+        let under_token = secret.by_token.entry(token).or_insert_with(|| put.clone());
+        if *under_token != put {
+            let error = r#"{"__type":"ResourceExistsException","message":"another text"}"#;
+            return json_reply(StatusCode::BAD_REQUEST, error);
+        }
+        secret.text = Some(put);
+    }
+    let text = secret.text.clone().unwrap_or_else(|| format!("{id}-{id}-{id}-{id}"));
+    let reply = serde_json::json!({ "Name": id, "SecretString": text });
     json_reply(StatusCode::OK, reply.to_string())
 }

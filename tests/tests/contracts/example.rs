@@ -14,6 +14,7 @@ const TEXTS: &[&str] = &[
     "09:00",
     "MATH101",
     "12345678",
+    "123456",
     "2027-01-15T08:30:00Z",
     "a@matricula.example",
 ];
@@ -40,6 +41,7 @@ fn words() -> Value {
         "refresh_token": "rt_example",
         "role": "registrar",
         "roles": ["student"],
+        "token": "0f".repeat(32),
         "task_token": "AQCEAAAAKgAAAAMAAAAAAAAAAexample",
         "type": "payment_intent.succeeded",
     })

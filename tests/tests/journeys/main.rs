@@ -20,5 +20,6 @@ mod registration;
 mod repetition;
 mod restart;
 mod saga_laws;
+mod sessions;
 mod stopped_saga;
 mod undo;

@@ -123,7 +123,7 @@ fn appoint() -> Staff {
     let administrator = newcomer("Ada");
     let command = json!({ "email": administrator.email });
     cloud::invoke("identity-bootstrap-administrator", &command);
-    // Grants stand in the token: who is appointed logs in again.
+    // A new session has the new role at once; an older one within a minute.
     let administrator = log_in(&administrator.email);
     let appointed = |given: &str, role: &str, department: Option<&str>| {
         let person = newcomer(given);

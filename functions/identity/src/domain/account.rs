@@ -49,8 +49,31 @@ pub fn check_password(password: &Password, email: &Email) -> Result<(), Refusal>
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountState {
-    Unverified { wrong_codes: u32 },
-    Active { person: PersonId },
+    Unverified {
+        wrong_codes: u32,
+    },
+    /// Made by the staff for a person, who has not chosen a password yet.
+    Invited {
+        person: PersonId,
+    },
+    Active {
+        person: PersonId,
+    },
+}
+
+/// The newest link by which a forgotten password can be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reset {
+    pub requested_at: Timestamp,
+    pub used: bool,
+}
+
+/// What a link that somebody followed has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Followed {
+    Now,
+    /// It has had its effect; a repetition with the same password is fine.
+    Before,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,8 +84,14 @@ pub struct Account {
     pub name: PersonName,
     pub locale: Locale,
     pub password_hash: PasswordHash,
+    /// When the code, or the invitation, was asked for.
     pub verification_requested_at: Timestamp,
     pub state: AccountState,
+    #[serde(default)]
+    pub reset: Option<Reset>,
+    /// Whether somebody has logged in to it before.
+    #[serde(default)]
+    pub was_used: bool,
 }
 
 /// What a verification code has come to.
@@ -82,11 +111,68 @@ impl Account {
     /// Wrong codes after which no further one is looked at.
     pub const WRONG_CODES_MAX: u32 = 5;
 
+    /// How long the link of an invitation is good.
+    pub const INVITATION_VALID: SignedDuration = SignedDuration::from_hours(14 * 24);
+    /// How long the link to a new password is good.
+    pub const RESET_VALID: SignedDuration = SignedDuration::from_hours(1);
+
+    pub fn person(&self) -> Option<PersonId> {
+        match self.state {
+            AccountState::Active { person } => Some(person),
+            AccountState::Invited { .. } | AccountState::Unverified { .. } => None,
+        }
+    }
+
+    /// The hash to compare a password with, where a password was ever chosen.
+    pub fn password_hash(&self) -> Option<&PasswordHash> {
+        let is_chosen = !matches!(self.state, AccountState::Invited { .. });
+        is_chosen.then_some(&self.password_hash)
+    }
+
+    /// A new password. Links that were mailed before open nothing any more.
+    pub fn change_password(&mut self, hash: PasswordHash) {
+        self.password_hash = hash;
+        self.reset = None;
+    }
+
+    /// Uses the link of the newest request; `is_right` says whether its token is the one that was mailed.
+    pub fn follow_reset(&mut self, is_right: bool, now: Timestamp) -> Result<Followed, Refusal> {
+        let reset = self.reset.as_mut().filter(|_| is_right).ok_or(Refusal::ResetLinkInvalid)?;
+        if now >= reset.requested_at + Self::RESET_VALID {
+            return Err(Refusal::ResetLinkExpired);
+        }
+        if reset.used {
+            return Ok(Followed::Before);
+        }
+        reset.used = true;
+        Ok(Followed::Now)
+    }
+
+    /// Uses the link of the invitation.
+    pub fn follow_invitation(&self, is_right: bool, now: Timestamp) -> Result<Followed, Refusal> {
+        match self.state {
+            AccountState::Invited { .. } | AccountState::Active { .. } if !is_right => {
+                Err(Refusal::InvitationInvalid)
+            }
+            AccountState::Unverified { .. } => Err(Refusal::InvitationInvalid),
+            AccountState::Active { .. } => Ok(Followed::Before),
+            AccountState::Invited { .. }
+                if now >= self.verification_requested_at + Self::INVITATION_VALID =>
+            {
+                Err(Refusal::InvitationExpired)
+            }
+            AccountState::Invited { .. } => Ok(Followed::Now),
+        }
+    }
+
     pub fn judge_code(&mut self, is_right: bool, now: Timestamp) -> Result<Verdict, Refusal> {
         let expires_at = self.verification_requested_at + Self::CODE_VALID;
         match &mut self.state {
             AccountState::Active { person } if is_right => Ok(Verdict::ProvenBefore(*person)),
-            AccountState::Active { .. } => Err(Refusal::VerificationCodeWrong),
+            // Nobody was sent a code for an invitation.
+            AccountState::Active { .. } | AccountState::Invited { .. } => {
+                Err(Refusal::VerificationCodeWrong)
+            }
             AccountState::Unverified { wrong_codes } if *wrong_codes >= Self::WRONG_CODES_MAX => {
                 Err(Refusal::VerificationTriesExhausted)
             }

@@ -78,6 +78,12 @@ impl Claim {
         self.account.zip(self.person)
     }
 
+    /// The person has it no more, nor does their account lead here.
+    pub fn give_up(&mut self) {
+        self.person = None;
+        self.account = None;
+    }
+
     /// Gives it to a person, unless it is another one's.
     pub fn give_to(&mut self, person: PersonId, account: Option<AccountId>) -> Result<(), Refusal> {
         if self.person.is_some_and(|holder| holder != person) {

@@ -27,6 +27,20 @@ pub enum Refusal {
     DepartmentRequired,
     DepartmentNotExpected,
     TooManyRoles,
+    ResetLinkInvalid,
+    ResetLinkExpired,
+    InvitationInvalid,
+    InvitationExpired,
+    PasswordWrong,
+    SessionUnknown,
+    SecondFactorNeeded,
+    SecondFactorWrong,
+    SecondFactorUnknown,
+    SecondFactorEnrolled,
+    RoleNotYours,
+    RoleUnknown,
+    ValidityInvalid,
+    OwnAdministration,
 }
 
 pub static SENTENCES: Sentences = shell::sentences!();
@@ -55,6 +69,20 @@ impl Refuse for Refusal {
             Self::DepartmentRequired => ("DEPARTMENT_REQUIRED", 422),
             Self::DepartmentNotExpected => ("DEPARTMENT_NOT_EXPECTED", 422),
             Self::TooManyRoles => ("TOO_MANY_ROLES", 422),
+            Self::ResetLinkInvalid => ("RESET_LINK_INVALID", 410),
+            Self::ResetLinkExpired => ("RESET_LINK_EXPIRED", 410),
+            Self::InvitationInvalid => ("INVITATION_INVALID", 410),
+            Self::InvitationExpired => ("INVITATION_EXPIRED", 410),
+            Self::PasswordWrong => ("PASSWORD_WRONG", 403),
+            Self::SessionUnknown => ("SESSION_UNKNOWN", 404),
+            Self::SecondFactorNeeded => ("SECOND_FACTOR_NEEDED", 401),
+            Self::SecondFactorWrong => ("SECOND_FACTOR_WRONG", 401),
+            Self::SecondFactorUnknown => ("SECOND_FACTOR_UNKNOWN", 404),
+            Self::SecondFactorEnrolled => ("SECOND_FACTOR_ENROLLED", 409),
+            Self::RoleNotYours => ("ROLE_NOT_YOURS", 403),
+            Self::RoleUnknown => ("ROLE_UNKNOWN", 404),
+            Self::ValidityInvalid => ("VALIDITY_INVALID", 422),
+            Self::OwnAdministration => ("OWN_ADMINISTRATION", 409),
         }
     }
 

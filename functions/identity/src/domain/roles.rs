@@ -4,7 +4,7 @@ use kernel::{Id, PersonId, RoleAssignmentId, Timestamp};
 use serde::{Deserialize, Serialize};
 use shell::{Grant, Role};
 
-use super::Refusal;
+use super::{Refusal, Session};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoleAssignment {
@@ -14,6 +14,37 @@ pub struct RoleAssignment {
     pub assigned_at: Timestamp,
     /// Absent where no person did it: an operator, an import, or the proof of an address.
     pub assigned_by: Option<PersonId>,
+    #[serde(flatten)]
+    pub validity: Validity,
+}
+
+/// From when and until when a role is held; without bounds where nothing is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Validity {
+    #[serde(default)]
+    pub valid_from: Option<Timestamp>,
+    #[serde(default)]
+    pub valid_to: Option<Timestamp>,
+}
+
+impl Validity {
+    pub fn is_at(self, now: Timestamp) -> bool {
+        self.valid_from.is_none_or(|from| from <= now) && !self.is_over(now)
+    }
+
+    fn is_over(self, now: Timestamp) -> bool {
+        self.valid_to.is_some_and(|to| to <= now)
+    }
+}
+
+/// Whom somebody may give a role, or take it from, by the roles they hold themselves.
+pub fn check_giver(giver: &[Grant], role: Role) -> Result<(), Refusal> {
+    let gives = |grant: &Grant| match grant.role {
+        Role::Administrator => true,
+        Role::HrOfficer => matches!(role, Role::Teacher | Role::HeadOfDepartment),
+        _ => false,
+    };
+    if giver.iter().any(gives) { Ok(()) } else { Err(Refusal::RoleNotYours) }
 }
 
 /// All roles of one person, which are read and written together: they go into every token as a whole.
@@ -21,6 +52,14 @@ pub struct RoleAssignment {
 pub struct Roles {
     pub person: PersonId,
     pub assignments: Vec<RoleAssignment>,
+}
+
+/// Whom a second factor is asked of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecondFactorPolicy {
+    /// Of those who have enrolled one.
+    Optional,
+    RequiredOfStaff,
 }
 
 /// What came of an assignment.
@@ -31,14 +70,16 @@ pub enum Assigned {
 }
 
 impl Roles {
-    /// They travel in the token of every request.
+    /// They travel with every request.
     pub const ASSIGNMENTS_MAX: usize = 32;
+    /// With those that are over.
+    const REMEMBERED_MAX: usize = 64;
 
     pub fn none_of(person: PersonId) -> Self {
         Self { person, assignments: Vec::new() }
     }
 
-    /// Gives a role. Given again, it stays as it is.
+    /// Gives a role for as long as nobody ends it. Given again, it stays as it is.
     pub fn assign(
         &mut self,
         role: Role,
@@ -46,34 +87,108 @@ impl Roles {
         assigned_by: Option<PersonId>,
         now: Timestamp,
     ) -> Result<Assigned, Refusal> {
+        self.assign_for(Validity::default(), role, department, assigned_by, now)
+    }
+
+    /// Gives a role for a time. One that is held, or will be, stays as it is; one that is over is given anew.
+    pub fn assign_for(
+        &mut self,
+        validity: Validity,
+        role: Role,
+        department: Option<String>,
+        assigned_by: Option<PersonId>,
+        now: Timestamp,
+    ) -> Result<Assigned, Refusal> {
         check_department(role, department.as_deref())?;
-        let within = department.as_deref().unwrap_or("-");
-        let id =
-            RoleAssignmentId::derived_from(&format!("{}#{}#{within}", self.person, role.name()));
-        if let Some(standing) = self.assignments.iter().find(|standing| standing.id == id) {
+        let Validity { valid_from, valid_to } = validity;
+        if validity.is_over(now) || valid_from.zip(valid_to).is_some_and(|(from, to)| to <= from) {
+            return Err(Refusal::ValidityInvalid);
+        }
+        let is_same =
+            |standing: &RoleAssignment| standing.role == role && standing.department == department;
+        let mut same = self.assignments.iter().filter(|standing| is_same(standing));
+        if let Some(standing) = same.clone().find(|standing| !standing.validity.is_over(now)) {
             return Ok(Assigned::Before(standing.clone()));
         }
-        if self.assignments.len() == Self::ASSIGNMENTS_MAX {
+        let within = department.as_deref().unwrap_or("-");
+        let mut origin = format!("{}#{}#{within}", self.person, role.name());
+        if let Some(last) = same.next_back() {
+            origin = format!("{origin}#{}", last.id);
+        }
+        let id = RoleAssignmentId::derived_from(&origin);
+        let held = self.assignments.iter().filter(|held| !held.validity.is_over(now));
+        if held.count() >= Self::ASSIGNMENTS_MAX {
             return Err(Refusal::TooManyRoles);
         }
-        let assignment = RoleAssignment { id, role, department, assigned_at: now, assigned_by };
+        if self.assignments.len() >= Self::REMEMBERED_MAX {
+            let oldest = self.assignments.iter().position(|one| one.validity.is_over(now));
+            self.assignments.remove(oldest.expect("no more than half of them are held"));
+        }
+        let assigned_at = now;
+        let assignment =
+            RoleAssignment { id, role, department, assigned_at, assigned_by, validity };
         self.assignments.push(assignment.clone());
         Ok(Assigned::Now(assignment))
     }
 
-    pub fn grants(&self) -> Vec<Grant> {
+    /// Ends a role; none where it was over before.
+    pub fn end(
+        &mut self,
+        id: RoleAssignmentId,
+        now: Timestamp,
+    ) -> Result<Option<RoleAssignment>, Refusal> {
+        let assignment = self.assignments.iter_mut().find(|assignment| assignment.id == id);
+        let assignment = assignment.ok_or(Refusal::RoleUnknown)?;
+        if assignment.validity.is_over(now) {
+            return Ok(None);
+        }
+        assignment.validity.valid_to = Some(now);
+        Ok(Some(assignment.clone()))
+    }
+
+    /// What is held at this moment.
+    pub fn held(&self, now: Timestamp) -> impl Iterator<Item = &RoleAssignment> {
+        let is_held =
+            move |held: &&RoleAssignment| held.assigned_at <= now && held.validity.is_at(now);
+        self.assignments.iter().filter(is_held)
+    }
+
+    pub fn grants(&self, now: Timestamp) -> Vec<Grant> {
         let grant = |assignment: &RoleAssignment| Grant {
             role: assignment.role,
             department: assignment.department.clone(),
         };
-        self.assignments.iter().map(grant).collect()
+        self.held(now).map(grant).collect()
+    }
+
+    /// What counts in a session: where the staff need a second factor, it gives no role of the staff without one.
+    pub fn grants_in(
+        &self,
+        session: &Session,
+        policy: SecondFactorPolicy,
+        now: Timestamp,
+    ) -> Vec<Grant> {
+        let mut grants = self.grants(now);
+        if policy == SecondFactorPolicy::RequiredOfStaff && !session.passed_second_factor {
+            grants.retain(|grant| grant.role == Role::Student);
+        }
+        grants
+    }
+
+    /// Whether the person is more than a student.
+    pub fn are_of_staff(&self, now: Timestamp) -> bool {
+        self.held(now).any(|assignment| assignment.role != Role::Student)
     }
 
     /// The department that goes with a role, where one is told for a whole person.
     pub fn department_for(role: Role, department: Option<&str>) -> Option<String> {
         match role {
             Role::HeadOfDepartment | Role::Teacher => department.map(str::to_owned),
-            Role::Student | Role::Registrar | Role::Bursar | Role::Administrator => None,
+            Role::Student
+            | Role::Registrar
+            | Role::Bursar
+            | Role::HrOfficer
+            | Role::Administrator => None,
         }
     }
 }
@@ -82,9 +197,10 @@ fn check_department(role: Role, department: Option<&str>) -> Result<(), Refusal>
     match (role, department) {
         (Role::HeadOfDepartment, None) => Err(Refusal::DepartmentRequired),
         (Role::HeadOfDepartment | Role::Teacher, _) | (_, None) => Ok(()),
-        (Role::Student | Role::Registrar | Role::Bursar | Role::Administrator, Some(_)) => {
-            Err(Refusal::DepartmentNotExpected)
-        }
+        (
+            Role::Student | Role::Registrar | Role::Bursar | Role::HrOfficer | Role::Administrator,
+            Some(_),
+        ) => Err(Refusal::DepartmentNotExpected),
     }
 }
 
@@ -105,7 +221,7 @@ mod tests {
         assert_eq!(again, Ok(Assigned::Before(assignment)));
         roles.assign(Role::Teacher, Some("PHYS".into()), None, testkit::now()).expect("assigned");
         roles.assign(Role::Teacher, None, None, testkit::now()).expect("assigned");
-        assert_eq!(roles.grants().len(), 3);
+        assert_eq!(roles.grants(testkit::now()).len(), 3);
     }
 
     #[test]
@@ -119,6 +235,62 @@ mod tests {
         for role in Role::ALL {
             let department = Roles::department_for(role, Some("MATH"));
             assert_eq!(assign(role, department), None, "{role:?}");
+        }
+    }
+
+    #[test]
+    fn a_role_counts_from_its_beginning_until_its_end() {
+        let mut roles = roles();
+        let at = |hours| testkit::now() + jiff::SignedDuration::from_hours(hours);
+        let validity = Validity { valid_from: Some(at(1)), valid_to: Some(at(3)) };
+        let mut assign = |validity, now| roles.assign_for(validity, Role::Bursar, None, None, now);
+        let Ok(Assigned::Now(first)) = assign(validity, at(0)) else { panic!("not assigned") };
+        assert_eq!(assign(Validity::default(), at(2)), Ok(Assigned::Before(first.clone())));
+        let Ok(Assigned::Now(second)) = assign(Validity::default(), at(3)) else {
+            panic!("what is over is given anew")
+        };
+        assert_ne!(first.id, second.id);
+        assert_eq!(roles.end(second.id, at(5)).map(|ended| ended.is_some()), Ok(true));
+        assert_eq!(roles.end(second.id, at(6)), Ok(None));
+        let held = [0, 1, 2, 3, 4, 5].map(|hours| roles.grants(at(hours)).len());
+        assert_eq!(held, [0, 1, 1, 1, 1, 0]);
+        let nothing = RoleAssignmentId::derived_from("nothing");
+        assert_eq!(roles.end(nothing, at(6)), Err(Refusal::RoleUnknown));
+    }
+
+    #[test]
+    fn a_time_that_is_over_before_it_begins_is_refused() {
+        let at = |hours| Some(testkit::now() + jiff::SignedDuration::from_hours(hours));
+        for (valid_from, valid_to) in [(at(2), at(1)), (None, at(-1)), (at(1), at(1))] {
+            let validity = Validity { valid_from, valid_to };
+            let refused = roles().assign_for(validity, Role::Student, None, None, testkit::now());
+            assert_eq!(refused, Err(Refusal::ValidityInvalid));
+        }
+    }
+
+    #[test]
+    fn roles_that_are_over_are_forgotten_one_day() {
+        let mut roles = roles();
+        for hour in 0..200 {
+            let now = testkit::now() + jiff::SignedDuration::from_hours(hour);
+            let assigned = roles.assign(Role::Bursar, None, None, now);
+            let Ok(Assigned::Now(new)) = assigned else { panic!("not assigned: {assigned:?}") };
+            roles.end(new.id, now).expect("ends");
+        }
+        assert!(roles.assignments.len() <= Roles::REMEMBERED_MAX);
+    }
+
+    #[test]
+    fn who_is_no_administrator_gives_no_role_but_an_hr_officer_those_of_teachers() {
+        for giver in Role::ALL {
+            let grants = [Grant { role: giver, department: None }];
+            let given: Vec<_> =
+                Role::ALL.into_iter().filter(|role| check_giver(&grants, *role).is_ok()).collect();
+            match giver {
+                Role::Administrator => assert_eq!(given, Role::ALL),
+                Role::HrOfficer => assert_eq!(given, [Role::Teacher, Role::HeadOfDepartment]),
+                _ => assert_eq!(given, [], "{giver:?}"),
+            }
         }
     }
 

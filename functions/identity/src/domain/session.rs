@@ -18,6 +18,19 @@ pub struct Session {
     pub generation: u64,
     pub rotated_at: Timestamp,
     pub ended_at: Option<Timestamp>,
+    /// What the client calls the device it runs on.
+    #[serde(default)]
+    pub device_name: Option<String>,
+    #[serde(default)]
+    pub passed_second_factor: bool,
+}
+
+/// The moment at which a person ended all their sessions, but perhaps the one they did it from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionsEnd {
+    pub person: PersonId,
+    pub at: Timestamp,
+    pub kept: Option<SessionId>,
 }
 
 /// What presenting a genuine refresh token has come to.
@@ -48,13 +61,26 @@ impl Session {
             generation: 1,
             rotated_at: now,
             ended_at: None,
+            device_name: None,
+            passed_second_factor: false,
         }
     }
 
-    pub fn refresh(&mut self, presented: u64, now: Timestamp) -> Result<Refreshed, Refusal> {
+    /// Whether the session is good for anything, given when its person last ended all of theirs.
+    pub fn stands(&self, end: Option<&SessionsEnd>, now: Timestamp) -> bool {
         let too_old =
             now >= self.rotated_at + Self::IDLE_MAX || now >= self.started_at + Self::AGE_MAX;
-        if self.ended_at.is_some() || too_old || presented > self.generation {
+        let is_among = |end: &SessionsEnd| self.started_at <= end.at && end.kept != Some(self.id);
+        self.ended_at.is_none() && !too_old && !end.is_some_and(is_among)
+    }
+
+    pub fn refresh(
+        &mut self,
+        presented: u64,
+        end: Option<&SessionsEnd>,
+        now: Timestamp,
+    ) -> Result<Refreshed, Refusal> {
+        if !self.stands(end, now) || presented > self.generation {
             return Err(Refusal::RefreshTokenInvalid);
         }
         if presented == self.generation {
@@ -96,23 +122,36 @@ mod tests {
     #[test]
     fn a_used_token_gets_its_successor_again_only_for_a_moment() {
         let mut session = session();
-        assert_eq!(session.refresh(1, at(0)), Ok(Refreshed::Rotated));
-        assert_eq!(session.refresh(1, at(10)), Ok(Refreshed::Repeated));
+        assert_eq!(session.refresh(1, None, at(0)), Ok(Refreshed::Rotated));
+        assert_eq!(session.refresh(1, None, at(10)), Ok(Refreshed::Repeated));
         assert_eq!(session.generation, 2);
-        assert_eq!(session.refresh(1, at(11)), Ok(Refreshed::Reused));
-        assert_eq!(session.refresh(2, at(11)), Err(Refusal::RefreshTokenInvalid));
+        assert_eq!(session.refresh(1, None, at(11)), Ok(Refreshed::Reused));
+        assert_eq!(session.refresh(2, None, at(11)), Err(Refusal::RefreshTokenInvalid));
     }
 
     #[test]
     fn a_session_ends_by_idleness_and_by_age() {
         let mut idle = session();
         let refused = Err(Refusal::RefreshTokenInvalid);
-        assert_eq!(idle.refresh(1, testkit::now() + Session::IDLE_MAX), refused);
+        assert_eq!(idle.refresh(1, None, testkit::now() + Session::IDLE_MAX), refused);
         let mut old = session();
         for day in 1..90 {
-            assert_eq!(old.refresh(old.generation, at(day * 86_400)), Ok(Refreshed::Rotated));
+            assert_eq!(old.refresh(old.generation, None, at(day * 86_400)), Ok(Refreshed::Rotated));
         }
-        assert_eq!(old.refresh(old.generation, testkit::now() + Session::AGE_MAX), refused);
+        assert_eq!(old.refresh(old.generation, None, testkit::now() + Session::AGE_MAX), refused);
+    }
+
+    #[test]
+    fn who_ends_all_sessions_may_keep_one_and_begin_others() {
+        let (mut here, mut other) = (session(), session());
+        other.id = SessionId::derived_from("other");
+        let end = SessionsEnd { person: here.person, at: at(5), kept: Some(here.id) };
+        assert!(here.stands(Some(&end), at(6)) && !other.stands(Some(&end), at(6)));
+        let refused = Err(Refusal::RefreshTokenInvalid);
+        assert_eq!(other.refresh(1, Some(&end), at(6)), refused);
+        assert_eq!(here.refresh(1, Some(&end), at(6)), Ok(Refreshed::Rotated));
+        other.started_at = at(6);
+        assert!(other.stands(Some(&end), at(6)), "it began afterwards");
     }
 
     proptest! {
@@ -126,7 +165,7 @@ mod tests {
             for (presented, pause_s) in steps {
                 now += SignedDuration::from_secs(pause_s);
                 let before = session.clone();
-                let result = session.refresh(presented, now);
+                let result = session.refresh(presented, None, now);
                 prop_assert_eq!(session.generation > before.generation, result == Ok(Refreshed::Rotated));
                 prop_assert!(result != Ok(Refreshed::Rotated) || presented == before.generation);
                 if before.ended_at.is_some() {

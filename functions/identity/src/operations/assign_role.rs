@@ -1,18 +1,21 @@
 //! A role for a person, named by id or by e-mail address. A role that they hold already stays as it is.
 
-use kernel::{Email, PersonId, RoleAssignmentId};
+use kernel::{Email, PersonId, RoleAssignmentId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
 
 use crate::Ctx;
-use crate::domain::{Assigned, Identifier, Refusal, RoleAssignment};
+use crate::domain::{Assigned, Identifier, Refusal, RoleAssignment, Validity, check_giver};
 use crate::store::{self, Cause};
 
 pub const ROUTE: Route = Route::create(
     "assign-role",
     "/role-assignments",
-    Access::Roles(&[Allow { role: Role::Administrator, scope: Scope::All }]),
+    Access::Roles(&[
+        Allow { role: Role::HrOfficer, scope: Scope::All },
+        Allow { role: Role::Administrator, scope: Scope::All },
+    ]),
     "Assign a role to a person",
 );
 
@@ -26,6 +29,10 @@ pub struct Command {
     /// Needed for a head of department, possible for a teacher.
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[A-Z0-9][A-Z0-9.\-]*$"))]
     pub department: Option<String>,
+    /// Now, where it is absent.
+    pub valid_from: Option<Timestamp>,
+    /// Until somebody ends it, where it is absent.
+    pub valid_to: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -34,17 +41,21 @@ pub struct Reply {
     pub person: PersonId,
     pub role: Role,
     pub department: Option<String>,
+    pub valid_from: Option<Timestamp>,
+    pub valid_to: Option<Timestamp>,
 }
 
 impl Reply {
     pub(super) fn of(person: PersonId, assignment: &RoleAssignment) -> Self {
-        let RoleAssignment { id, role, department, .. } = assignment.clone();
-        Self { id, person, role, department }
+        let RoleAssignment { id, role, department, validity, .. } = assignment.clone();
+        let Validity { valid_from, valid_to } = validity;
+        Self { id, person, role, department, valid_from, valid_to }
     }
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let Command { person, email, role, department } = call.command.clone();
+    let Command { person, email, role, department, valid_from, valid_to } = call.command.clone();
+    check_giver(&call.caller.as_ref().expect("the route is not public").grants, role)?;
     let person = match (person, email) {
         (Some(person), None) => person,
         (None, Some(email)) => {
@@ -55,7 +66,13 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     };
     let (known, mut roles) = store::person_and_roles(&ctx.table, person).await?;
     known.ok_or(Refusal::PersonUnknown)?;
-    let assigned = roles.0.assign(role, department, Some(call.person()), call.now)?;
+    let assigned = roles.0.assign_for(
+        Validity { valid_from, valid_to },
+        role,
+        department,
+        Some(call.person()),
+        call.now,
+    )?;
     let mut transaction = ctx.table.transaction();
     let reply = match assigned {
         Assigned::Before(standing) => Reply::of(person, &standing),
@@ -79,11 +96,13 @@ mod tests {
     use tokio::time::{Duration, Instant};
 
     use super::*;
-    use crate::fixtures::{ada, code, ctx, verified};
+    use crate::fixtures::{ada, by_administrator, code, ctx, verified};
 
     fn head_of_math(person: PersonId) -> Command {
         let department = Some("MATH".to_owned());
-        Command { person: Some(person), email: None, role: Role::HeadOfDepartment, department }
+        let (email, role) = (None, Role::HeadOfDepartment);
+        let (valid_from, valid_to) = (None, None);
+        Command { person: Some(person), email, role, department, valid_from, valid_to }
     }
 
     async fn assigned(table: &table::Table) -> Vec<serde_json::Value> {
@@ -95,12 +114,12 @@ mod tests {
     #[tokio::test]
     async fn a_role_is_assigned_once_whatever_happens_on_the_wire() {
         testkit::under_every_fault(
-            async |table| testkit::call(head_of_math(verified(&ctx(table), ada()).await.1)),
+            async |table| by_administrator(head_of_math(verified(&ctx(table), ada()).await.1)),
             async |table, call| handle(&ctx(table), call).await.map(drop),
             async |table, call| {
                 let person = call.command.person.expect("named by id");
                 let roles = store::roles(table, person).await.expect("reads").0;
-                assert_eq!(roles.grants().len(), 2);
+                assert_eq!(roles.grants(testkit::now()).len(), 2);
                 let events = assigned(table).await;
                 assert_eq!(events.len(), 1);
                 assert_eq!(events[0]["department"], "MATH");
@@ -115,10 +134,10 @@ mod tests {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
         let (_, person) = verified(&ctx, ada()).await;
-        let first = handle(&ctx, &testkit::call(head_of_math(person))).await.expect("assigned");
+        let first = handle(&ctx, &by_administrator(head_of_math(person))).await.expect("assigned");
         let email = Some("ADA@matricula.example".parse().expect("an address"));
         let by_email = Command { person: None, email, ..head_of_math(person) };
-        let again = handle(&ctx, &testkit::call(by_email)).await.expect("assigned before");
+        let again = handle(&ctx, &by_administrator(by_email)).await.expect("assigned before");
         assert_eq!(again, first);
         assert_eq!(assigned(&ctx.table).await.len(), 1);
     }
@@ -128,7 +147,7 @@ mod tests {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
         let (_, person) = verified(&ctx, ada()).await;
-        let refused = async |command| code(handle(&ctx, &testkit::call(command)).await);
+        let refused = async |command| code(handle(&ctx, &by_administrator(command)).await);
         let math = head_of_math(person);
         let nobody = Some("nobody@matricula.example".parse::<Email>().expect("an address"));
         let unknown = head_of_math(testkit::person("nobody"));
@@ -146,13 +165,13 @@ mod tests {
         for number in 0..31 {
             let department = Some(format!("D{number}"));
             let command = Command { department, ..head_of_math(person) };
-            handle(&ctx, &testkit::call(command)).await.expect("assigned");
+            handle(&ctx, &by_administrator(command)).await.expect("assigned");
         }
         assert_eq!(refused(head_of_math(person)).await, "TOO_MANY_ROLES");
     }
 
     #[tokio::test]
-    async fn nobody_but_an_administrator_assigns() {
+    async fn nobody_but_an_administrator_and_within_bounds_an_hr_officer_assigns() {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
         let body = serde_json::json!({ "person": testkit::person("ada"), "role": "administrator" });
@@ -166,6 +185,8 @@ mod tests {
             let reply = door.answer(&ctx, &handle, &event, deadline).await;
             let expected = if role == Role::Administrator { 404 } else { 403 };
             assert_eq!(reply["statusCode"], expected, "{role:?}");
+            let is_hr = reply.to_string().contains("ROLE_NOT_YOURS");
+            assert_eq!(is_hr, role == Role::HrOfficer, "{role:?}: {reply}");
         }
     }
 }

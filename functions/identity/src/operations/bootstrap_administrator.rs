@@ -52,7 +52,8 @@ mod tests {
             async |table, _| handle(&ctx(table), &step()).await.map(drop),
             async |table, person| {
                 let roles = store::roles(table, *person).await.expect("reads").0;
-                let held: Vec<_> = roles.grants().into_iter().map(|grant| grant.role).collect();
+                let held: Vec<_> =
+                    roles.grants(testkit::now()).into_iter().map(|grant| grant.role).collect();
                 assert_eq!(held, [Role::Student, Role::Administrator]);
                 let events = testkit::published(table).await.into_iter();
                 let appointed = events.filter(|event| {

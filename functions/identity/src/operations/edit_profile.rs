@@ -30,7 +30,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     person.value.locale = locale.unwrap_or(person.value.locale);
     // An edit whose reply was lost comes again with the version from before it: it has had its effect.
     if person.value == before {
-        return Ok(Reply::of(&person, &roles));
+        return Ok(Reply::of(&person, &roles, call.now));
     }
     call.check_version(person.version)?;
     let mut transaction = ctx.table.transaction();
@@ -38,7 +38,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     store::write_person(&mut transaction, &person.value, Some(person.version), cause);
     transaction.commit().await?;
     person.version += 1;
-    Ok(Reply::of(&person, &roles))
+    Ok(Reply::of(&person, &roles, call.now))
 }
 
 #[cfg(test)]

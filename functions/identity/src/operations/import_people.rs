@@ -111,7 +111,7 @@ async fn give_up_what_was(
     for (mut claim, read_version) in store::claims(&ctx.table, &before).await? {
         let Some(version) = read_version else { continue };
         if claim.pending.is_some() {
-            claim.person = None;
+            claim.give_up();
             transaction.put(&claim, read_version);
         } else {
             transaction.delete(&Stored { value: claim, version });
@@ -126,6 +126,7 @@ mod tests {
     use shell::RefusedRow;
 
     use super::*;
+    use crate::domain::Claim;
     use crate::fixtures::{ada, ctx, imported_ada, log_in, registered, verified};
 
     fn row(number: u64, source: &str, email: Option<&str>) -> Row {
@@ -237,6 +238,23 @@ mod tests {
         let (claim, _) =
             store::claim(&ctx.table, Identifier::email(&ada().email)).await.expect("reads");
         assert_eq!((claim.person, claim.pending), (None, Some(account)));
+    }
+
+    #[tokio::test]
+    async fn a_number_given_up_leads_to_nobodys_account_though_somebody_else_gets_it() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        imported(&ctx, vec![imported_ada()]).await;
+        verified(&ctx, ada()).await;
+        imported(&ctx, vec![Row { student_number: Some("S-1852".into()), ..imported_ada() }]).await;
+        imported(&ctx, vec![Row { student_number: Some("S-1815".into()), ..row(2, "p2", None) }])
+            .await;
+        let number = Identifier::student_number("S-1815");
+        let (claim, _) = store::claim(&ctx.table, number).await.expect("reads");
+        assert_eq!((claim.person, claim.account), (Some(SourceId("p2".into()).id()), None));
+        let mut given_up = Claim { account: Some(kernel::Id::derived_from("a")), ..claim };
+        given_up.give_up();
+        assert_eq!((given_up.person, given_up.account), (None, None));
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! The end of the caller's session: it is refreshed no more, and its access token lives out its last minutes.
+//! The end of the caller's session: it is refreshed no more, and within a minute its access tokens open nothing.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -32,12 +32,12 @@ mod tests {
     use tokio::time::{Duration, Instant};
 
     use super::*;
-    use crate::fixtures::{ada_logged_in, ctx, log_in};
+    use crate::fixtures::{ada_logged_in, caller_of, ctx, log_in};
 
     async fn call(ctx: &Ctx) -> Call<Command> {
         let ada = ada_logged_in(ctx).await;
-        let caller = ctx.keys().await.expect("keys").caller(&ada.access_token, testkit::now());
-        Call { caller: caller.ok(), ..testkit::call(Command {}) }
+        let caller = caller_of(ctx, &ada).await.ok();
+        Call { caller, ..testkit::call(Command {}) }
     }
 
     #[tokio::test]

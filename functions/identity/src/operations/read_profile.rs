@@ -1,6 +1,6 @@
 //! The caller's own profile.
 
-use kernel::{Email, Locale, PersonId, PersonName};
+use kernel::{Email, Locale, PersonId, PersonName, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Call, Failure, Role, Route};
@@ -36,10 +36,10 @@ pub struct HeldRole {
 }
 
 impl Reply {
-    pub fn of(person: &Stored<Person>, roles: &Roles) -> Self {
+    pub fn of(person: &Stored<Person>, roles: &Roles, now: Timestamp) -> Self {
         let Person { id, name, email, locale, student_number, staff_number, .. } =
             person.value.clone();
-        let held = roles.assignments.iter().map(|assignment| HeldRole {
+        let held = roles.held(now).map(|assignment| HeldRole {
             role: assignment.role,
             department: assignment.department.clone(),
         });
@@ -58,7 +58,7 @@ impl Reply {
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let (person, (roles, _)) = store::person_and_roles(&ctx.table, call.person()).await?;
-    Ok(Reply::of(&person.ok_or(Refusal::PersonUnknown)?, &roles))
+    Ok(Reply::of(&person.ok_or(Refusal::PersonUnknown)?, &roles, call.now))
 }
 
 #[cfg(test)]

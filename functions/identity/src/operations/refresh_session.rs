@@ -1,14 +1,14 @@
-//! New tokens for a refresh token, which is used up by it. One that was used before, but for a moment ago, is
-//! in the hands
-//! of two: its session ends.
+//! New tokens for a refresh token, which is used up by it. One that was used before, but for a moment ago, is in the
+//! hands of two: its session ends, and its person is told.
 
+use events::RefreshTokenReused;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Call, Failure, Route};
 
-use super::log_in::Reply;
+use super::log_in::Tokens;
 use crate::Ctx;
-use crate::domain::{Refreshed, Refusal};
+use crate::domain::{Refreshed, Refusal, Session};
 use crate::store;
 
 pub const ROUTE: Route =
@@ -21,33 +21,38 @@ pub struct Command {
     pub refresh_token: String,
 }
 
-pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let keys = ctx.keys().await?;
-    let (session, generation) = keys.presented(&call.command.refresh_token)?;
+pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Tokens, Failure> {
+    let (session, generation) = ctx.refresh_key().await?.presented(&call.command.refresh_token)?;
     let mut session =
         ctx.table.get(&store::session_key(session)).await?.ok_or(Refusal::RefreshTokenInvalid)?;
-    let refreshed = session.value.refresh(generation, call.now)?;
+    let end = ctx.table.get(&store::sessions_end_key(session.value.person)).await?;
+    let end = end.map(|end| end.value);
+    let refreshed = session.value.refresh(generation, end.as_ref(), call.now)?;
     if refreshed != Refreshed::Repeated {
         let mut transaction = ctx.table.transaction();
         transaction.update(&session);
+        if refreshed == Refreshed::Reused {
+            let Session { id: session, person, .. } = session.value;
+            let event = RefreshTokenReused { session, person, reused_at: call.now };
+            transaction.event(event, 1, call.now, &call.correlation_id);
+        }
         transaction.commit().await?;
     }
     if refreshed == Refreshed::Reused {
         return Err(Refusal::RefreshTokenInvalid.into());
     }
-    let (roles, _) = store::roles(&ctx.table, session.value.person).await?;
-    Ok(Reply::of(keys, &session.value, &roles, call.now))
+    Ok(ctx.tokens(&session.value, call.now).await?)
 }
 
 #[cfg(test)]
 mod tests {
+    use events::Event;
     use jiff::SignedDuration;
-    use kernel::{Email, Timestamp};
-    use shell::{Caller, Role};
+    use kernel::Timestamp;
 
-    use super::super::{assign_role, log_out};
+    use super::super::log_out;
     use super::*;
-    use crate::fixtures::{ada_logged_in, code, ctx};
+    use crate::fixtures::{ada_logged_in, caller_of, code, ctx};
 
     fn call(refresh_token: &str, now: Timestamp) -> Call<Command> {
         let command = Command { refresh_token: refresh_token.to_owned() };
@@ -69,8 +74,8 @@ mod tests {
             async |table, call| {
                 let ctx = ctx(table);
                 let again = handle(&ctx, call).await.expect("the grace is not over");
-                let (session, generation) =
-                    ctx.keys().await.expect("keys").presented(&again.refresh_token).expect("good");
+                let key = ctx.refresh_key().await.expect("a key");
+                let (session, generation) = key.presented(&again.refresh_token).expect("good");
                 assert_eq!(generation, 2);
                 let stored = table.get(&store::session_key(session)).await.expect("reads");
                 assert_eq!(stored.expect("a session").value.ended_at, None);
@@ -122,6 +127,9 @@ mod tests {
             async |table, (_, next)| {
                 let ended = handle(&ctx(table), &call(&next.refresh_token, after(12))).await;
                 assert_eq!(code(ended), "REFRESH_TOKEN_INVALID");
+                let events = testkit::published(table).await.into_iter();
+                let told = events.filter(|event| event.name == RefreshTokenReused::NAME);
+                assert_eq!(told.count(), 1, "the person is told once");
             },
         )
         .await;
@@ -135,8 +143,8 @@ mod tests {
         let late = after(14 * 86_400);
         let too_late = handle(&ctx, &call(&ada.refresh_token, late)).await;
         assert_eq!(code(too_late), "REFRESH_TOKEN_INVALID");
-        let caller = ctx.keys().await.expect("keys").caller(&ada.access_token, testkit::now());
-        let out = Call { caller: caller.ok(), ..testkit::call(log_out::Command {}) };
+        let caller = caller_of(&ctx, &ada).await.ok();
+        let out = Call { caller, ..testkit::call(log_out::Command {}) };
         log_out::handle(&ctx, &out).await.expect("logs out");
         let refused = handle(&ctx, &call(&ada.refresh_token, after(1))).await;
         assert_eq!(code(refused), "REFRESH_TOKEN_INVALID");
@@ -144,19 +152,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_role_given_meanwhile_is_in_the_next_token() {
+    async fn the_tokens_of_a_reused_session_open_nothing_any_more() {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
         let ada = ada_logged_in(&ctx).await;
-        let email: Email = "ada@matricula.example".parse().expect("an address");
-        let role = Role::Registrar;
-        let assign =
-            assign_role::Command { person: None, email: Some(email), role, department: None };
-        assign_role::handle(&ctx, &testkit::call(assign)).await.expect("assigned");
-        let next = handle(&ctx, &call(&ada.refresh_token, after(1))).await.expect("refreshes");
-        let caller: Caller =
-            ctx.keys().await.expect("keys").caller(&next.access_token, after(1)).expect("good");
-        let roles: Vec<_> = caller.grants.iter().map(|grant| grant.role).collect();
-        assert_eq!(roles, [Role::Student, Role::Registrar]);
+        let next = handle(&ctx, &call(&ada.refresh_token, after(0))).await.expect("refreshes");
+        caller_of(&ctx, &next).await.expect("it is good");
+        handle(&ctx, &call(&ada.refresh_token, after(11))).await.expect_err("reused");
+        assert_eq!(code(caller_of(&ctx, &next).await), "SESSION_ENDED");
     }
 }

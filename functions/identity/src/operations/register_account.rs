@@ -51,6 +51,8 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         password_hash: passwords::hash(password)?,
         verification_requested_at: call.now,
         state: AccountState::Unverified { wrong_codes: 0 },
+        reset: None,
+        was_used: false,
     };
     let (mut claim, read_version) = store::claim(&ctx.table, Identifier::email(email)).await?;
     claim.pending = Some(account.id);

@@ -3,7 +3,7 @@
 //! address, or to a new one who is a student.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use kernel::{AccountId, PersonId};
+use kernel::{AccountId, PersonId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Call, Failure, Role, Route};
@@ -50,7 +50,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let is_right = verify_slices_are_equal(code.as_bytes(), right.as_bytes()).is_ok();
     let person = match account.value.judge_code(is_right, call.now)? {
         Verdict::ProvenBefore(person) => person,
-        Verdict::Proven => activate(ctx, call, account).await?,
+        Verdict::Proven => open(ctx, call.now, &call.correlation_id, account).await?,
         Verdict::Wrong => {
             let mut transaction = ctx.table.transaction();
             transaction.update(&account);
@@ -61,9 +61,11 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     Ok(Reply { account: call.command.account, status: Status::Active, person })
 }
 
-async fn activate(
+/// Opens an account whose address is proven, by the code or by an invitation.
+pub(super) async fn open(
     ctx: &Ctx,
-    call: &Call<Command>,
+    now: Timestamp,
+    correlation_id: &str,
     mut account: Stored<Account>,
 ) -> Result<PersonId, Failure> {
     let id = account.value.id;
@@ -73,7 +75,7 @@ async fn activate(
         return Err(Refusal::EmailTaken.into());
     }
     let mut transaction = ctx.table.transaction();
-    let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
+    let cause = Cause { now, correlation_id };
     let (person, person_version, mut roles) = if let Some(imported) = claim.person {
         let (person, roles) = store::person_and_roles(&ctx.table, imported).await?;
         let Stored { value: mut person, version } = person.ok_or(Refusal::PersonUnknown)?;
@@ -84,8 +86,10 @@ async fn activate(
         let roles = (Roles::none_of(person.id), None);
         (person, None, roles)
     };
-    if roles.0.assignments.is_empty() {
-        let assigned = roles.0.assign(Role::Student, None, None, call.now)?;
+    // Who comes by themselves is a student; who is invited becomes what the staff make them.
+    let is_invited = matches!(account.value.state, AccountState::Invited { .. });
+    if roles.0.assignments.is_empty() && !is_invited {
+        let assigned = roles.0.assign(Role::Student, None, None, now)?;
         if let Assigned::Now(assignment) = assigned {
             store::write_roles(&mut transaction, &roles, &[assignment], cause);
         }
@@ -139,7 +143,7 @@ mod tests {
                 let person = PersonId::derived_from(&call.command.account.to_string());
                 let (person, roles) = store::person_and_roles(table, person).await.expect("reads");
                 assert!(person.is_some());
-                assert_eq!(roles.0.grants()[0].role, Role::Student);
+                assert_eq!(roles.0.grants(testkit::now())[0].role, Role::Student);
             },
         )
         .await;
@@ -243,8 +247,8 @@ mod tests {
         let (stored, roles) = store::person_and_roles(&ctx.table, person).await.expect("reads");
         let stored = stored.expect("she is there").value;
         assert_eq!((stored.account, stored.name.given.as_str()), (Some(account), "Augusta Ada"));
-        assert_eq!(roles.0.grants().len(), 1);
-        assert_eq!(roles.0.grants()[0].role, Role::Teacher);
+        assert_eq!(roles.0.grants(testkit::now()).len(), 1);
+        assert_eq!(roles.0.grants(testkit::now())[0].role, Role::Teacher);
         assert_eq!(count(&ctx, PersonRegistered::NAME).await, 1);
         assert_eq!(count(&ctx, PersonChanged::NAME).await, 1);
         let logged_in = log_in(&ctx, " S-1815 ", "a long enough secret").await.expect("logs in");

@@ -2,8 +2,8 @@
 //! which the
 //! table could then not be told of, goes out again.
 
-use events::{MessageQueued, verification_code};
-use kernel::MessageId;
+use events::{LinkPurpose, MessageQueued, link_token, verification_code};
+use kernel::{AccountId, MessageId, Timestamp};
 use shell::{Delivery, Failure, Fault};
 use table::Stored;
 
@@ -44,17 +44,44 @@ async fn load(ctx: &SendingCtx, id: MessageId) -> Result<Stored<Message>, Failur
 }
 
 async fn render(ctx: &SendingCtx, message: &Message) -> Result<Rendered, Fault> {
-    let code = match &message.content {
+    let mut code = String::new();
+    let mut link = ctx.portal_url.clone();
+    match &message.content {
         Content::VerifyEmail { account, requested_at } => {
             let key = ctx.verification_secret().await?;
-            verification_code(key.as_bytes(), *account, *requested_at)
+            code = verification_code(key.as_bytes(), *account, *requested_at);
         }
-        Content::Registered { .. } | Content::Released { .. } | Content::Dropped { .. } => {
-            String::new()
+        Content::ResetPassword { account, requested_at } => {
+            link = page(ctx, LinkPurpose::ResetPassword, *account, *requested_at).await?;
         }
-    };
-    let sending = Sending { portal_url: &ctx.portal_url, code: &code };
+        Content::Invitation { account, requested_at, .. } => {
+            link = page(ctx, LinkPurpose::AcceptInvitation, *account, *requested_at).await?;
+        }
+        Content::Registered { .. }
+        | Content::Released { .. }
+        | Content::Dropped { .. }
+        | Content::SessionRevoked { .. }
+        | Content::NewDevice { .. }
+        | Content::PasswordChanged { .. } => {}
+    }
+    let sending = Sending { portal_url: &ctx.portal_url, code: &code, link: &link };
     templates::render(&message.content, message.locale, sending)
+}
+
+/// A page of the portal, with what opens it. It stands behind a `#`, so that no server on the way logs it.
+async fn page(
+    ctx: &SendingCtx,
+    purpose: LinkPurpose,
+    account: AccountId,
+    requested_at: Timestamp,
+) -> Result<String, Fault> {
+    let page = match purpose {
+        LinkPurpose::ResetPassword => "reset-password",
+        LinkPurpose::AcceptInvitation => "accept-invitation",
+    };
+    let key = ctx.verification_secret().await?;
+    let token = link_token(key.as_bytes(), purpose, account, requested_at);
+    Ok(format!("{}/{page}#account={account}&token={token}", ctx.portal_url))
 }
 
 /// Writes down what the attempt came to. From here on nothing may run again from the top: that would send again.
@@ -118,7 +145,7 @@ fn name(reason: FailureReason) -> &'static str {
 mod tests {
     use std::sync::Arc;
 
-    use kernel::{AccountId, Id};
+    use kernel::Id;
     use shell::Refuse;
     use table::Table;
     use tokio::sync::OnceCell;
@@ -218,6 +245,27 @@ mod tests {
         assert!(!stored.contains(&code));
         let events = serde_json::to_string(&testkit::published(&test.table).await).expect("JSON");
         assert!(!events.contains(&code));
+    }
+
+    #[tokio::test]
+    async fn what_a_link_opens_is_in_the_mail_and_nowhere_in_the_table() {
+        for (kind, purpose, page) in [
+            (Kind::ResetPassword, LinkPurpose::ResetPassword, "reset-password"),
+            (Kind::Invitation, LinkPurpose::AcceptInvitation, "accept-invitation"),
+        ] {
+            let test = testkit::TestTable::new().await;
+            let office = PostOffice::open(Answer::Accept).await;
+            let delivery = queued(&test.table, kind).await;
+            handle(&ctx(&test.table, &office), &delivery).await.expect("it is sent");
+            let ada = AccountId::derived_from("ada");
+            let token = link_token(SECRET.as_bytes(), purpose, ada, testkit::now());
+            let link =
+                format!("https://portal.matricula.example/{page}#account={ada}&token={token}");
+            let text = &office.mails()[0]["Content"]["Simple"]["Body"]["Text"]["Data"];
+            assert!(text.as_str().expect("a text").contains(&link), "{text}");
+            let stored = serde_json::to_string(&message(&test.table).await).expect("JSON");
+            assert!(!stored.contains(&token));
+        }
     }
 
     #[tokio::test]

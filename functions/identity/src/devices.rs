@@ -1,0 +1,55 @@
+//! Device tokens: proof that somebody has logged in to an account from this device before. They open nothing; they only
+//! give the device a budget of wrong passwords of its own, so that a stranger's guesses do not keep the owner out.
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use kernel::{AccountId, DeviceId};
+
+use crate::derivation::derived;
+
+#[derive(Clone)]
+pub struct DeviceKey(hmac::Key);
+
+impl DeviceKey {
+    pub fn derived_from(secret: &str) -> Self {
+        let key = derived(secret, b"device token key, HMAC-SHA-256, 1");
+        Self(hmac::Key::new(hmac::HMAC_SHA256, &key))
+    }
+
+    pub fn token(&self, account: AccountId, device: DeviceId) -> String {
+        let tag = hmac::sign(&self.0, format!("{account}.{device}").as_bytes());
+        format!("{device}.{}", URL_SAFE_NO_PAD.encode(tag))
+    }
+
+    /// The device that a genuine token of this account names.
+    pub fn presented(&self, token: &str, account: AccountId) -> Option<DeviceId> {
+        let (device, tag) = token.split_once('.')?;
+        let device: DeviceId = device.parse().ok()?;
+        let tag = URL_SAFE_NO_PAD.decode(tag).ok()?;
+        hmac::verify(&self.0, format!("{account}.{device}").as_bytes(), &tag).ok()?;
+        Some(device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::Id;
+
+    use super::*;
+
+    #[test]
+    fn a_device_is_known_to_one_account() {
+        let key = DeviceKey::derived_from("the secret of a test");
+        let (ada, eve) = (AccountId::derived_from("ada"), AccountId::derived_from("eve"));
+        let device = DeviceId::derived_from("one");
+        let token = key.token(ada, device);
+        assert_eq!(key.presented(&token, ada), Some(device));
+        assert_eq!(key.presented(&token, eve), None);
+        let other = token.replace(&device.to_string(), &DeviceId::derived_from("two").to_string());
+        for forged in ["", ".", &other, &token[..60], &format!("{token}A")] {
+            assert_eq!(key.presented(forged, ada), None, "{forged}");
+        }
+        assert_eq!(DeviceKey::derived_from("another").presented(&token, ada), None);
+    }
+}

@@ -1,0 +1,100 @@
+//! A second factor: codes from an app that somebody carries with them, and ten recovery codes on paper for the day that
+//! it is lost. No code and no seed is stored: they follow from a secret, the account and the moment of the enrolment.
+
+use kernel::{AccountId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::Refusal;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecondFactor {
+    pub account: AccountId,
+    pub enrolled_at: Timestamp,
+    /// Absent until a first code has shown that the app knows the seed.
+    pub confirmed_at: Option<Timestamp>,
+    /// The half minute of the last code that was used: each is good once.
+    pub last_step: u64,
+    pub used_recovery_codes: Vec<u8>,
+}
+
+/// What a code that somebody typed turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    Step(u64),
+    Recovery(u8),
+    Wrong,
+}
+
+impl SecondFactor {
+    pub const RECOVERY_CODES: u8 = 10;
+
+    /// An enrolment that waits for its first code. One that is confirmed is not replaced in passing.
+    pub fn enroll(
+        standing: Option<&Self>,
+        account: AccountId,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
+        if standing.is_some_and(Self::is_confirmed) {
+            return Err(Refusal::SecondFactorEnrolled);
+        }
+        let (confirmed_at, used_recovery_codes) = (None, Vec::new());
+        Ok(Self { account, enrolled_at: now, confirmed_at, last_step: 0, used_recovery_codes })
+    }
+
+    pub fn is_confirmed(&self) -> bool {
+        self.confirmed_at.is_some()
+    }
+
+    /// Uses a code; each is good once.
+    pub fn take(&mut self, code: Code) -> Result<(), Refusal> {
+        match code {
+            Code::Step(step) if step > self.last_step => self.last_step = step,
+            Code::Recovery(number) if !self.used_recovery_codes.contains(&number) => {
+                self.used_recovery_codes.push(number);
+            }
+            Code::Step(_) | Code::Recovery(_) | Code::Wrong => {
+                return Err(Refusal::SecondFactorWrong);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the first code. Repeated, it changes nothing; false then.
+    pub fn confirm(&mut self, code: Code, now: Timestamp) -> Result<bool, Refusal> {
+        match code {
+            Code::Step(step) if self.is_confirmed() && step == self.last_step => Ok(false),
+            Code::Step(_) if !self.is_confirmed() => {
+                self.take(code)?;
+                self.confirmed_at = Some(now);
+                Ok(true)
+            }
+            _ => Err(Refusal::SecondFactorWrong),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::Id;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever is typed in whatever order: no code is taken twice, and none that is older than the last one.
+        #[test]
+        fn no_code_is_good_twice(codes in proptest::collection::vec((any::<bool>(), 1_u8..12), 1..60)) {
+            let account = AccountId::derived_from("ada");
+            let mut factor = SecondFactor::enroll(None, account, testkit::now()).expect("enrolls");
+            let mut taken = Vec::new();
+            for (is_step, number) in codes {
+                let code = if is_step { Code::Step(number.into()) } else { Code::Recovery(number) };
+                if factor.take(code).is_ok() {
+                    prop_assert!(!taken.contains(&code));
+                    taken.push(code);
+                }
+            }
+            prop_assert_eq!(factor.take(Code::Wrong), Err(Refusal::SecondFactorWrong));
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The link of an invitation proves the address: the account opens with the password that its person chooses.
+
+use events::LinkPurpose;
+use kernel::{AccountId, PersonId};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shell::{Access, Call, Failure, Route};
+
+use super::verify_email;
+use crate::domain::{Followed, Password, Refusal, check_password};
+use crate::{Ctx, passwords, store};
+
+pub const ROUTE: Route = Route::call(
+    "accept-invitation",
+    "/accounts/{account}/invitation",
+    Access::Public,
+    "Open an account by an invitation",
+);
+
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    pub account: AccountId,
+    /// From the link.
+    #[schemars(regex(pattern = r"^[0-9a-f]{64}$"))]
+    pub token: String,
+    #[schemars(length(min = 12, max = 128))]
+    pub password: Password,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Reply {
+    pub account: AccountId,
+    pub person: PersonId,
+}
+
+pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
+    let Command { account, token, password } = &call.command;
+    let found = ctx.table.get(&store::account_key(*account)).await?;
+    let mut found = found.ok_or(Refusal::InvitationInvalid)?;
+    let invited_at = found.value.verification_requested_at;
+    let is_right = ctx.is_link(token, LinkPurpose::AcceptInvitation, *account, invited_at).await?;
+    let followed = found.value.follow_invitation(is_right, call.now)?;
+    if followed == Followed::Before {
+        // An acceptance whose reply was lost comes again.
+        let person = found.value.person().ok_or(Refusal::InvitationInvalid)?;
+        let is_repeated = passwords::is_right(password, found.value.password_hash());
+        let reply = Reply { account: *account, person };
+        return if is_repeated { Ok(reply) } else { Err(Refusal::InvitationInvalid.into()) };
+    }
+    check_password(password, &found.value.email)?;
+    found.value.password_hash = passwords::hash(password)?;
+    let person = verify_email::open(ctx, call.now, &call.correlation_id, found).await?;
+    Ok(Reply { account: *account, person })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::super::{invite_person, register_account};
+    use super::*;
+    use crate::fixtures::{ada, code, ctx, link_to, log_in, registered};
+
+    const SECRET: &str = "a long enough secret";
+
+    async fn invited(ctx: &Ctx) -> Call<Command> {
+        let register_account::Command { email, name, locale, .. } = ada();
+        let command = invite_person::Command { email, name, locale };
+        let reply = invite_person::handle(ctx, &testkit::call(command)).await.expect("invites");
+        let account = reply.account;
+        let token = link_to(ctx, LinkPurpose::AcceptInvitation, account, testkit::now()).await;
+        let command = Command { account, token, password: Password(SECRET.into()) };
+        Call { caller: None, ..testkit::call(command) }
+    }
+
+    #[tokio::test]
+    async fn an_invitation_is_accepted_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| invited(&ctx(table)).await,
+            async |table, call| handle(&ctx(table), call).await.map(drop),
+            async |table, _| {
+                let ctx = ctx(table);
+                let tokens = log_in(&ctx, "ada@matricula.example", SECRET).await;
+                let person = tokens.expect("logs in").person;
+                let roles = store::roles(table, person).await.expect("reads").0;
+                assert!(roles.assignments.is_empty(), "who is invited is no student by that");
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn an_invitation_is_good_once_and_for_two_weeks() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let call = invited(&ctx).await;
+        let mut late = call.clone();
+        late.now += SignedDuration::from_hours(14 * 24);
+        assert_eq!(code(handle(&ctx, &late).await), "INVITATION_EXPIRED");
+        let mut forged = call.clone();
+        forged.command.token = "0".repeat(64);
+        assert_eq!(code(handle(&ctx, &forged).await), "INVITATION_INVALID");
+        handle(&ctx, &call).await.expect("it is good");
+        let mut thief = call.clone();
+        thief.command.password = Password("the secret of a thief".into());
+        assert_eq!(code(handle(&ctx, &thief).await), "INVITATION_INVALID");
+    }
+
+    #[tokio::test]
+    async fn an_account_that_somebody_registered_is_not_opened_by_an_invitation() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let account = registered(&ctx, ada()).await;
+        let token = link_to(&ctx, LinkPurpose::AcceptInvitation, account, testkit::now()).await;
+        let command = Command { account, token, password: Password(SECRET.into()) };
+        let refused = handle(&ctx, &testkit::call(command)).await;
+        assert_eq!(code(refused), "INVITATION_INVALID");
+    }
+}

@@ -1,0 +1,71 @@
+//! The end of one of the caller's sessions, such as that of a telephone that was lost.
+
+use kernel::SessionId;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use shell::{Access, Call, Failure, Route};
+
+use crate::Ctx;
+use crate::domain::Refusal;
+use crate::store;
+
+pub const ROUTE: Route = Route::delete(
+    "end-session",
+    "/me/sessions/{session}",
+    Access::LoggedIn,
+    "End one of your own sessions",
+);
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    pub session: SessionId,
+}
+
+pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
+    let session = ctx.table.get(&store::session_key(call.command.session)).await?;
+    let session = session.filter(|session| session.value.person == call.person());
+    let mut session = session.ok_or(Refusal::SessionUnknown)?;
+    if session.value.end(call.now) {
+        let mut transaction = ctx.table.transaction();
+        transaction.update(&session);
+        transaction.commit().await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{ada_logged_in, as_person, caller_of, code, ctx};
+
+    #[tokio::test]
+    async fn a_session_ends_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| ada_logged_in(&ctx(table)).await,
+            async |table, tokens| {
+                let ctx = ctx(table);
+                let session = ctx.refresh_key().await?.presented(&tokens.refresh_token)?.0;
+                handle(&ctx, &as_person(tokens.person, Command { session })).await
+            },
+            async |table, tokens| {
+                assert_eq!(code(caller_of(&ctx(table), tokens).await), "SESSION_ENDED");
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn nobody_ends_anothers_session_or_learns_that_there_is_one() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let tokens = ada_logged_in(&ctx).await;
+        let session = caller_of(&ctx, &tokens).await.expect("good").session;
+        let theft = as_person(testkit::person("eve"), Command { session });
+        assert_eq!(code(handle(&ctx, &theft).await), "SESSION_UNKNOWN");
+        let made_up = kernel::Id::derived_from("nothing");
+        let nothing = as_person(tokens.person, Command { session: made_up });
+        assert_eq!(code(handle(&ctx, &nothing).await), "SESSION_UNKNOWN");
+        caller_of(&ctx, &tokens).await.expect("it still stands");
+    }
+}

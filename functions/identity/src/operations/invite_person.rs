@@ -1,0 +1,137 @@
+//! An invitation by the staff: an account for somebody, who opens it by the link in the mail and chooses the password.
+//! An imported person with this address is the one who is invited; else they are new.
+
+use events::InvitationSent;
+use kernel::{AccountId, Email, Id, Locale, PersonId, PersonName};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
+
+use crate::Ctx;
+use crate::domain::{Account, AccountState, Identifier, PasswordHash, Person, Refusal};
+use crate::store::{self, Cause};
+
+pub const ROUTE: Route = Route::create(
+    "invite-person",
+    "/invitations",
+    Access::Roles(&[
+        Allow { role: Role::Registrar, scope: Scope::All },
+        Allow { role: Role::HrOfficer, scope: Scope::All },
+        Allow { role: Role::Administrator, scope: Scope::All },
+    ]),
+    "Invite somebody to open an account",
+);
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    pub email: Email,
+    /// Of somebody who is known already, the name stays as it is.
+    pub name: PersonName,
+    /// The language of what we send; that of the request where it is absent.
+    pub locale: Option<Locale>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Reply {
+    pub account: AccountId,
+    pub person: PersonId,
+}
+
+pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
+    let Command { email, name, locale } = &call.command;
+    let (mut claim, claim_version) = store::claim(&ctx.table, Identifier::email(email)).await?;
+    if claim.account.is_some() {
+        return Err(Refusal::EmailTaken.into());
+    }
+    let id: AccountId = call.new_id();
+    let person = claim.person.unwrap_or_else(|| PersonId::derived_from(&id.to_string()));
+    let account = Account {
+        id,
+        email: email.clone(),
+        name: name.clone(),
+        locale: locale.unwrap_or(call.locale),
+        password_hash: PasswordHash(String::new()),
+        verification_requested_at: call.now,
+        state: AccountState::Invited { person },
+        reset: None,
+        was_used: false,
+    };
+    let mut transaction = ctx.table.transaction();
+    let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
+    if claim.person.is_none() {
+        let new = Person { account: None, ..Person::behind(&account) };
+        store::write_person(&mut transaction, &new, None, cause);
+        claim.give_to(person, None)?;
+    }
+    claim.pending = Some(id);
+    transaction.put(&claim, claim_version);
+    transaction.create(&account);
+    let reply = Reply { account: id, person };
+    let Account { id: account, email, name, locale, .. } = account;
+    let (invited_at, invited_by) = (call.now, call.person());
+    let event = InvitationSent { account, person, email, name, locale, invited_at, invited_by };
+    transaction.event(event, 1, call.now, &call.correlation_id);
+    call.keep_reply(&mut transaction, &reply);
+    transaction.commit().await?;
+    Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use events::{Event, PersonRegistered};
+
+    use super::super::import_people;
+    use super::*;
+    use crate::fixtures::{ada, code, ctx, imported_ada, log_in, verified};
+
+    fn call() -> Call<Command> {
+        let super::super::register_account::Command { email, name, locale, .. } = ada();
+        testkit::call(Command { email, name, locale })
+    }
+
+    async fn count(ctx: &Ctx, name: &str) -> usize {
+        let events = testkit::published(&ctx.table).await;
+        events.iter().filter(|event| event.name == name).count()
+    }
+
+    #[tokio::test]
+    async fn somebody_is_invited_once_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |_| call(),
+            async |table, call| handle(&ctx(table), call).await.map(drop),
+            async |table, _| {
+                let ctx = ctx(table);
+                assert_eq!(count(&ctx, InvitationSent::NAME).await, 1);
+                assert_eq!(count(&ctx, PersonRegistered::NAME).await, 1);
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn who_was_imported_is_the_one_who_is_invited() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let rows = import_people::Command { rows: vec![imported_ada()] };
+        import_people::handle(&ctx, &testkit::step(rows)).await.expect("imports");
+        let reply = handle(&ctx, &call()).await.expect("invites");
+        assert_eq!(reply.person, imported_ada().source.id());
+        assert_eq!(count(&ctx, PersonRegistered::NAME).await, 1);
+    }
+
+    #[tokio::test]
+    async fn who_has_an_account_is_not_invited_and_nobody_logs_in_by_an_invitation() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        handle(&ctx, &call()).await.expect("invites");
+        for password in ["", "a long enough secret"] {
+            let refused = log_in(&ctx, "ada@matricula.example", password).await;
+            assert_eq!(code(refused), "LOGIN_FAILED");
+        }
+        let test = testkit::TestTable::new().await;
+        let ctx = crate::fixtures::ctx(&test.table);
+        verified(&ctx, ada()).await;
+        assert_eq!(code(handle(&ctx, &call()).await), "EMAIL_TAKEN");
+    }
+}

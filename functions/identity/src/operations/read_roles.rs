@@ -1,0 +1,89 @@
+//! The roles of a person: held, to come, and over. There are few enough for one page.
+
+use kernel::{PersonId, RoleAssignmentId, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
+
+use crate::Ctx;
+use crate::domain::{Refusal, RoleAssignment};
+use crate::store;
+
+pub const ROUTE: Route = Route::get(
+    "read-roles",
+    "/people/{person}/roles",
+    Access::Roles(&[
+        Allow { role: Role::Registrar, scope: Scope::All },
+        Allow { role: Role::HrOfficer, scope: Scope::All },
+        Allow { role: Role::Administrator, scope: Scope::All },
+    ]),
+    "Read the roles of a person",
+);
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    pub person: PersonId,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Reply {
+    pub person: PersonId,
+    pub roles: Vec<Item>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Item {
+    pub id: RoleAssignmentId,
+    pub role: Role,
+    pub department: Option<String>,
+    pub valid_from: Option<Timestamp>,
+    pub valid_to: Option<Timestamp>,
+    pub assigned_at: Timestamp,
+    /// Null where no person did it.
+    pub assigned_by: Option<PersonId>,
+    /// Whether the person holds it at this moment.
+    pub is_held: bool,
+}
+
+pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
+    let person = call.command.person;
+    let (known, (roles, _)) = store::person_and_roles(&ctx.table, person).await?;
+    known.ok_or(Refusal::PersonUnknown)?;
+    let item = |assignment: RoleAssignment| {
+        let RoleAssignment { id, role, department, assigned_at, assigned_by, validity } =
+            assignment;
+        let is_held = validity.is_at(call.now);
+        let (valid_from, valid_to) = (validity.valid_from, validity.valid_to);
+        Item { id, role, department, valid_from, valid_to, assigned_at, assigned_by, is_held }
+    };
+    Ok(Reply { person, roles: roles.assignments.into_iter().map(item).collect() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{assign_role, end_role};
+    use super::*;
+    use crate::fixtures::{ada, by_administrator, code, ctx, verified};
+
+    #[tokio::test]
+    async fn what_is_held_and_what_is_over_is_listed_in_one_call() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (_, person) = verified(&ctx, ada()).await;
+        let (email, department, valid_from, valid_to) = (None, None, None, None);
+        let (role, named) = (Role::Registrar, Some(person));
+        let command =
+            assign_role::Command { person: named, email, role, department, valid_from, valid_to };
+        let reply = assign_role::handle(&ctx, &by_administrator(command)).await.expect("assigned");
+        let end = by_administrator(end_role::Command { person, assignment: reply.id });
+        end_role::handle(&ctx, &end).await.expect("ends");
+        drop(test.engine.take_calls());
+        let listed = handle(&ctx, &by_administrator(Command { person })).await.expect("reads");
+        assert_eq!(test.engine.take_calls().values().sum::<u64>(), 1);
+        let held: Vec<_> = listed.roles.iter().map(|item| (item.role, item.is_held)).collect();
+        assert_eq!(held, [(Role::Student, true), (Role::Registrar, false)]);
+        let nobody = by_administrator(Command { person: testkit::person("nobody") });
+        assert_eq!(code(handle(&ctx, &nobody).await), "PERSON_UNKNOWN");
+    }
+}

@@ -141,13 +141,11 @@ impl Event for SectionOffered {
             department,
             price_group: "standard".into(),
             approval_required: false,
-            meetings: vec![Meeting {
-                weekdays: vec![Weekday::Monday, Weekday::Wednesday],
-                starts_at: "09:00".parse().expect("a time"),
-                ends_at: "10:30".parse().expect("a time"),
-                first_day: "2027-02-01".parse().expect("a date"),
-                last_day: "2027-06-30".parse().expect("a date"),
-            }],
+            meetings: vec![Meeting::weekly(
+                vec![Weekday::Monday, Weekday::Wednesday],
+                ("09:00".parse().expect("a time"), "10:30".parse().expect("a time")),
+                ("2027-02-01".parse().expect("a date"), "2027-06-30".parse().expect("a date")),
+            )],
         }
     }
 }

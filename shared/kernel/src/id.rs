@@ -113,7 +113,11 @@ ids! {
     RoleAssignmentId = "rol";
     TermId = "trm";
     CourseId = "crs";
+    ProgramId = "prg";
     SectionId = "sec";
+    RegistrationGroupId = "rgr";
+    CrossListId = "xls";
+    RolloverId = "rlv";
     SubmissionId = "sub";
     BundleId = "bun";
     RegistrationId = "reg";

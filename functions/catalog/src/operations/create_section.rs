@@ -111,12 +111,12 @@ mod tests {
     async fn meetings_that_clash_with_each_other_are_refused() {
         let test = testkit::TestTable::new().await;
         let ctx = Ctx { table: test.table.clone() };
-        let meeting = |from: &str, to: &str| Meeting {
-            weekdays: vec![Weekday::Monday],
-            starts_at: from.parse().expect("a time"),
-            ends_at: to.parse().expect("a time"),
-            first_day: "2027-02-01".parse().expect("a date"),
-            last_day: "2027-06-30".parse().expect("a date"),
+        let meeting = |from: &str, to: &str| {
+            Meeting::weekly(
+                vec![Weekday::Monday],
+                (from.parse().expect("a time"), to.parse().expect("a time")),
+                ("2027-02-01".parse().expect("a date"), "2027-06-30".parse().expect("a date")),
+            )
         };
         let command = calculus_a(&ctx).await;
         let twice = Command {

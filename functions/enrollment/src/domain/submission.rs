@@ -310,13 +310,9 @@ mod tests {
     }
 
     fn monday(from: i8, to: i8) -> Vec<Meeting> {
-        vec![Meeting {
-            weekdays: vec![Weekday::Monday],
-            starts_at: jiff_time(from),
-            ends_at: jiff_time(to),
-            first_day: "2027-02-01".parse().expect("a date"),
-            last_day: "2027-06-30".parse().expect("a date"),
-        }]
+        let days = ["2027-02-01", "2027-06-30"].map(|day| day.parse().expect("a date"));
+        let hours = (jiff_time(from), jiff_time(to));
+        vec![Meeting::weekly(vec![Weekday::Monday], hours, (days[0], days[1]))]
     }
 
     fn jiff_time(hour: i8) -> kernel::Time {

@@ -85,7 +85,13 @@ mod tests {
         }
     }
 
-    fn seat(pools: &[SeatPool], taken: u32, in_pools: &[u32], programs: &[&str], day: &str) -> Seat {
+    fn seat(
+        pools: &[SeatPool],
+        taken: u32,
+        in_pools: &[u32],
+        programs: &[&str],
+        day: &str,
+    ) -> Seat {
         let seats = Seats { capacity: 10, taken, pools, taken_in_pools: in_pools };
         let today = day.parse().expect("a date");
         seats.seat_for(&student(programs), &GradeScale(Vec::new()), today)

@@ -345,6 +345,8 @@ impl Event for CourseChanged {
 pub struct OfferedTerm {
     pub id: TermId,
     pub code: String,
+    #[serde(default)]
+    pub state: TermState,
     pub registration_opens_at: Timestamp,
     pub registration_closes_at: Timestamp,
 }
@@ -354,6 +356,7 @@ impl OfferedTerm {
         Self {
             id: TermId::derived_from("example"),
             code: "2027S".into(),
+            state: TermState::Published,
             registration_opens_at: "2027-01-04T08:00:00Z".parse().expect("a timestamp"),
             registration_closes_at: "2027-02-12T22:59:59Z".parse().expect("a timestamp"),
         }

@@ -86,7 +86,7 @@ impl CrossList {
         let elsewhere = |section: &&Section| {
             section.cross_listing.is_some_and(|listing| listing.cross_list != self.id)
         };
-        if sections.iter().any(|section| elsewhere(section)) {
+        if sections.iter().any(elsewhere) {
             return Err(Refusal::SectionCrossListed);
         }
         Ok(())

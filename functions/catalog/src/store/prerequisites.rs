@@ -82,11 +82,8 @@ async fn courses_by_code(
     for (code, key) in codes.iter().zip(&claims) {
         match batch.take(key)? {
             Some(claim) => {
-                keys.push(course_key(
-                    claim.value.holder.parse().map_err(|_| {
-                        Fault::defect(format!("the code {code} is held by no course"))
-                    })?,
-                ))
+                let nobody = |_| Fault::defect(format!("the code {code} is held by no course"));
+                keys.push(course_key(claim.value.holder.parse().map_err(nobody)?));
             }
             None => unknown.push(code.clone()),
         }

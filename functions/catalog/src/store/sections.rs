@@ -121,6 +121,7 @@ impl SectionContext {
             term: OfferedTerm {
                 id: term.id,
                 code: term.code.to_string(),
+                state: term.state,
                 registration_opens_at: term.registration_opens_at,
                 registration_closes_at: term.registration_closes_at,
             },
@@ -205,7 +206,10 @@ fn tell(
             let suspended = SectionSuspended { section: id, section_version, code, term, reason };
             transaction.event(suspended, section_version, now, correlation_id);
         }
-        SectionState::Cancelled if was != Some(SectionState::Cancelled) => {
+        // What was never offered is cancelled without anybody to tell.
+        SectionState::Cancelled
+            if matches!(was, Some(SectionState::Offered | SectionState::Suspended)) =>
+        {
             let cancelled = SectionCancelled {
                 section: id,
                 section_version,

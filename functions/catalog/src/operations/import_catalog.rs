@@ -297,11 +297,13 @@ mod tests {
         let call = fixtures::at_version(1, fixtures::registrar(edit));
         edit_section::handle(&ctx, &call).await.expect("edits");
         let mut rows = rows();
-        rows.iter_mut().for_each(|row| match row {
-            Row::Section(section) => section.capacity = 35,
-            Row::Term(term) => term.title = "Spring 2027".into(),
-            Row::Course(course) => course.title = "Analysis".into(),
-        });
+        for row in &mut rows {
+            match row {
+                Row::Section(section) => section.capacity = 35,
+                Row::Term(term) => term.title = "Spring 2027".into(),
+                Row::Course(course) => course.title = "Analysis".into(),
+            }
+        }
         let again = handle(&ctx, &testkit::step(Command { rows })).await.expect("imports");
         assert_eq!(again.applied, 3);
         let key = store::section_key(SourceId("s1".into()).id());

@@ -1,6 +1,8 @@
 //! Catalog: terms, courses and the sections that students can register for.
 
 pub mod domain;
+#[cfg(test)]
+mod fixtures;
 pub mod operations;
 mod store;
 
@@ -27,8 +29,14 @@ impl shell::Context for Ctx {
 
 /// The context's HTTP operations, with the shapes of what goes in and comes out.
 pub fn http_operations() -> Vec<HttpOperation> {
+    let groups = [terms_and_courses(), sections(), linked_sections()];
+    groups.into_iter().flatten().collect()
+}
+
+const CONTEXT: &str = "catalog";
+
+fn terms_and_courses() -> Vec<HttpOperation> {
     use operations as op;
-    const CONTEXT: &str = "catalog";
     vec![
         HttpOperation::of::<op::create_term::Command, op::read_term::Reply>(
             CONTEXT,
@@ -42,6 +50,38 @@ pub fn http_operations() -> Vec<HttpOperation> {
             CONTEXT,
             op::read_term::ROUTE,
         ),
+        HttpOperation::of::<op::edit_term::Command, op::read_term::Reply>(
+            CONTEXT,
+            op::edit_term::ROUTE,
+        ),
+        HttpOperation::of::<op::move_term::Command, op::read_term::Reply>(
+            CONTEXT,
+            op::move_term::ROUTE,
+        ),
+        HttpOperation::of::<op::read_calendar::Command, op::read_calendar::Reply>(
+            CONTEXT,
+            op::read_calendar::ROUTE,
+        ),
+        HttpOperation::of::<op::edit_calendar::Command, op::read_calendar::Reply>(
+            CONTEXT,
+            op::edit_calendar::ROUTE,
+        ),
+        HttpOperation::of::<op::create_program::Command, op::read_program::Reply>(
+            CONTEXT,
+            op::create_program::ROUTE,
+        ),
+        HttpOperation::of::<op::list_programs::Command, op::list_programs::Reply>(
+            CONTEXT,
+            op::list_programs::ROUTE,
+        ),
+        HttpOperation::of::<op::read_program::Command, op::read_program::Reply>(
+            CONTEXT,
+            op::read_program::ROUTE,
+        ),
+        HttpOperation::of::<op::edit_program::Command, op::read_program::Reply>(
+            CONTEXT,
+            op::edit_program::ROUTE,
+        ),
         HttpOperation::of::<op::create_course::Command, op::read_course::Reply>(
             CONTEXT,
             op::create_course::ROUTE,
@@ -54,7 +94,21 @@ pub fn http_operations() -> Vec<HttpOperation> {
             CONTEXT,
             op::read_course::ROUTE,
         ),
-        HttpOperation::of::<op::create_section::Command, op::read_section::Reply>(
+        HttpOperation::of::<op::edit_course::Command, op::read_course::Reply>(
+            CONTEXT,
+            op::edit_course::ROUTE,
+        ),
+        HttpOperation::of::<op::retire_course::Command, op::read_course::Reply>(
+            CONTEXT,
+            op::retire_course::ROUTE,
+        ),
+    ]
+}
+
+fn sections() -> Vec<HttpOperation> {
+    use operations as op;
+    vec![
+        HttpOperation::of::<op::create_section::Command, op::create_section::Reply>(
             CONTEXT,
             op::create_section::ROUTE,
         ),
@@ -65,6 +119,64 @@ pub fn http_operations() -> Vec<HttpOperation> {
         HttpOperation::of::<op::read_section::Command, op::read_section::Reply>(
             CONTEXT,
             op::read_section::ROUTE,
+        ),
+        HttpOperation::of::<op::edit_section::Command, op::create_section::Reply>(
+            CONTEXT,
+            op::edit_section::ROUTE,
+        ),
+        HttpOperation::of::<op::move_section::Command, op::create_section::Reply>(
+            CONTEXT,
+            op::move_section::ROUTE,
+        ),
+        HttpOperation::of::<op::cancel_section::Command, op::create_section::Reply>(
+            CONTEXT,
+            op::cancel_section::ROUTE,
+        ),
+        HttpOperation::of::<op::read_clashes::Command, op::read_clashes::Reply>(
+            CONTEXT,
+            op::read_clashes::ROUTE,
+        ),
+    ]
+}
+
+fn linked_sections() -> Vec<HttpOperation> {
+    use operations as op;
+    vec![
+        HttpOperation::of::<
+            op::create_registration_group::Command,
+            op::list_registration_groups::Group,
+        >(CONTEXT, op::create_registration_group::ROUTE),
+        HttpOperation::of::<
+            op::list_registration_groups::Command,
+            op::list_registration_groups::Reply,
+        >(CONTEXT, op::list_registration_groups::ROUTE),
+        HttpOperation::of::<
+            op::cancel_registration_group::Command,
+            op::list_registration_groups::Group,
+        >(CONTEXT, op::cancel_registration_group::ROUTE),
+        HttpOperation::of::<op::create_cross_list::Command, op::list_cross_lists::Listed>(
+            CONTEXT,
+            op::create_cross_list::ROUTE,
+        ),
+        HttpOperation::of::<op::list_cross_lists::Command, op::list_cross_lists::Reply>(
+            CONTEXT,
+            op::list_cross_lists::ROUTE,
+        ),
+        HttpOperation::of::<op::edit_cross_list::Command, op::list_cross_lists::Listed>(
+            CONTEXT,
+            op::edit_cross_list::ROUTE,
+        ),
+        HttpOperation::of::<op::create_rollover::Command, op::read_rollover::Reply>(
+            CONTEXT,
+            op::create_rollover::ROUTE,
+        ),
+        HttpOperation::of::<op::read_rollover::Command, op::read_rollover::Reply>(
+            CONTEXT,
+            op::read_rollover::ROUTE,
+        ),
+        HttpOperation::of::<op::start_rollover::Command, op::read_rollover::Reply>(
+            CONTEXT,
+            op::start_rollover::ROUTE,
         ),
     ]
 }

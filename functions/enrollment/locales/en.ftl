@@ -2,8 +2,10 @@
 section-unknown = There is no such section.
 term-closed = Registration for this term is over.
 window-not-open = Registration for this term has not opened yet.
+section-not-offered = This section is not offered at present.
 duplicate-section = You are registered for this section already.
 duplicate-course = You are registered for another section of this course already.
+prereq-not-met = Its prerequisites are not met. What is missing: { $missing }.
 coreq-required = This course must be taken together with another: submit both together, or this one once the other is confirmed.
 time-conflict = Its meetings clash with those of another section.
 max-credits = With this section you would exceed the credits allowed in a term.

@@ -2,8 +2,10 @@
 section-unknown = Este grupo no existe.
 term-closed = La matrícula de este periodo ha terminado.
 window-not-open = La matrícula de este periodo todavía no está abierta.
+section-not-offered = Este grupo no se ofrece actualmente.
 duplicate-section = Ya está matriculado en este grupo.
 duplicate-course = Ya está matriculado en otro grupo de este curso.
+prereq-not-met = Sus prerrequisitos no se cumplen. Falta: { $missing }.
 coreq-required = Este curso se toma junto con otro: envíe los dos juntos, o este cuando el otro esté confirmado.
 time-conflict = Sus sesiones se solapan con las de otro grupo.
 max-credits = Con este grupo superaría los créditos permitidos en un periodo.

@@ -2,8 +2,10 @@
 section-unknown = Ce groupe n'existe pas.
 term-closed = Les inscriptions de cette période sont closes.
 window-not-open = Les inscriptions de cette période ne sont pas encore ouvertes.
+section-not-offered = Ce groupe n'est pas ouvert actuellement.
 duplicate-section = Vous êtes déjà inscrit à ce groupe.
 duplicate-course = Vous êtes déjà inscrit à un autre groupe de ce cours.
+prereq-not-met = Ses prérequis ne sont pas remplis. Il manque : { $missing }.
 coreq-required = Ce cours se suit avec un autre : soumettez les deux ensemble, ou celui-ci une fois l'autre confirmé.
 time-conflict = Ses séances chevauchent celles d'un autre groupe.
 max-credits = Avec ce groupe, vous dépasseriez les crédits permis dans une période.

@@ -5,12 +5,14 @@ mod refusal;
 mod registration;
 mod seats;
 mod submission;
+mod term;
 
 pub use bundle::{Approval, ApprovalState, Bundle, BundleState, Parked, Verdict};
 pub use refusal::{ItemCode, ItemRefusal, Refusal, SENTENCES};
 pub use registration::{Registration, RegistrationState, Transition};
 pub use seats::{SectionSeats, SectionStatus};
 pub use submission::{
-    CREDITS_MAX_HUNDREDTHS, Cart, Decision, Entry, EntryState, FailedItem, History, PlannedBundle,
-    StudentTerm, Submission, decide,
+    AcademicBackground, Background, CREDITS_MAX_HUNDREDTHS, Cart, Decision, Entry, EntryState,
+    FailedItem, History, PlannedBundle, StudentTerm, Submission, decide, entry,
 };
+pub use term::TermFacts;

@@ -44,6 +44,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "import-history" => shell::step(ctx, op::import_history::handle).await,
         // Events
         "on-section-offered" => shell::events(ctx, op::on_section_offered::handle).await,
+        "on-section-withdrawn" => shell::events(ctx, op::on_section_withdrawn::handle).await,
+        "on-term-changed" => shell::events(ctx, op::on_term_changed::handle).await,
+        "on-calendar-changed" => shell::events(ctx, op::on_calendar_changed::handle).await,
         "on-saga-requested" => shell::events(ctx, op::on_saga_requested::handle).await,
         "on-approval-decided" => shell::events(ctx, op::on_approval_decided::handle).await,
         // Schedule

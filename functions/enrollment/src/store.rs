@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use events::{RegistrationConfirmed, RegistrationReleased, ReleaseReason};
 use kernel::{
-    ApprovalId, BundleId, CourseId, PersonId, RegistrationId, SectionId, SubmissionId, TermId,
+    ApprovalId, BundleId, Calendar, PersonId, RegistrationId, SectionId, SubmissionId, TermId,
     Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -12,8 +12,8 @@ use shell::Failure;
 use table::{Change, Key, Partition, Position, Record, Stored, Table, Transaction};
 
 use crate::domain::{
-    Approval, ApprovalState, Bundle, History, Refusal, Registration, RegistrationState,
-    SectionSeats, StudentTerm, Submission, Verdict,
+    AcademicBackground, Approval, ApprovalState, Background, Bundle, History, Refusal,
+    Registration, RegistrationState, SectionSeats, StudentTerm, Submission, TermFacts, Verdict,
 };
 
 impl Record for SectionSeats {
@@ -40,6 +40,31 @@ impl Record for History {
 
     fn key(&self) -> Key<Self> {
         history_key(self.student)
+    }
+}
+
+impl Record for TermFacts {
+    const KIND: &'static str = "term-facts";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        term_facts_key(self.term)
+    }
+}
+
+/// The institution's calendar, by the catalog's last word.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TheCalendar {
+    pub calendar_version: u64,
+    pub calendar: Calendar,
+}
+
+impl Record for TheCalendar {
+    const KIND: &'static str = "calendar";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        calendar_key()
     }
 }
 
@@ -122,12 +147,27 @@ pub fn seats_key(section: SectionId) -> Key<SectionSeats> {
     Key::new(format!("SECTION#{section}"), "SEATS")
 }
 
+fn student_pk(student: PersonId) -> String {
+    format!("STUDENT#{student}")
+}
+
+/// Sort keys of a student's terms begin with this.
+const TERM_PREFIX: &str = "TERM#";
+
 pub fn student_term_key(student: PersonId, term: TermId) -> Key<StudentTerm> {
-    Key::new(format!("STUDENT#{student}"), format!("TERM#{term}"))
+    Key::new(student_pk(student), format!("{TERM_PREFIX}{term}"))
 }
 
 pub fn history_key(student: PersonId) -> Key<History> {
-    Key::new(format!("STUDENT#{student}"), "HISTORY")
+    Key::new(student_pk(student), "HISTORY")
+}
+
+pub fn term_facts_key(term: TermId) -> Key<TermFacts> {
+    Key::new(format!("TERM#{term}"), "TERM")
+}
+
+pub fn calendar_key() -> Key<TheCalendar> {
+    Key::new("CALENDAR", "CALENDAR")
 }
 
 pub fn registration_key(id: RegistrationId) -> Key<Registration> {
@@ -172,38 +212,55 @@ pub fn parked_bundles() -> Partition<Bundle> {
     Partition::in_index("PARKED-BUNDLES", "")
 }
 
-/// Everything that the decision on a cart needs, in one call.
+/// Everything that the decision on a cart needs.
 pub struct Situation {
     pub seats: BTreeMap<SectionId, SectionSeats>,
     pub student_term: StudentTerm,
     pub student_term_version: Option<u64>,
-    pub history: Vec<CourseId>,
+    pub background: Background,
 }
 
+/// Two calls at once: what the cart names, and what the student has in all terms.
 pub async fn situation(
     table: &Table,
     student: PersonId,
     term: TermId,
     sections: &[SectionId],
 ) -> Result<Situation, Failure> {
-    let (term_key, history_key) = (student_term_key(student, term), history_key(student));
+    let (facts_key, calendar_key) = (term_facts_key(term), calendar_key());
     let seats_keys: BTreeMap<SectionId, _> =
         sections.iter().map(|section| (*section, seats_key(*section))).collect();
     let mut keys: Vec<_> = seats_keys.values().map(Into::into).collect();
-    keys.extend([(&term_key).into(), (&history_key).into()]);
-    let mut batch = table.get_batch(keys).await?;
+    keys.extend([(&facts_key).into(), (&calendar_key).into()]);
+    let of_student = student_pk(student);
+    let (batch, student_s) = tokio::join!(table.get_batch(keys), table.get_collection(&of_student));
+    let (mut batch, mut student_s) = (batch?, student_s?);
     let mut seats = BTreeMap::new();
     for (section, key) in &seats_keys {
         if let Some(stored) = batch.take(key)? {
             seats.insert(*section, stored.value);
         }
     }
-    let stored = batch.take(&term_key)?;
+    let facts = batch.take(&facts_key)?.map(|stored| stored.value);
+    let calendar = batch.take(&calendar_key)?.map(|stored| stored.value.calendar);
+    let stored = student_s.take(&student_term_key(student, term))?;
     let student_term_version = stored.as_ref().map(|stored| stored.version);
-    let student_term =
+    let mut student_term =
         stored.map_or_else(|| StudentTerm::empty(student, term), |stored| stored.value);
-    let history = batch.take(&history_key)?.map(|stored| stored.value.courses).unwrap_or_default();
-    Ok(Situation { seats, student_term, student_term_version, history })
+    student_term.first_day = facts.as_ref().map(|facts| facts.first_day).or(student_term.first_day);
+    let history = student_s.take(&history_key(student))?.map(|stored| stored.value);
+    let terms: Vec<StudentTerm> =
+        student_s.take_all(TERM_PREFIX)?.into_iter().map(|stored| stored.value).collect();
+    let first_day = student_term.first_day;
+    let record =
+        AcademicBackground { term, first_day, terms: &terms, history: history.as_ref() }.record();
+    let background = Background {
+        term: facts,
+        calendar: calendar.unwrap_or_default(),
+        history: history.map(|history| history.courses).unwrap_or_default(),
+        record,
+    };
+    Ok(Situation { seats, student_term, student_term_version, background })
 }
 
 /// A seat is taken only while one is free: the one rule that stands in a condition, since a popular section is the

@@ -18,6 +18,9 @@ export function enrollment(scope: Construct, shared: Shared): Context {
   context.http("resume-bundle", "POST /parked-bundles/{bundle}/resume", [writes]);
   // Events
   context.events("on-section-offered", ["catalog.section.offered"], [writes]);
+  context.events("on-section-withdrawn", ["catalog.section.suspended", "catalog.section.cancelled"], [writes]);
+  context.events("on-term-changed", ["catalog.term.changed"], [writes]);
+  context.events("on-calendar-changed", ["catalog.calendar.changed"], [writes]);
   context.events("on-saga-requested", ["enrollment.saga.requested"], [reads, starts("enrollment"), timeOuts], { concurrency: 5 });
   context.events("on-approval-decided", ["enrollment.approval.decided"], [reads, answers("enrollment")]);
   // Steps

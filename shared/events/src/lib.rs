@@ -10,7 +10,12 @@ mod operations;
 mod verification;
 
 pub use billing::{ChargePosted, ChargeReversed, ChargeSettled, PaymentFailed, PaymentSucceeded};
-pub use catalog::{CourseCreated, OfferedCourse, OfferedTerm, SectionOffered, TermCreated};
+pub use catalog::{
+    CalendarChanged, CourseChanged, CourseCreated, CourseVersion, CrossListing, OfferedCourse,
+    OfferedTerm, ProgramChanged, RefundStep, RegistrationGroupChanged, RegistrationWindow,
+    RolloverAdvanced, SectionCancelled, SectionCapacityChanged, SectionOffered, SectionSuspended,
+    TermChanged, TermCreated, TermDates, TermState, WaitlistMode, WaitlistSettings,
+};
 pub use enrollment::{
     ApprovalDecided, ApprovalRequested, BundleParked, ChargeableRegistration, Decision, Enter,
     RegistrationConfirmed, RegistrationDropped, RegistrationReleased, ReleaseReason, SagaRequested,
@@ -39,8 +44,17 @@ pub fn catalogue() -> Vec<Description> {
         Description::of::<PasswordResetRequested>(),
         Description::of::<InvitationSent>(),
         Description::of::<TermCreated>(),
+        Description::of::<TermChanged>(),
+        Description::of::<CalendarChanged>(),
+        Description::of::<ProgramChanged>(),
         Description::of::<CourseCreated>(),
+        Description::of::<CourseChanged>(),
         Description::of::<SectionOffered>(),
+        Description::of::<SectionCapacityChanged>(),
+        Description::of::<SectionSuspended>(),
+        Description::of::<SectionCancelled>(),
+        Description::of::<RegistrationGroupChanged>(),
+        Description::of::<RolloverAdvanced>(),
         Description::of::<SagaRequested>(),
         Description::of::<ApprovalRequested>(),
         Description::of::<ApprovalDecided>(),

@@ -115,7 +115,11 @@ ids! {
     RoleAssignmentId = "rol";
     TermId = "trm";
     CourseId = "crs";
+    ProgramId = "prg";
     SectionId = "sec";
+    RegistrationGroupId = "rgr";
+    CrossListId = "xls";
+    RolloverId = "rlv";
     SubmissionId = "sub";
     BundleId = "bun";
     RegistrationId = "reg";

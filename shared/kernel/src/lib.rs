@@ -1,18 +1,29 @@
-//! The words every context shares: ids, money, names, terms and meetings. Pure types: no async, no AWS, no clock.
+//! The words every context shares: ids, money, names, meetings and the calendar, requirements. Pure types: no async,
+//! no AWS, no clock.
 
+mod calendar;
 mod id;
 mod meeting;
 mod money;
 mod person;
+mod requirement;
+mod seat_pool;
 
+pub use calendar::{Calendar, Holiday, Way};
 pub use id::{
-    AccountId, ApprovalId, BundleId, ChargeId, CourseId, DeviceId, Id, ImportId, InvoiceId,
-    JournalEntryId, MessageId, PaymentId, PersonId, RegistrationId, RoleAssignmentId, SectionId,
-    SessionId, SourceId, SubmissionId, SuspenseItemId, TermId, WrongId,
+    AccountId, ApprovalId, BundleId, ChargeId, CourseId, CrossListId, DeviceId, Id, ImportId,
+    InvoiceId, JournalEntryId, MessageId, PaymentId, PersonId, ProgramId, RegistrationGroupId,
+    RegistrationId, RoleAssignmentId, RolloverId, SectionId, SessionId, SourceId, SubmissionId,
+    SuspenseItemId, TermId, WrongId,
 };
-pub use meeting::{Meeting, Weekday};
+pub use meeting::{Meeting, Room, Weekday};
 pub use money::{Currency, Money, MoneyError};
 pub use person::{Email, Locale, PersonName, WrongEmail};
+pub use requirement::{
+    AcademicRecord, Attempt, GradeScale, Graph, Proof, ProofReason, Requirement,
+    RequirementSyntaxError, Verdict, cycle_through,
+};
+pub use seat_pool::{Seat, SeatPool, Seats};
 
 pub use jiff::Timestamp;
 pub use jiff::civil::{Date, Time};

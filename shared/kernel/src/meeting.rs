@@ -1,8 +1,10 @@
-//! When a section meets, and whether two meetings clash.
+//! When and where a section meets.
 
 use jiff::civil::{Date, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::Calendar;
 
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -18,12 +20,53 @@ pub enum Weekday {
     Sunday,
 }
 
-/// A weekly meeting: every named weekday from `first_day` to `last_day`, both included, in the institution's
-/// time zone.
+impl Weekday {
+    pub const ALL: [Self; 7] = [
+        Self::Monday,
+        Self::Tuesday,
+        Self::Wednesday,
+        Self::Thursday,
+        Self::Friday,
+        Self::Saturday,
+        Self::Sunday,
+    ];
+
+    pub fn of(day: Date) -> Self {
+        let from_monday = day.weekday().to_monday_zero_offset();
+        Self::ALL[usize::try_from(from_monday).expect("a weekday is 0 to 6 days after Monday")]
+    }
+
+    /// The first day from `day` on that is this weekday; none at the end of time.
+    pub fn first_from(self, day: Date) -> Option<Date> {
+        let ahead = (self as i64 - Self::of(day) as i64).rem_euclid(7);
+        day.checked_add(jiff::Span::new().days(ahead)).ok()
+    }
+}
+
+/// Where a meeting takes place. Rooms are compared by building and name.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(deny_unknown_fields)]
+pub struct Room {
+    #[schemars(length(min = 1, max = 40))]
+    pub building: String,
+    #[schemars(length(min = 1, max = 40))]
+    pub name: String,
+}
+
+impl std::fmt::Display for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.building, self.name)
+    }
+}
+
+/// A meeting: every named weekday from `first_day` to `last_day`, both included, and each of `dates`, in the
+/// institution's time zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Meeting {
-    #[schemars(length(min = 1, max = 7))]
+    #[schemars(length(max = 7))]
     pub weekdays: Vec<Weekday>,
     #[schemars(with = "String", regex(pattern = r"^([01]\d|2[0-3]):[0-5]\d(:[0-5]\d)?$"))]
     pub starts_at: Time,
@@ -33,44 +76,35 @@ pub struct Meeting {
     pub first_day: Date,
     #[schemars(with = "String", regex(pattern = r"^\d{4}-\d{2}-\d{2}$"))]
     pub last_day: Date,
+    /// Single days on which it meets as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 60))]
+    pub dates: Vec<Date>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub room: Option<Room>,
 }
 
 impl Meeting {
-    /// Two meetings clash when dates and hours overlap and they share a weekday. Back to back is free.
+    /// On these weekdays between these days, somewhere.
+    pub fn weekly(
+        weekdays: Vec<Weekday>,
+        (starts_at, ends_at): (Time, Time),
+        (first_day, last_day): (Date, Date),
+    ) -> Self {
+        Self { weekdays, starts_at, ends_at, first_day, last_day, dates: Vec::new(), room: None }
+    }
+
+    /// Whether it would meet on that day, were it no holiday.
+    pub fn meets_on(&self, day: Date) -> bool {
+        let weekly = self.first_day <= day
+            && day <= self.last_day
+            && self.weekdays.contains(&Weekday::of(day));
+        weekly || self.dates.contains(&day)
+    }
+
+    /// Whether two meetings share a day on which their hours overlap. Back to back is free. Holidays and ways
+    /// between buildings are a [`Calendar`]'s.
     pub fn clashes_with(&self, other: &Self) -> bool {
-        let dates = self.first_day <= other.last_day && other.first_day <= self.last_day;
-        let weekday = self.weekdays.iter().any(|weekday| other.weekdays.contains(weekday));
-        let hours = self.starts_at < other.ends_at && other.starts_at < self.ends_at;
-        dates && weekday && hours
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn meeting(hours: (i8, i8), months: (i8, i8), weekdays: &[Weekday]) -> Meeting {
-        Meeting {
-            weekdays: weekdays.to_vec(),
-            starts_at: jiff::civil::time(hours.0, 0, 0, 0),
-            ends_at: jiff::civil::time(hours.1, 0, 0, 0),
-            first_day: jiff::civil::date(2027, months.0, 1),
-            last_day: jiff::civil::date(2027, months.1, 28),
-        }
-    }
-
-    /// The vectors of the catalog rules, each found missed in another product.
-    #[test]
-    fn the_published_vectors_hold() {
-        use Weekday::{Monday, Tuesday};
-        let autumn = (9, 10);
-        let clash =
-            |a, b| meeting(a, autumn, &[Monday]).clashes_with(&meeting(b, autumn, &[Monday]));
-        assert!(clash((9, 11), (9, 10)));
-        assert!(clash((9, 11), (10, 12)));
-        assert!(!clash((10, 11), (11, 12)), "back to back is free");
-        let early = meeting((9, 10), (9, 10), &[Monday]);
-        assert!(!early.clashes_with(&meeting((9, 10), (11, 12), &[Monday])), "dates apart");
-        assert!(!early.clashes_with(&meeting((9, 10), autumn, &[Tuesday])), "weekdays apart");
+        Calendar::default().clash(self, other).is_some()
     }
 }

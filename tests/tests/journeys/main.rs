@@ -16,6 +16,7 @@ mod documents;
 mod hot_section;
 mod imports;
 mod payments;
+mod planning;
 mod registration;
 mod repetition;
 mod restart;

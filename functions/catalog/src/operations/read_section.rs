@@ -1,12 +1,13 @@
 //! One section.
 
-use kernel::{CourseId, Meeting, SectionId, TermId};
+use kernel::SectionId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Call, Failure, Route};
 
+use super::is_planner;
 use crate::Ctx;
-use crate::domain::{Code, Refusal, Section};
+use crate::domain::{Refusal, Section};
 use crate::store;
 
 pub const ROUTE: Route =
@@ -18,53 +19,99 @@ pub struct Command {
     pub section: SectionId,
 }
 
+/// What is not forbidden, but hardly meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Warning {
+    /// More seats are kept for populations than there are.
+    PoolsExceedCapacity,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Reply {
-    pub id: SectionId,
+    #[serde(flatten)]
+    pub section: Section,
     pub version: u64,
-    pub code: Code,
-    pub term: TermId,
-    pub course: CourseId,
-    pub course_code: Code,
-    pub capacity: u32,
-    pub price_group: String,
-    pub approval_required: bool,
-    pub meetings: Vec<Meeting>,
+    pub warnings: Vec<Warning>,
 }
 
 impl Reply {
-    pub fn of(section: &Section, version: u64) -> Self {
-        let Section {
-            id,
-            code,
-            term,
-            course,
-            course_code,
-            capacity,
-            price_group,
-            approval_required,
-            meetings,
-        } = section.clone();
-        Self {
-            id,
-            version,
-            code,
-            term,
-            course,
-            course_code,
-            capacity,
-            price_group,
-            approval_required,
-            meetings,
-        }
+    pub fn of(section: Section, version: u64) -> Self {
+        let warning = section.pools_exceed_capacity().then_some(Warning::PoolsExceedCapacity);
+        Self { section, version, warnings: warning.into_iter().collect() }
     }
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let section = ctx
-        .table
-        .get(&store::section_key(call.command.section))
-        .await?
-        .ok_or(Refusal::SectionUnknown)?;
-    Ok(Reply::of(&section.value, section.version))
+    let section = ctx.table.get(&store::section_key(call.command.section)).await?;
+    let section = section.ok_or(Refusal::SectionUnknown)?;
+    if !is_planner(call) {
+        let term = ctx.table.get(&store::term_key(section.value.term)).await?;
+        let is_public = term.is_some_and(|term| term.value.is_public());
+        if !(is_public && section.value.is_public()) {
+            return Err(Refusal::SectionUnknown.into());
+        }
+    }
+    Ok(Reply::of(section.value, section.version))
+}
+
+#[cfg(test)]
+mod tests {
+    use events::TermState;
+
+    use super::super::create_section::FirstState;
+    use super::super::list_sections;
+    use super::*;
+    use crate::domain::Code;
+    use crate::fixtures::{self, code, ctx, registrar};
+
+    #[tokio::test]
+    async fn students_see_what_is_offered_in_a_published_term_only() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        for (at, state) in
+            [TermState::Draft, TermState::FinalEdits, TermState::Published].into_iter().enumerate()
+        {
+            let term = fixtures::term(&ctx, |term| {
+                (term.code, term.state) = (Code(format!("T{at}")), state);
+            })
+            .await;
+            let drafted = fixtures::section(&ctx, &term, &format!("D{at}"), |section| {
+                section.state = FirstState::Draft;
+            })
+            .await;
+            let drafted = drafted.section.id;
+            let offered = fixtures::section(&ctx, &term, &format!("O{at}"), |_| ()).await;
+            let published = state == TermState::Published;
+            for (section, seen) in [(drafted, false), (offered.section.id, published)] {
+                let by_student = handle(&ctx, &testkit::call(Command { section })).await;
+                assert_eq!(by_student.is_ok(), seen, "{state:?}");
+                if !seen {
+                    assert_eq!(code(by_student), "SECTION_UNKNOWN");
+                }
+                handle(&ctx, &registrar(Command { section })).await.expect("planners see it");
+            }
+            let list = list_sections::Command::of(term.term.id);
+            let by_student = list_sections::handle(&ctx, &testkit::call(list.clone())).await;
+            assert_eq!(by_student.expect("lists").items.len(), usize::from(published));
+            let by_planner = list_sections::handle(&ctx, &registrar(list)).await;
+            assert_eq!(by_planner.expect("lists").items.len(), 2);
+        }
+    }
+
+    #[tokio::test]
+    async fn more_kept_seats_than_seats_are_warned_of() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let term = fixtures::term(&ctx, |_| ()).await;
+        let section = fixtures::section(&ctx, &term, "S", |section| {
+            section.pools = vec![kernel::SeatPool {
+                population: "program(CS)".parse().expect("a requirement"),
+                seats: section.capacity + 1,
+                priority: 1,
+                until: None,
+            }];
+        });
+        assert_eq!(section.await.warnings, [Warning::PoolsExceedCapacity]);
+    }
 }

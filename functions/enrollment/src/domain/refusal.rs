@@ -1,6 +1,6 @@
 //! What registration refuses, and in which words.
 
-use kernel::{Locale, SectionId};
+use kernel::{Locale, Proof, SectionId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -17,8 +17,10 @@ pub enum ItemCode {
     SectionUnknown,
     TermClosed,
     WindowNotOpen,
+    SectionNotOffered,
     DuplicateSection,
     DuplicateCourse,
+    PrereqNotMet,
     CoreqRequired,
     TimeConflict,
     MaxCredits,
@@ -31,8 +33,10 @@ impl ItemCode {
             Self::SectionUnknown => "SECTION_UNKNOWN",
             Self::TermClosed => "TERM_CLOSED",
             Self::WindowNotOpen => "WINDOW_NOT_OPEN",
+            Self::SectionNotOffered => "SECTION_NOT_OFFERED",
             Self::DuplicateSection => "DUPLICATE_SECTION",
             Self::DuplicateCourse => "DUPLICATE_COURSE",
+            Self::PrereqNotMet => "PREREQ_NOT_MET",
             Self::CoreqRequired => "COREQ_REQUIRED",
             Self::TimeConflict => "TIME_CONFLICT",
             Self::MaxCredits => "MAX_CREDITS",
@@ -47,15 +51,33 @@ pub struct ItemRefusal {
     pub code: ItemCode,
     /// The section it clashes with, the section of the same course, or the bundle's other section.
     pub with: Option<SectionId>,
+    /// Of a prerequisite: what became of each of its branches.
+    #[serde(default)]
+    pub proof: Option<Proof>,
 }
 
 impl ItemRefusal {
     pub fn new(code: ItemCode) -> Self {
-        Self { code, with: None }
+        Self { code, with: None, proof: None }
     }
 
     pub fn with(code: ItemCode, section: SectionId) -> Self {
-        Self { code, with: Some(section) }
+        Self { with: Some(section), ..Self::new(code) }
+    }
+
+    pub fn unproven(proof: Proof) -> Self {
+        Self { proof: Some(proof), ..Self::new(ItemCode::PrereqNotMet) }
+    }
+
+    /// The fewest requirements that would have to be met besides.
+    pub fn missing(&self) -> Vec<String> {
+        let missing = self.proof.iter().flat_map(Proof::missing);
+        missing.map(|proof| proof.requirement.to_string()).collect()
+    }
+
+    pub fn message(&self, locale: Locale) -> String {
+        let missing = [("missing", self.missing().join(" + "))];
+        sentence(&SENTENCES, locale, self.code.code(), &missing)
     }
 }
 
@@ -114,7 +136,9 @@ impl Refuse for Refusal {
                     "section": item.section,
                     "code": refusal.code.code(),
                     "with": refusal.with,
-                    "message": sentence(&SENTENCES, locale, refusal.code.code(), &[]),
+                    "message": refusal.message(locale),
+                    "missing": refusal.missing(),
+                    "proof": refusal.proof,
                 })
             })
         });

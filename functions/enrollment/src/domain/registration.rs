@@ -42,6 +42,9 @@ pub struct Registration {
     pub department: String,
     pub drop_until: Timestamp,
     pub state: RegistrationState,
+    /// Its prerequisites rest on a course that has no grade yet.
+    #[serde(default)]
+    pub provisional: bool,
     pub history: Vec<Transition>,
 }
 

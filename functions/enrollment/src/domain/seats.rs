@@ -8,12 +8,18 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 pub enum SectionStatus {
     Offered,
+    /// Nobody may register until it is offered again.
+    Suspended,
+    /// It does not take place.
+    Cancelled,
 }
 
 impl SectionStatus {
     pub fn name(self) -> &'static str {
         match self {
             Self::Offered => "offered",
+            Self::Suspended => "suspended",
+            Self::Cancelled => "cancelled",
         }
     }
 }

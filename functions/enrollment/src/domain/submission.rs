@@ -1,13 +1,18 @@
 //! The decision on a cart: which items can be registered, in which bundles, and what speaks against the rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use events::TermState;
 use kernel::{
-    CourseId, Meeting, PersonId, RegistrationId, SectionId, SubmissionId, TermId, Timestamp,
+    AcademicRecord, Attempt, Calendar, CourseId, Date, GradeScale, Meeting, PersonId, Proof,
+    ProofReason, RegistrationId, SectionId, SubmissionId, TermId, Timestamp, Verdict,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{ItemCode, ItemRefusal, SectionSeats};
+use super::{ItemCode, ItemRefusal, SectionSeats, SectionStatus, TermFacts};
+
+/// No grade has been told yet: what was taken counts as under way, and nothing is compared.
+static NO_GRADES: GradeScale = GradeScale(Vec::new());
 
 /// Credits that a student may hold in one term without an override, in hundredths. Policy: 45 ECTS, half as
 /// much again
@@ -27,10 +32,16 @@ pub struct Entry {
     pub registration: RegistrationId,
     pub section: SectionId,
     pub course: CourseId,
+    #[serde(default)]
+    pub course_code: String,
+    /// Courses that it was let in for: its corequisites, and what it requires and is taken together with.
     pub corequisites: Vec<CourseId>,
     pub credits_hundredths: u32,
     pub meetings: Vec<Meeting>,
     pub state: EntryState,
+    /// It rests on a course that has no grade yet.
+    #[serde(default)]
+    pub provisional: bool,
 }
 
 /// The versioned item that every registration of this student in this term passes through: two submissions at once
@@ -39,12 +50,15 @@ pub struct Entry {
 pub struct StudentTerm {
     pub student: PersonId,
     pub term: TermId,
+    /// When the term begins, where the catalog has said so: what was taken before another term is asked by it.
+    #[serde(default)]
+    pub first_day: Option<Date>,
     pub entries: Vec<Entry>,
 }
 
 impl StudentTerm {
     pub fn empty(student: PersonId, term: TermId) -> Self {
-        Self { student, term, entries: Vec::new() }
+        Self { student, term, first_day: None, entries: Vec::new() }
     }
 
     fn credits_hundredths(&self) -> u32 {
@@ -79,6 +93,55 @@ impl StudentTerm {
 pub struct History {
     pub student: PersonId,
     pub courses: Vec<CourseId>,
+    /// The terms in which each was taken, by the course's code.
+    #[serde(default)]
+    pub course_codes: BTreeMap<String, BTreeSet<TermId>>,
+}
+
+/// What a student has taken, seen from a term.
+pub struct AcademicBackground<'a> {
+    pub term: TermId,
+    pub first_day: Option<Date>,
+    pub terms: &'a [StudentTerm],
+    pub history: Option<&'a History>,
+}
+
+impl History {
+    pub fn empty(student: PersonId) -> Self {
+        Self { student, courses: Vec::new(), course_codes: BTreeMap::new() }
+    }
+}
+
+impl AcademicBackground<'_> {
+    /// What was taken in other terms and has no grade yet counts as under way: whoever is let in by it is judged again
+    /// when the grade comes. A term whose first day is not known to lie earlier lets nobody in.
+    pub fn record(&self) -> AcademicRecord {
+        let earlier = self.terms.iter().filter(|other| {
+            other.term != self.term && other.first_day.is_some() && other.first_day < self.first_day
+        });
+        let entries = earlier.flat_map(|other| &other.entries);
+        let registered = entries.filter(|entry| entry.state == EntryState::Registered);
+        let registered = registered.map(|entry| &entry.course_code);
+        let imported = self.history.into_iter().flat_map(|history| &history.course_codes);
+        let imported = imported
+            .filter(|(_, terms)| terms.iter().any(|term| *term != self.term))
+            .map(|(code, _)| code);
+        let under_way =
+            registered.chain(imported).map(|code| (code.clone(), vec![Attempt::InProgress]));
+        AcademicRecord { courses: under_way.collect(), ..AcademicRecord::default() }
+    }
+}
+
+/// What is known beside the cart, the sections and the student's term.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Background {
+    /// Nothing where the catalog's word of the term has not come yet: then the sections' own word of it counts.
+    pub term: Option<TermFacts>,
+    pub calendar: Calendar,
+    /// Courses of the past.
+    pub history: Vec<CourseId>,
+    /// What requirements are judged by.
+    pub record: AcademicRecord,
 }
 
 /// An item that could not be registered, with all that speaks against it.
@@ -122,7 +185,7 @@ pub fn decide(
     cart: &Cart<'_>,
     seats: &BTreeMap<SectionId, SectionSeats>,
     standing: &StudentTerm,
-    history: &[CourseId],
+    background: &Background,
     now: Timestamp,
 ) -> Decision {
     let mut decision = Decision::default();
@@ -140,8 +203,8 @@ pub fn decide(
                 .push(failed(*section, vec![ItemRefusal::new(ItemCode::SectionUnknown)])),
         }
     }
-    for bundle in bundles(&known) {
-        let (entries, mut refused) = judge(cart.term, &bundle, &passed, history, now);
+    for bundle in bundles(&known, &background.record) {
+        let (entries, mut refused) = judge(cart.term, &bundle, &passed, background, now);
         if refused.is_empty() {
             passed.entries.extend(entries.clone());
             decision.bundles.push(PlannedBundle { entries });
@@ -173,15 +236,24 @@ struct Item<'a> {
     registration: RegistrationId,
 }
 
-/// Connected components over corequisites, each in the cart's order.
-fn bundles<'a>(items: &[Item<'a>]) -> Vec<Vec<Item<'a>>> {
+impl Item<'_> {
+    /// Whether this one needs the other to be taken together with it.
+    fn leans_on(&self, other: &Self, record: &AcademicRecord) -> bool {
+        let (course, other) = (&self.seats.course, &other.seats.course);
+        let needs_company = course.prerequisites.as_ref().is_some_and(|requirement| {
+            requirement.courses().get(other.code.as_str()) == Some(&false)
+                && requirement.prove(record, &NO_GRADES).verdict == Verdict::NotMet
+        });
+        course.corequisites.contains(&other.id) || needs_company
+    }
+}
+
+/// Connected components over what is taken together, each in the cart's order.
+fn bundles<'a>(items: &[Item<'a>], record: &AcademicRecord) -> Vec<Vec<Item<'a>>> {
     let mut bundles: Vec<Vec<Item<'_>>> = Vec::new();
     for item in items {
-        let course = &item.seats.course;
-        let linked = |other: &Item<'_>| {
-            let other = &other.seats.course;
-            other.corequisites.contains(&course.id) || course.corequisites.contains(&other.id)
-        };
+        let linked =
+            |other: &Item<'_>| item.leans_on(other, record) || other.leans_on(item, record);
         let (mut joined, apart): (Vec<_>, Vec<_>) =
             bundles.into_iter().partition(|bundle| bundle.iter().any(linked));
         bundles = apart;
@@ -202,17 +274,25 @@ fn judge(
     term: TermId,
     bundle: &[Item<'_>],
     standing: &StudentTerm,
-    history: &[CourseId],
+    background: &Background,
     now: Timestamp,
 ) -> (Vec<Entry>, Vec<FailedItem>) {
     let mut with = standing.clone();
     let mut refused = Vec::new();
     let companions: Vec<CourseId> = bundle.iter().map(|item| item.seats.course.id).collect();
     for Item { seats, registration } in bundle {
-        let mut refusals: Vec<ItemRefusal> = window(term, seats, now).into_iter().collect();
+        let mut refusals: Vec<ItemRefusal> =
+            window(term, seats, background, now).into_iter().collect();
+        if seats.status != SectionStatus::Offered {
+            refusals.push(ItemRefusal::new(ItemCode::SectionNotOffered));
+        }
         refusals.extend(duplicates(seats, &with));
-        refusals.extend(corequisites(seats, &with, &companions, history));
-        refusals.extend(conflicts(seats, &with));
+        let proof = prerequisites(seats, bundle, standing, &background.record);
+        if let Some(proof) = proof.iter().find(|proof| proof.verdict == Verdict::NotMet) {
+            refusals.push(ItemRefusal::unproven(proof.clone()));
+        }
+        refusals.extend(corequisites(seats, &with, &companions, &background.history));
+        refusals.extend(conflicts(seats, &with, &background.calendar));
         if with.credits_hundredths() + seats.credits_hundredths > CREDITS_MAX_HUNDREDTHS {
             refusals.push(ItemRefusal::new(ItemCode::MaxCredits));
         }
@@ -220,7 +300,11 @@ fn judge(
             refusals.push(ItemRefusal::new(ItemCode::Closed));
         }
         if refusals.is_empty() {
-            with.entries.push(entry(seats, *registration));
+            with.entries.push(Entry {
+                corequisites: leaned_on(seats, proof.as_ref(), bundle, standing),
+                provisional: proof.is_some_and(|proof| proof.verdict == Verdict::Provisional),
+                ..entry(seats, *registration)
+            });
         } else {
             refused.push(failed(seats.section, refusals));
         }
@@ -228,13 +312,84 @@ fn judge(
     (with.entries.split_off(standing.entries.len()), refused)
 }
 
-fn window(term: TermId, seats: &SectionSeats, now: Timestamp) -> Option<ItemRefusal> {
-    if seats.term.id != term || now > seats.term.registration_closes_at {
-        Some(ItemRefusal::new(ItemCode::TermClosed))
-    } else if now < seats.term.registration_opens_at {
-        Some(ItemRefusal::new(ItemCode::WindowNotOpen))
-    } else {
-        None
+/// By the catalog's last word of the term. Whoever is in a population with a window of its own may use that one too.
+fn window(
+    term: TermId,
+    seats: &SectionSeats,
+    background: &Background,
+    now: Timestamp,
+) -> Option<ItemRefusal> {
+    let known = background.term.as_ref().filter(|known| known.term == seats.term.id);
+    let state = known.map_or(seats.term.state, |known| known.state);
+    let own = known
+        .map_or((seats.term.registration_opens_at, seats.term.registration_closes_at), |known| {
+            (known.registration_opens_at, known.registration_closes_at)
+        });
+    let of_population = known.into_iter().flat_map(|known| &known.windows).filter(|window| {
+        window.population.prove(&background.record, &NO_GRADES).verdict != Verdict::NotMet
+    });
+    let mut windows = of_population.map(|window| (window.opens_at, window.closes_at)).chain([own]);
+    if seats.term.id != term || state == TermState::Closed {
+        return Some(ItemRefusal::new(ItemCode::TermClosed));
+    }
+    if state != TermState::Published {
+        return Some(ItemRefusal::new(ItemCode::WindowNotOpen));
+    }
+    let (mut any_open, mut any_to_come) = (false, false);
+    windows.by_ref().for_each(|(opens_at, closes_at)| {
+        any_open |= opens_at <= now && now <= closes_at;
+        any_to_come |= now < opens_at;
+    });
+    match (any_open, any_to_come) {
+        (true, _) => None,
+        (false, true) => Some(ItemRefusal::new(ItemCode::WindowNotOpen)),
+        (false, false) => Some(ItemRefusal::new(ItemCode::TermClosed)),
+    }
+}
+
+/// The proof of the course's prerequisites, where it has some. What is confirmed in this term counts like what is
+/// submitted together.
+fn prerequisites(
+    seats: &SectionSeats,
+    bundle: &[Item<'_>],
+    standing: &StudentTerm,
+    record: &AcademicRecord,
+) -> Option<Proof> {
+    let requirement = seats.course.prerequisites.as_ref()?;
+    let confirmed = standing.entries.iter().filter(|entry| entry.state == EntryState::Registered);
+    let confirmed = confirmed.map(|entry| &entry.course_code);
+    let submitted = bundle.iter().map(|item| &item.seats.course.code);
+    let mut record = record.clone();
+    for code in confirmed.chain(submitted).filter(|code| **code != seats.course.code) {
+        record.courses.entry(code.clone()).or_default().push(Attempt::Together);
+    }
+    Some(requirement.prove(&record, &NO_GRADES))
+}
+
+/// Corequisites, and the courses that the proof rests on because they are taken together: none of them can be dropped
+/// alone.
+fn leaned_on(
+    seats: &SectionSeats,
+    proof: Option<&Proof>,
+    bundle: &[Item<'_>],
+    standing: &StudentTerm,
+) -> Vec<CourseId> {
+    let submitted = bundle.iter().map(|item| (&item.seats.course.code, item.seats.course.id));
+    let standing = standing.entries.iter().map(|entry| (&entry.course_code, entry.course));
+    let together = proof.map(taken_together).unwrap_or_default();
+    let mut courses = seats.course.corequisites.clone();
+    for (code, course) in submitted.chain(standing) {
+        if together.contains(code.as_str()) && !courses.contains(&course) {
+            courses.push(course);
+        }
+    }
+    courses
+}
+
+fn taken_together(proof: &Proof) -> BTreeSet<&str> {
+    match &proof.reason {
+        ProofReason::TakenTogether { course } => BTreeSet::from([course.as_str()]),
+        _ => proof.branches.iter().flat_map(taken_together).collect(),
     }
 }
 
@@ -266,27 +421,32 @@ fn corequisites(
     (!seats.course.corequisites.iter().all(met)).then(|| ItemRefusal::new(ItemCode::CoreqRequired))
 }
 
-fn conflicts(seats: &SectionSeats, standing: &StudentTerm) -> Vec<ItemRefusal> {
+/// All meetings against all meetings of what the student has, without holidays and with the ways between buildings.
+fn conflicts(
+    seats: &SectionSeats,
+    standing: &StudentTerm,
+    calendar: &Calendar,
+) -> Vec<ItemRefusal> {
     let clashes = |entry: &&Entry| {
         entry.section != seats.section
-            && entry
-                .meetings
-                .iter()
-                .any(|theirs| seats.meetings.iter().any(|ours| ours.clashes_with(theirs)))
+            && calendar.first_clash(&seats.meetings, &entry.meetings).is_some()
     };
     let clashing = standing.entries.iter().filter(clashes);
     clashing.map(|entry| ItemRefusal::with(ItemCode::TimeConflict, entry.section)).collect()
 }
 
-fn entry(seats: &SectionSeats, registration: RegistrationId) -> Entry {
+/// A held seat as it stands in the student's term.
+pub fn entry(seats: &SectionSeats, registration: RegistrationId) -> Entry {
     Entry {
         registration,
         section: seats.section,
         course: seats.course.id,
+        course_code: seats.course.code.clone(),
         corequisites: seats.course.corequisites.clone(),
         credits_hundredths: seats.credits_hundredths,
         meetings: seats.meetings.clone(),
         state: EntryState::Held,
+        provisional: false,
     }
 }
 
@@ -310,13 +470,9 @@ mod tests {
     }
 
     fn monday(from: i8, to: i8) -> Vec<Meeting> {
-        vec![Meeting {
-            weekdays: vec![Weekday::Monday],
-            starts_at: jiff_time(from),
-            ends_at: jiff_time(to),
-            first_day: "2027-02-01".parse().expect("a date"),
-            last_day: "2027-06-30".parse().expect("a date"),
-        }]
+        let days = ["2027-02-01", "2027-06-30"].map(|day| day.parse().expect("a date"));
+        let hours = (jiff_time(from), jiff_time(to));
+        vec![Meeting::weekly(vec![Weekday::Monday], hours, (days[0], days[1]))]
     }
 
     fn jiff_time(hour: i8) -> kernel::Time {
@@ -334,7 +490,7 @@ mod tests {
             .map(|seats| (seats.section, RegistrationId::derived_from(&seats.section.to_string())))
             .collect();
         let cart = Cart { term: TermId::derived_from("example"), items: &items };
-        decide(&cart, &seats, standing, &[], now.parse().expect("a timestamp"))
+        decide(&cart, &seats, standing, &Background::default(), now.parse().expect("a timestamp"))
     }
 
     fn codes(decision: &Decision) -> Vec<ItemCode> {
@@ -442,6 +598,118 @@ mod tests {
             (decision.bundles.len(), codes(&decision)),
             (1, vec![ItemCode::DuplicateSection])
         );
+    }
+
+    fn requiring(name: &str, requirement: &str) -> SectionSeats {
+        section(name, |seats| {
+            seats.course.code = name.to_uppercase();
+            seats.course.prerequisites = Some(requirement.parse().expect("a requirement"));
+        })
+    }
+
+    fn plain(name: &str) -> SectionSeats {
+        section(name, |seats| seats.course.code = name.to_uppercase())
+    }
+
+    fn check_with(
+        sections: &[SectionSeats],
+        standing: &StudentTerm,
+        record: AcademicRecord,
+    ) -> Decision {
+        let seats = sections.iter().map(|seats| (seats.section, seats.clone())).collect();
+        let id = |seats: &SectionSeats| RegistrationId::derived_from(&seats.code);
+        let items: Vec<_> = sections.iter().map(|seats| (seats.section, id(seats))).collect();
+        let cart = Cart { term: TermId::derived_from("example"), items: &items };
+        let background = Background { record, ..Background::default() };
+        decide(&cart, &seats, standing, &background, NOW.parse().expect("a timestamp"))
+    }
+
+    fn under_way(codes: &[&str]) -> AcademicRecord {
+        let courses = codes.iter().map(|code| ((*code).to_owned(), vec![Attempt::InProgress]));
+        AcademicRecord { courses: courses.collect(), ..AcademicRecord::default() }
+    }
+
+    #[test]
+    fn a_prerequisite_that_is_not_met_is_refused_with_its_proof() {
+        let next = requiring("next", "course(BASE, C) OR course(OTHER) AND permission");
+        let decision =
+            check_with(std::slice::from_ref(&next), &student_term(), AcademicRecord::default());
+        assert_eq!(codes(&decision), [ItemCode::PrereqNotMet]);
+        let refusal = &decision.failed[0].refusals[0];
+        assert_eq!(refusal.missing(), ["course(BASE, C)"], "the shortest way");
+        let branches = refusal.proof.as_ref().map(|proof| proof.branches.len());
+        assert_eq!(branches, Some(2));
+        let decision = check_with(&[next], &student_term(), under_way(&["BASE"]));
+        assert_eq!(codes(&decision), []);
+        assert!(decision.bundles[0].entries[0].provisional, "no grade is known yet");
+    }
+
+    #[test]
+    fn what_must_come_before_is_not_met_by_taking_it_together() {
+        let cart = [plain("base"), requiring("next", "course(BASE)")];
+        let decision = check_with(&cart, &student_term(), AcademicRecord::default());
+        assert_eq!(codes(&decision), [ItemCode::PrereqNotMet]);
+        assert_eq!(decision.bundles.len(), 1, "the other one goes through");
+    }
+
+    #[test]
+    fn what_may_be_taken_together_stands_and_falls_together() {
+        let lab = requiring("lab", "course(LEC, concurrent)");
+        let decision =
+            check_with(&[lab.clone(), plain("lec")], &student_term(), AcademicRecord::default());
+        assert_eq!(decision.bundles.len(), 1);
+        let entries = &decision.bundles[0].entries;
+        assert_eq!(entries[0].corequisites, [CourseId::derived_from("lec")], "not dropped alone");
+        let full = section("lec", |seats| {
+            seats.course.code = "LEC".into();
+            seats.taken = seats.capacity;
+        });
+        let cart = [lab.clone(), full];
+        let decision = check_with(&cart, &student_term(), AcademicRecord::default());
+        assert_eq!(decision.bundles, []);
+        // Whoever has had the lecture needs no company.
+        let decision = check_with(&cart, &student_term(), under_way(&["LEC"]));
+        assert_eq!(decision.bundles.len(), 1);
+        let mut standing = student_term();
+        let held = entry(&plain("lec"), RegistrationId::derived_from("lec"));
+        standing.entries.push(held);
+        let alone = check_with(std::slice::from_ref(&lab), &standing, AcademicRecord::default());
+        assert_eq!(codes(&alone), [ItemCode::PrereqNotMet], "a held seat may still go");
+        standing.entries[0].state = EntryState::Registered;
+        let alone = check_with(&[lab], &standing, AcademicRecord::default());
+        assert_eq!(codes(&alone), []);
+    }
+
+    #[test]
+    fn courses_of_earlier_terms_are_under_way_and_those_of_this_one_and_later_are_not() {
+        let term = |name: &str, first_day: Option<&str>, state| {
+            let mut term =
+                StudentTerm::empty(PersonId::derived_from("ada"), TermId::derived_from(name));
+            term.first_day = first_day.map(|day| day.parse().expect("a date"));
+            let taken = entry(&plain(name), RegistrationId::derived_from(name));
+            term.entries.push(Entry { state, ..taken });
+            term
+        };
+        let registered = EntryState::Registered;
+        let terms = [
+            term("early", Some("2026-09-01"), registered),
+            term("held", Some("2026-09-01"), EntryState::Held),
+            term("late", Some("2027-09-01"), registered),
+            term("unknown", None, registered),
+        ];
+        let mut history = History::empty(PersonId::derived_from("ada"));
+        for (code, of_term) in [("OLD", "old"), ("NOW", "now")] {
+            let of_term = BTreeSet::from([TermId::derived_from(of_term)]);
+            history.course_codes.insert(code.into(), of_term);
+        }
+        let background = AcademicBackground {
+            term: TermId::derived_from("now"),
+            first_day: Some("2027-02-01".parse().expect("a date")),
+            terms: &terms,
+            history: Some(&history),
+        };
+        let record = background.record();
+        assert_eq!(record.courses.keys().collect::<Vec<_>>(), ["EARLY", "OLD"]);
     }
 
     proptest! {

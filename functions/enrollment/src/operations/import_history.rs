@@ -10,7 +10,7 @@ use table::Change;
 use crate::Ctx;
 use crate::domain::{
     Entry, EntryState, History, Registration, RegistrationState, SectionSeats, StudentTerm,
-    Transition,
+    Transition, entry,
 };
 use crate::store;
 
@@ -60,15 +60,17 @@ async fn import(ctx: &Ctx, step: &Step<Command>, row: &Row) -> Result<RowOutcome
     );
     let mut student_term = stored_term
         .map_or_else(|| StudentTerm::empty(student, seats.value.term.id), |stored| stored.value);
-    let mut history = stored_history
-        .map_or_else(|| History { student, courses: Vec::new() }, |stored| stored.value);
+    let mut history = stored_history.map_or_else(|| History::empty(student), |stored| stored.value);
     if student_term.entries.iter().any(|entry| entry.section == section) {
         return Ok(RowOutcome::Unchanged);
     }
     if !history.courses.contains(&seats.value.course.id) {
         history.courses.push(seats.value.course.id);
     }
-    student_term.entries.push(entry(id, &seats.value));
+    let terms = history.course_codes.entry(seats.value.course.code.clone()).or_default();
+    terms.insert(seats.value.term.id);
+    let registered = EntryState::Registered;
+    student_term.entries.push(Entry { state: registered, ..entry(&seats.value, id) });
     let mut transaction = ctx.table.transaction();
     transaction.create(&registration(id, student, &seats.value, step));
     transaction.put(&student_term, term_version);
@@ -76,18 +78,6 @@ async fn import(ctx: &Ctx, step: &Step<Command>, row: &Row) -> Result<RowOutcome
     transaction.change(Change::of(&seats_key).add("taken", 1));
     transaction.commit().await?;
     Ok(RowOutcome::Applied)
-}
-
-fn entry(registration: RegistrationId, seats: &SectionSeats) -> Entry {
-    Entry {
-        registration,
-        section: seats.section,
-        course: seats.course.id,
-        corequisites: seats.course.corequisites.clone(),
-        credits_hundredths: seats.credits_hundredths,
-        meetings: seats.meetings.clone(),
-        state: EntryState::Registered,
-    }
 }
 
 fn registration(
@@ -111,6 +101,7 @@ fn registration(
         department: seats.department.clone(),
         drop_until: seats.term.registration_closes_at,
         state: RegistrationState::Registered,
+        provisional: false,
         history: vec![Transition {
             to: RegistrationState::Registered,
             at: step.now,

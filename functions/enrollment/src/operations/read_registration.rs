@@ -36,6 +36,8 @@ pub struct Reply {
     pub course_title: String,
     pub credits_hundredths: u32,
     pub state: RegistrationState,
+    /// Its prerequisites rest on a course that has no grade yet: they are judged again when the grade is posted.
+    pub provisional: bool,
     pub drop_until: Timestamp,
     pub history: Vec<Transition>,
 }
@@ -54,6 +56,7 @@ impl Reply {
             course_title: registration.course_title,
             credits_hundredths: registration.credits_hundredths,
             state: registration.state,
+            provisional: registration.provisional,
             drop_until: registration.drop_until,
             history: registration.history,
         }

@@ -2,16 +2,16 @@
 
 use events::ReleaseReason;
 use kernel::{
-    ApprovalId, BundleId, InvoiceId, Locale, RegistrationId, SectionId, SubmissionId, TermId,
-    Timestamp,
+    ApprovalId, BundleId, InvoiceId, Locale, Proof, RegistrationId, SectionId, SubmissionId,
+    TermId, Timestamp,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Call, Failure, Route, sentence};
+use shell::{Call, Failure, Route};
 
 use super::STUDENT_OR_REGISTRAR;
 use crate::Ctx;
-use crate::domain::{Bundle, BundleState, ItemCode, Parked, Refusal, SENTENCES, Submission};
+use crate::domain::{Bundle, BundleState, ItemCode, Parked, Refusal, Submission};
 use crate::store;
 
 pub const ROUTE: Route = Route::get(
@@ -76,6 +76,12 @@ pub struct FailingCode {
     /// The other section that it is about.
     pub with: Option<SectionId>,
     pub message: String,
+    /// Of a prerequisite that is not met: the fewest requirements that would help.
+    #[serde(default)]
+    pub missing: Vec<String>,
+    /// Of a prerequisite that is not met: what became of each of its branches.
+    #[serde(default)]
+    pub proof: Option<Proof>,
 }
 
 impl BundleProgress {
@@ -107,7 +113,9 @@ impl Reply {
         let failing = |refusal: &crate::domain::ItemRefusal| FailingCode {
             code: refusal.code,
             with: refusal.with,
-            message: sentence(&SENTENCES, locale, refusal.code.code(), &[]),
+            message: refusal.message(locale),
+            missing: refusal.missing(),
+            proof: refusal.proof.clone(),
         };
         let failed = |item: &crate::domain::FailedItem| FailedItem {
             section: item.section,

@@ -41,7 +41,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         sections.iter().map(|section| (*section, call.new_id())).collect();
     let cart = Cart { term: *term, items: &items };
     let decision =
-        decide(&cart, &situation.seats, &situation.student_term, &situation.history, call.now);
+        decide(&cart, &situation.seats, &situation.student_term, &situation.background, call.now);
     if decision.bundles.is_empty() {
         return Err(Refusal::NothingRegistered(decision.failed).into());
     }
@@ -133,6 +133,7 @@ fn hold_seats(
             department: seats.department.clone(),
             drop_until: seats.term.registration_closes_at,
             state: RegistrationState::SeatHeld,
+            provisional: entry.provisional,
             history: vec![Transition {
                 to: RegistrationState::SeatHeld,
                 at: call.now,
@@ -149,7 +150,7 @@ fn hold_seats(
 #[cfg(test)]
 mod tests {
     use events::{Event, SagaRequested};
-    use kernel::Locale;
+    use kernel::{Id, Locale};
     use testkit::{Engine, TestTable, person};
 
     use super::*;
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_cart_costs_one_read_and_one_transaction() {
+    async fn a_cart_costs_two_reads_at_once_and_one_transaction() {
         let test = TestTable::new().await;
         let mut sections = Vec::new();
         for name in ["a", "b", "c", "d", "e"] {
@@ -191,7 +192,8 @@ mod tests {
         drop(test.engine.take_calls());
         handle(&Ctx::new(test.table.clone()), &cart(&sections)).await.expect("seats are held");
         let calls: Vec<_> = test.engine.take_calls().into_iter().collect();
-        assert_eq!(calls, [("BatchGetItem".to_owned(), 1), ("TransactWriteItems".to_owned(), 1)]);
+        let once = |name: &str| (name.to_owned(), 1);
+        assert_eq!(calls, ["BatchGetItem", "Query", "TransactWriteItems"].map(once));
     }
 
     #[tokio::test]
@@ -222,6 +224,34 @@ mod tests {
         assert_eq!(code(handle(&ctx, &cart(&[full])).await), "CLOSED");
         assert_eq!(registrations(&test.table, person("ada")).await, []);
         assert_eq!(testkit::published(&test.table).await, []);
+    }
+
+    #[tokio::test]
+    async fn a_prerequisite_is_told_with_what_is_missing_and_met_by_what_was_imported() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let next = offer(&test.table, "next", |event| {
+            event.course.prerequisites = Some("course(BASE, C)".parse().expect("a requirement"));
+        });
+        let next = next.await;
+        let Err(Failure::Refused(refusal)) = handle(&ctx, &cart(&[next])).await else {
+            panic!("it is refused");
+        };
+        assert_eq!(refusal.code(), "PREREQ_NOT_MET");
+        let error = refusal.extensions(Locale::En)["errors"][0].clone();
+        assert_eq!(error["missing"], serde_json::json!(["course(BASE, C)"]));
+        assert_eq!(error["proof"]["reason"]["code"], "NOT_TAKEN");
+        let message = "Its prerequisites are not met. What is missing: course(BASE, C).";
+        assert_eq!(error["message"], message);
+        let mut taken = crate::domain::History::empty(person("ada"));
+        let terms = [TermId::derived_from("last year")].into();
+        taken.course_codes.insert("BASE".into(), terms);
+        let mut transaction = ctx.table.transaction();
+        transaction.create(&taken);
+        transaction.commit().await.expect("the history is written");
+        handle(&ctx, &cart(&[next])).await.expect("it is under way as far as anybody knows");
+        let registered = registrations(&test.table, person("ada")).await;
+        assert!(registered.iter().all(|registration| registration.provisional));
     }
 
     #[tokio::test]

@@ -312,7 +312,7 @@ pub struct WeeklyMeeting {
 impl WeeklyMeeting {
     pub fn during(&self, first_day: Date, last_day: Date) -> Meeting {
         let Self { weekdays, starts_at, ends_at } = self.clone();
-        Meeting { weekdays, starts_at, ends_at, first_day, last_day }
+        Meeting::weekly(weekdays, (starts_at, ends_at), (first_day, last_day))
     }
 }
 
@@ -320,8 +320,9 @@ impl WeeklyMeeting {
 fn meetings(text: &str) -> Option<Vec<WeeklyMeeting>> {
     let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
     let meetings = parts.map(meeting).collect::<Option<Vec<_>>>()?;
-    let some_day = jiff::civil::date(2027, 1, 1);
-    let dated: Vec<Meeting> = meetings.iter().map(|each| each.during(some_day, some_day)).collect();
+    // A week has every weekday.
+    let week = (jiff::civil::date(2027, 1, 1), jiff::civil::date(2027, 1, 7));
+    let dated: Vec<Meeting> = meetings.iter().map(|each| each.during(week.0, week.1)).collect();
     let clash = dated
         .iter()
         .enumerate()

@@ -15,11 +15,15 @@ use table::{PageRequest, Table};
 use testkit::{PaymentProvider, PaymentProviderSettings};
 
 use crate::Ctx;
-use crate::domain::{Invoice, JournalEntry, PriceGroup, PriceGroupCode};
+use crate::bookkeeping::{Bookkeeping, Wanted};
+use crate::domain::{
+    Channel, Institution, Invoice, JournalEntry, Payment, PaymentState, PriceGroup, PriceGroupCode,
+    StudentAccount, receive,
+};
 use crate::operations::{charge, read_payment, start_payment};
 use crate::provider::Stripe;
 use crate::secret::Secret;
-use crate::store;
+use crate::store::{self, Cause};
 
 pub const WEBHOOK_SECRET: &str = "whsec_test";
 const API_KEY: &str = "sk_test";
@@ -38,6 +42,7 @@ pub fn ctx_with(table: &Table, provider: &PaymentProvider) -> Ctx {
 fn ctx_with_provider_at(table: &Table, url: &str) -> Ctx {
     let provider = Stripe::at(url.to_owned(), API_KEY, REPLY_TIMEOUT);
     Ctx::new(table.clone(), Arc::new(provider), Secret::Known(WEBHOOK_SECRET.into()))
+        .of(Institution::example())
 }
 
 /// A provider that sends no webhooks: a test sends them when it is their turn.
@@ -129,10 +134,48 @@ pub async fn invoice(ctx: &Ctx, charge: &charge::Reply) -> Invoice {
     invoice.expect("the invoice stands").value
 }
 
-pub async fn unapplied_cash(ctx: &Ctx, student: &str) -> i64 {
-    let key = store::account_key(testkit::person(student), francs(0).currency);
+pub async fn account(ctx: &Ctx, student: &str) -> StudentAccount {
+    let student = testkit::person(student);
+    let key = store::account_key(student, francs(0).currency);
     let account = ctx.table.get(&key).await.expect("reads");
-    account.map_or(0, |account| account.value.unapplied_cash.minor)
+    account.map_or_else(|| StudentAccount::empty(student, francs(0).currency), |a| a.value)
+}
+
+pub async fn unapplied_cash(ctx: &Ctx, student: &str) -> i64 {
+    account(ctx, student).await.unapplied_cash().minor
+}
+
+/// Money over the counter, for nothing in particular.
+pub async fn give(ctx: &Ctx, student: &str, minor: i64) -> Payment {
+    let student = testkit::person(student);
+    let currency = francs(0).currency;
+    let wanted = Wanted::default();
+    let mut books = Bookkeeping::open(ctx, student, currency, wanted).await.expect("reads");
+    let mut payment = Payment {
+        id: Id::derived_from(&format!("{:x}", fastrand::u128(..))),
+        invoice: None,
+        student,
+        amount: francs(minor),
+        channel: Channel::Cash,
+        payment_method: "cash".into(),
+        only: Vec::new(),
+        state: PaymentState::Initiated,
+        provider_ref: None,
+        initiated_at: testkit::now(),
+        concluded_at: None,
+        failure_reason: None,
+        refunded: francs(0),
+    };
+    let booking = books.booking_today(testkit::now());
+    let turn = receive(&mut payment, None, &mut books.account.value, booking);
+    let turn = turn.expect("receives").expect("for the first time");
+    books.take_over(&turn).await.expect("reads");
+    let mut transaction = ctx.table.transaction();
+    let cause = Cause { now: testkit::now(), correlation_id: "test" };
+    books.write(&mut transaction, &[turn], cause);
+    transaction.create(&payment);
+    transaction.commit().await.expect("cash is given");
+    payment
 }
 
 /// Every entry of the day on which tests happen.

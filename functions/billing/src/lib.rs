@@ -1,5 +1,6 @@
 //! Billing: what registrations cost, the invoices for it, the payments of them, and the ledger of it all.
 
+mod bookkeeping;
 mod conclusion;
 pub mod domain;
 #[cfg(test)]
@@ -13,6 +14,8 @@ mod task_tokens;
 
 use std::sync::{Arc, OnceLock};
 
+use domain::Institution;
+use jiff::tz::TimeZone;
 use provider::{PaymentProvider, Stripe};
 use secret::Secret;
 use shell::HttpOperation;
@@ -25,6 +28,7 @@ pub struct Ctx {
     pub provider: Arc<dyn PaymentProvider>,
     /// Signs the provider's webhooks.
     pub webhook_secret: Secret,
+    institution: OnceLock<Institution>,
     step_functions: OnceLock<aws_sdk_sfn::Client>,
 }
 
@@ -35,7 +39,36 @@ impl Ctx {
     }
 
     pub fn new(table: Table, provider: Arc<dyn PaymentProvider>, webhook_secret: Secret) -> Self {
-        Self { table, provider, webhook_secret, step_functions: OnceLock::new() }
+        Self {
+            table,
+            provider,
+            webhook_secret,
+            institution: OnceLock::new(),
+            step_functions: OnceLock::new(),
+        }
+    }
+
+    /// The same context for another institution than the environment names.
+    #[must_use]
+    pub fn of(self, institution: Institution) -> Self {
+        Self { institution: OnceLock::from(institution), ..self }
+    }
+
+    pub(crate) fn institution(&self) -> &Institution {
+        self.institution.get_or_init(|| {
+            let setting = shell::required_environment;
+            Institution {
+                legal_entity: setting("LEGAL_ENTITY"),
+                time_zone: TimeZone::get(&setting("TIME_ZONE"))
+                    .expect("TIME_ZONE is one of the IANA time zones"),
+                fiscal_year_first_month: setting("FISCAL_YEAR_FIRST_MONTH")
+                    .parse()
+                    .expect("FISCAL_YEAR_FIRST_MONTH is a number from 1 to 12"),
+                payment_terms_days: setting("PAYMENT_TERMS_DAYS")
+                    .parse()
+                    .expect("PAYMENT_TERMS_DAYS is a number of days"),
+            }
+        })
     }
 
     pub(crate) fn step_functions(&self) -> &aws_sdk_sfn::Client {
@@ -85,6 +118,34 @@ pub fn http_operations() -> Vec<HttpOperation> {
         HttpOperation::of::<op::list_suspense_items::Command, op::list_suspense_items::Reply>(
             CONTEXT,
             op::list_suspense_items::ROUTE,
+        ),
+        HttpOperation::of::<op::record_payment::Command, op::read_payment::Reply>(
+            CONTEXT,
+            op::record_payment::ROUTE,
+        ),
+        HttpOperation::of::<op::reallocate_payment::Command, op::read_invoice::Reply>(
+            CONTEXT,
+            op::reallocate_payment::ROUTE,
+        ),
+        HttpOperation::of::<op::close_posting_period::Command, op::close_posting_period::Reply>(
+            CONTEXT,
+            op::close_posting_period::ROUTE,
+        ),
+        HttpOperation::of::<op::reopen_posting_period::Command, op::close_posting_period::Reply>(
+            CONTEXT,
+            op::reopen_posting_period::ROUTE,
+        ),
+        HttpOperation::of::<op::read_posting_periods::Command, op::close_posting_period::Reply>(
+            CONTEXT,
+            op::read_posting_periods::ROUTE,
+        ),
+        HttpOperation::of::<op::start_ledger_proof::Command, op::read_ledger_proof::Reply>(
+            CONTEXT,
+            op::start_ledger_proof::ROUTE,
+        ),
+        HttpOperation::of::<op::read_ledger_proof::Command, op::read_ledger_proof::Reply>(
+            CONTEXT,
+            op::read_ledger_proof::ROUTE,
         ),
     ]
 }

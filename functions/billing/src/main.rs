@@ -31,6 +31,30 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "list-suspense-items" => {
             shell::http(&op::list_suspense_items::ROUTE, ctx, op::list_suspense_items::handle).await
         }
+        "record-payment" => {
+            shell::http(&op::record_payment::ROUTE, ctx, op::record_payment::handle).await
+        }
+        "reallocate-payment" => {
+            shell::http(&op::reallocate_payment::ROUTE, ctx, op::reallocate_payment::handle).await
+        }
+        "close-posting-period" => {
+            shell::http(&op::close_posting_period::ROUTE, ctx, op::close_posting_period::handle)
+                .await
+        }
+        "reopen-posting-period" => {
+            shell::http(&op::reopen_posting_period::ROUTE, ctx, op::reopen_posting_period::handle)
+                .await
+        }
+        "read-posting-periods" => {
+            shell::http(&op::read_posting_periods::ROUTE, ctx, op::read_posting_periods::handle)
+                .await
+        }
+        "start-ledger-proof" => {
+            shell::http(&op::start_ledger_proof::ROUTE, ctx, op::start_ledger_proof::handle).await
+        }
+        "read-ledger-proof" => {
+            shell::http(&op::read_ledger_proof::ROUTE, ctx, op::read_ledger_proof::handle).await
+        }
         // Saga steps
         "charge" => shell::step(ctx, op::charge::handle).await,
         "reverse-charge" => shell::step(ctx, op::reverse_charge::handle).await,
@@ -40,6 +64,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "on-registration-dropped" => shell::events(ctx, op::on_registration_dropped::handle).await,
         // Schedules
         "query-pending-payments" => shell::schedule(ctx, op::query_pending_payments::handle).await,
+        "prove-ledger" => shell::schedule(ctx, op::prove_ledger::handle).await,
         unknown => panic!("billing has no operation {unknown:?}"),
     }
 }

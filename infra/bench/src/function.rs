@@ -19,7 +19,7 @@ pub const DEADLINE: Duration = Duration::from_secs(29);
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// What the deployment puts into functions' environments, all of it: a function takes what it knows.
-const VARIABLES: [(&str, &str); 19] = [
+const VARIABLES: [(&str, &str); 23] = [
     ("AWS_ACCESS_KEY_ID", "bench"),
     ("AWS_SECRET_ACCESS_KEY", "bench"),
     ("AWS_REGION", "eu-west-1"),
@@ -36,6 +36,10 @@ const VARIABLES: [(&str, &str); 19] = [
     ("MATRICULA_STAGE", "bench"),
     ("PAYMENT_PROVIDER_SECRET", "provider"),
     ("PAYMENT_PROVIDER_URL", "http://127.0.0.1:9"),
+    ("LEGAL_ENTITY", "MAT"),
+    ("TIME_ZONE", "UTC"),
+    ("FISCAL_YEAR_FIRST_MONTH", "1"),
+    ("PAYMENT_TERMS_DAYS", "7"),
     ("PAYMENT_WEBHOOK_SECRET", "webhook"),
     ("PORTAL_URL", "http://127.0.0.1:9"),
     ("SENDER_ADDRESS", "no-reply@matricula.example"),

@@ -2,7 +2,7 @@
 import { Duration } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { Context, type Shared } from "./context.ts";
-import { answers, callsPaymentProvider, cursors, reads, secret, writes } from "./permissions.ts";
+import { answers, callsPaymentProvider, cursors, institution, reads, secret, writes } from "./permissions.ts";
 
 export function billing(scope: Construct, shared: Shared): Context {
   const context = new Context(scope, "billing", shared);
@@ -13,16 +13,24 @@ export function billing(scope: Construct, shared: Shared): Context {
   context.http("read-invoice", "GET /invoices/{invoice}", [reads]);
   context.http("start-payment", "POST /payments", [writes, callsPaymentProvider]);
   context.http("read-payment", "GET /payments/{payment}", [reads]);
-  context.openHttp("receive-webhook", "POST /webhooks/payments", [writes, secret("PAYMENT_WEBHOOK_SECRET")]);
+  context.openHttp("receive-webhook", "POST /webhooks/payments", [writes, institution, secret("PAYMENT_WEBHOOK_SECRET")]);
   context.http("list-suspense-items", "GET /suspense-items", [reads, cursors]);
+  context.http("record-payment", "POST /counter-payments", [writes, institution]);
+  context.http("reallocate-payment", "POST /payments/{payment}/reallocation", [writes, institution]);
+  context.http("close-posting-period", "POST /posting-periods/{period}/closing", [writes]);
+  context.http("reopen-posting-period", "POST /posting-periods/{period}/reopening", [writes]);
+  context.http("read-posting-periods", "GET /posting-periods", [reads]);
+  context.http("start-ledger-proof", "POST /ledger-proofs", [writes]);
+  context.http("read-ledger-proof", "GET /ledger-proofs/latest", [reads]);
   // Events
   context.events("on-charge-settled", ["billing.charge.settled"], [reads, answers("enrollment")]);
-  context.events("on-registration-dropped", ["enrollment.registration.dropped"], [writes]);
+  context.events("on-registration-dropped", ["enrollment.registration.dropped"], [writes, institution]);
   // Steps
-  context.step("charge", [writes]);
-  context.step("reverse-charge", [writes]);
+  context.step("charge", [writes, institution]);
+  context.step("reverse-charge", [writes, institution]);
   context.step("await-settlement", [writes, answers("enrollment")]);
   // Schedules
-  context.schedule("query-pending-payments", Duration.minutes(1), [writes, callsPaymentProvider]);
+  context.schedule("query-pending-payments", Duration.minutes(1), [writes, institution, callsPaymentProvider]);
+  context.schedule("prove-ledger", Duration.minutes(5), [writes]);
   return context;
 }

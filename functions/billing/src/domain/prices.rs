@@ -1,10 +1,13 @@
 //! What a credit costs.
 
+use std::collections::BTreeMap;
+
+use events::ChargeableRegistration;
 use kernel::Money;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Refusal;
+use super::{ChargeCode, InvoiceLine, Refusal};
 
 /// The name by which sections refer to a price.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -29,4 +32,32 @@ impl PriceGroup {
     pub fn price_of(&self, credits_hundredths: u32) -> Result<Money, Refusal> {
         Ok(self.per_credit.fraction(i64::from(credits_hundredths), 100)?)
     }
+}
+
+/// What the registrations cost, line by line, and all together.
+pub fn price(
+    registrations: &[ChargeableRegistration],
+    term_code: &str,
+    prices: &BTreeMap<String, PriceGroup>,
+) -> Result<(Vec<InvoiceLine>, Money), Refusal> {
+    let mut lines = Vec::new();
+    let mut total: Option<Money> = None;
+    for registration in registrations {
+        let group = prices.get(&registration.price_group).ok_or(Refusal::PriceGroupUnknown)?;
+        let amount = group.price_of(registration.credits_hundredths)?;
+        total = Some(match total {
+            Some(total) => total.checked_add(amount)?,
+            None => amount,
+        });
+        lines.push(InvoiceLine {
+            code: ChargeCode::tuition(),
+            description: format!("{} {}", registration.section_code, registration.course_title),
+            registration: Some(registration.registration),
+            term_code: term_code.to_owned(),
+            quantity_hundredths: registration.credits_hundredths,
+            unit_price: group.per_credit,
+            amount,
+        });
+    }
+    Ok((lines, total.expect("a bundle has at least one registration")))
 }

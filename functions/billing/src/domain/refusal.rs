@@ -1,6 +1,6 @@
 //! Everything that billing says no to.
 
-use kernel::MoneyError;
+use kernel::{MoneyError, PaymentId};
 use shell::{Refuse, Sentences};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,17 @@ pub enum Refusal {
     WebhookMalformed,
     WebhookSignatureInvalid,
     WebhookTimestampOld,
+    PostingPeriodClosed,
+    PaymentNotReceived,
+    NotUnapplied,
+    AmountNotPositive,
+    CreditTooLarge,
+    DateInFuture,
+    LedgerProofUnknown,
+    /// The reference of a receipt or transfer stands for this payment already.
+    ReferenceTaken {
+        payment: PaymentId,
+    },
 }
 
 impl From<MoneyError> for Refusal {
@@ -51,6 +62,21 @@ impl Refuse for Refusal {
             Self::WebhookMalformed => ("WEBHOOK_MALFORMED", 400),
             Self::WebhookSignatureInvalid => ("WEBHOOK_SIGNATURE_INVALID", 400),
             Self::WebhookTimestampOld => ("WEBHOOK_TIMESTAMP_OLD", 400),
+            Self::PostingPeriodClosed => ("POSTING_PERIOD_CLOSED", 409),
+            Self::PaymentNotReceived => ("PAYMENT_NOT_RECEIVED", 409),
+            Self::NotUnapplied => ("NOT_UNAPPLIED", 409),
+            Self::AmountNotPositive => ("AMOUNT_NOT_POSITIVE", 422),
+            Self::CreditTooLarge => ("CREDIT_TOO_LARGE", 422),
+            Self::DateInFuture => ("DATE_IN_FUTURE", 422),
+            Self::LedgerProofUnknown => ("LEDGER_PROOF_UNKNOWN", 404),
+            Self::ReferenceTaken { .. } => ("REFERENCE_TAKEN", 409),
+        }
+    }
+
+    fn arguments(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::ReferenceTaken { payment } => vec![("payment", payment.to_string())],
+            _ => Vec::new(),
         }
     }
 

@@ -2,17 +2,22 @@
 //! charge; a bundle
 //! that was undone is not charged any more.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use events::ChargeableRegistration;
-use kernel::{BundleId, ChargeId, InvoiceId, Money, PersonId, TermId};
+use kernel::{BundleId, ChargeId, Id, InvoiceId, Money, PersonId, TermId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Failure, Step};
+use table::Stored;
 
 use crate::Ctx;
-use crate::domain::{Charge, ChargeState, Order, Series, post, price};
-use crate::store::{self, Cause};
+use crate::bookkeeping::{Bookkeeping, Wanted};
+use crate::domain::{
+    Charge, ChargeState, InvoiceDocument, Posted, PriceGroup, Series, Source, SourceKind, post,
+    price,
+};
+use crate::store::{self, Cause, Opened};
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -52,24 +57,61 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
 
 async fn charge(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
     let Command { bundle, student, term_code, registrations, .. } = &step.command;
-    let groups: BTreeSet<String> =
-        registrations.iter().map(|registration| registration.price_group.clone()).collect();
-    let (standing, prices) =
-        store::charge_and_prices(&ctx.table, Charge::id_of(*bundle), &groups).await?;
+    let id = Charge::id_of(*bundle);
+    let (standing, prices) = charge_and_prices(ctx, id, registrations).await?;
     if let Some(standing) = standing {
         return Reply::of(&standing.value);
     }
-    let priced = price(registrations, &prices)?;
-    let prefix = Series::Invoices.prefix(step.now);
-    let mut issuing = store::issuing(&ctx.table, *student, priced.1.currency, prefix).await?;
-    let order = Order { bundle: *bundle, student: *student, term_code };
-    let number = issuing.counter.value.take();
-    let posting = post(&order, priced, number, &mut issuing.account.value, step.now)?;
+    let (lines, total) = price(registrations, term_code, &prices)?;
+    let institution = ctx.institution();
+    let series = Some(Series::Invoices.prefix(institution, step.now));
+    let wanted = Wanted { series, invoices: &[] };
+    let mut books = Bookkeeping::open(ctx, *student, total.currency, wanted).await?;
+    let document = InvoiceDocument {
+        id: InvoiceId::derived_from(&id.to_string()),
+        number: books.take_number(),
+        student: *student,
+        charge: Some(id),
+        bundle: Some(*bundle),
+        term_code: term_code.clone(),
+        issued_at: step.now,
+        due: institution.due(step.now),
+        lines,
+        total,
+    };
+    let posted = Posted { student: *student, invoice: document.id, amount: total };
+    let source = Source { kind: SourceKind::Charge, id: id.to_string() };
+    let booking = books.booking_today(step.now);
+    let (invoice, turn) = post(document, source, &mut books.account.value, booking)?;
+    books.add_invoice(invoice);
+    books.add_charge(Opened { value: Charge::posted(*bundle, posted), read_version: None });
+    books.take_over(&turn).await?;
     let cause = Cause { now: step.now, correlation_id: &step.correlation_id };
     let mut transaction = ctx.table.transaction();
-    store::write_posting(&mut transaction, &posting, &issuing, cause);
+    books.write(&mut transaction, &[turn], cause);
+    books.tell_posted(&mut transaction, (id, posted.invoice), cause);
     transaction.commit().await?;
-    Reply::of(&posting.charge)
+    Reply::of(&books.charge(id).value)
+}
+
+/// A bundle's charge, if there is one, and the prices that it would be charged at.
+async fn charge_and_prices(
+    ctx: &Ctx,
+    charge: ChargeId,
+    registrations: &[ChargeableRegistration],
+) -> Result<(Option<Stored<Charge>>, BTreeMap<String, PriceGroup>), Failure> {
+    let charge = store::charge_key(charge);
+    let codes: BTreeSet<&String> = registrations.iter().map(|one| &one.price_group).collect();
+    let mut keys = vec![(&charge).into()];
+    keys.extend(codes.iter().map(|code| (&store::price_group_key(code)).into()));
+    let mut batch = ctx.table.get_batch(keys).await?;
+    let mut prices = BTreeMap::new();
+    for code in codes {
+        if let Some(group) = batch.take(&store::price_group_key(code))? {
+            prices.insert(code.clone(), group.value);
+        }
+    }
+    Ok((batch.take(&charge)?, prices))
 }
 
 #[cfg(test)]
@@ -81,7 +123,7 @@ mod tests {
 
     use super::super::{on_registration_dropped, reverse_charge};
     use super::*;
-    use crate::domain::{InvoiceState, StudentAccount};
+    use crate::domain::InvoiceState;
     use crate::fixtures::{
         self, bundle, check_ledger, code, count, ctx, francs, invoice, order, set_prices,
         unapplied_cash,
@@ -96,14 +138,6 @@ mod tests {
         let expected: BTreeSet<String> =
             (1..=issued).map(|number| format!("MAT-2027-{number:06}")).collect();
         assert_eq!(*numbers, expected);
-    }
-
-    async fn give(ctx: &Ctx, minor: i64) {
-        let account =
-            StudentAccount { student: testkit::person("ada"), unapplied_cash: francs(minor) };
-        let mut transaction = ctx.table.transaction();
-        transaction.create(&account);
-        transaction.commit().await.expect("cash is given");
     }
 
     #[tokio::test]
@@ -172,7 +206,7 @@ mod tests {
     async fn cash_that_the_student_has_is_applied_first() {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
-        give(&ctx, 200_000).await;
+        fixtures::give(&ctx, "ada", 200_000).await;
         let first = fixtures::charge(&ctx, "ada", "one").await;
         assert!(first.settled, "the cash pays for all of it");
         assert_eq!(invoice(&ctx, &first).await.state(), InvoiceState::Paid);
@@ -181,7 +215,7 @@ mod tests {
         assert_eq!(invoice(&ctx, &second).await.open(), francs(100_000));
         assert_eq!(unapplied_cash(&ctx, "ada").await, 0);
         assert_eq!(count(&ctx, ChargeSettled::NAME).await, 1);
-        assert_eq!(check_ledger(&ctx).await, 2);
+        assert_eq!(check_ledger(&ctx).await, 3);
     }
 
     #[tokio::test]

@@ -3,8 +3,9 @@
 use events::RegistrationDropped;
 use shell::{Delivery, Failure};
 
+use super::reverse_charge::credit;
 use crate::Ctx;
-use crate::domain::{Charge, ChargeState, TakeBack, take_back};
+use crate::domain::{Charge, TakeBack};
 use crate::store::{self, Cause};
 
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
@@ -14,28 +15,16 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
 async fn take_registration_back(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let dropped: RegistrationDropped = delivery.event()?;
     let charge = ctx.table.get(&store::charge_key(Charge::id_of(dropped.bundle))).await?;
-    let Some(charge) = charge.filter(|charge| charge.value.state != ChargeState::Reversed) else {
+    let Some(charge) = charge.filter(|charge| charge.value.standing().is_ok()) else {
         return Ok(());
     };
-    let mut taking = store::taking(&ctx.table, charge, delivery.now).await?;
-    let lines = TakeBack::Registration(dropped.registration).of(&taking.invoice.value);
-    if lines.is_empty() {
-        return Ok(());
-    }
-    let number = taking.issuing.counter.value.take();
-    let reversal = take_back(
-        &mut taking.charge.value,
-        &mut taking.invoice.value,
-        &mut taking.issuing.account.value,
-        &lines,
-        &number,
-        delivery.now,
-    )?;
     let cause = Cause { now: delivery.now, correlation_id: &delivery.envelope.correlation_id };
     let mut transaction = ctx.table.transaction();
-    store::write_reversal(&mut transaction, &reversal, &taking, cause);
-    delivery.mark_seen(&mut transaction);
-    transaction.commit().await?;
+    let what = TakeBack::Registration(dropped.registration);
+    if credit(ctx, &mut transaction, (charge, what), cause).await? {
+        delivery.mark_seen(&mut transaction);
+        transaction.commit().await?;
+    }
     Ok(())
 }
 
@@ -44,7 +33,7 @@ mod tests {
     use events::{ChargeReversed, Event};
 
     use super::*;
-    use crate::domain::InvoiceState;
+    use crate::domain::{ChargeState, InvoiceState};
     use crate::fixtures::{
         charge, check_ledger, count, ctx, dropped, francs, invoice, registration,
     };
@@ -59,7 +48,7 @@ mod tests {
                 handle(&ctx, &dropped("one", 1)).await.expect("a duplicate changes nothing");
                 let invoice = invoice(&ctx, charge).await;
                 assert_eq!(invoice.credits().len(), 1);
-                assert_eq!(invoice.credits()[0].registration, registration("one", 1));
+                assert_eq!(invoice.credits()[0].registration, Some(registration("one", 1)));
                 assert_eq!(invoice.open(), francs(50_000), "2 credits are left");
                 assert_eq!(check_ledger(&ctx).await, 2);
                 assert_eq!(count(&ctx, ChargeReversed::NAME).await, 1);

@@ -6,10 +6,11 @@ use kernel::BundleId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Failure, Step};
-use table::Stored;
+use table::{Stored, Transaction};
 
 use crate::Ctx;
-use crate::domain::{Charge, ChargeState, TakeBack, take_back};
+use crate::bookkeeping::{Bookkeeping, Wanted};
+use crate::domain::{Charge, ChargeState, Series, TakeBack, take_back};
 use crate::store::{self, Cause};
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -38,23 +39,39 @@ async fn reverse(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
             return Ok(Reply { state: ChargeState::Reversed });
         }
         Some(charge) => {
-            let mut taking = store::taking(&ctx.table, charge, step.now).await?;
-            let lines = TakeBack::Everything.of(&taking.invoice.value);
-            let number = taking.issuing.counter.value.take();
-            let reversal = take_back(
-                &mut taking.charge.value,
-                &mut taking.invoice.value,
-                &mut taking.issuing.account.value,
-                &lines,
-                &number,
-                step.now,
-            )?;
             let cause = Cause { now: step.now, correlation_id: &step.correlation_id };
-            store::write_reversal(&mut transaction, &reversal, &taking, cause);
+            credit(ctx, &mut transaction, (charge, TakeBack::Everything), cause).await?;
         }
     }
     transaction.commit().await?;
     Ok(Reply { state: ChargeState::Reversed })
+}
+
+/// Takes back what is meant of a posted charge; answers whether there was anything.
+pub(super) async fn credit(
+    ctx: &Ctx,
+    transaction: &mut Transaction<'_>,
+    (charge, what): (Stored<Charge>, TakeBack),
+    cause: Cause<'_>,
+) -> Result<bool, Failure> {
+    let posted = charge.value.standing()?;
+    let series = Some(Series::CreditNotes.prefix(ctx.institution(), cause.now));
+    let wanted = Wanted { series, invoices: &[posted.invoice] };
+    let currency = posted.amount.currency;
+    let mut books = Bookkeeping::open(ctx, posted.student, currency, wanted).await?;
+    books.add_charge(charge.into());
+    let lines = what.of(books.invoice(posted.invoice));
+    if lines.is_empty() {
+        return Ok(false);
+    }
+    let number = books.take_number();
+    let booking = books.booking_today(cause.now);
+    let (account, invoice) = books.account_and_invoice(posted.invoice);
+    let (note, turn) = take_back(invoice, account, &lines, &number, booking)?;
+    books.take_over(&turn).await?;
+    books.write(transaction, &[turn], cause);
+    books.write_note(transaction, &note, cause);
+    Ok(true)
 }
 
 #[cfg(test)]

@@ -10,15 +10,17 @@ use table::{Key, Stored, Transaction};
 
 use crate::Ctx;
 use crate::domain::{
-    Booking, Books, Charge, CreditNote, Invoice, NumberCounter, RegisterRow, StudentAccount, Turn,
+    Booking, Books, Charge, CreditNote, Invoice, NumberCounter, RegisterRow, Series,
+    StudentAccount, Turn,
 };
 use crate::store::{self, Cause, Opened, missing};
 
 /// What a happening needs besides the student's account.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Wanted<'a> {
-    /// Of the documents that it issues.
-    pub series: Option<String>,
+    pub now: Timestamp,
+    /// Of the documents that it may issue.
+    pub series: &'a [Series],
     pub invoices: &'a [InvoiceId],
 }
 
@@ -27,7 +29,9 @@ pub struct Wanted<'a> {
 pub struct Bookkeeping<'c> {
     ctx: &'c Ctx,
     pub account: Opened<StudentAccount>,
-    pub counter: Option<Opened<NumberCounter>>,
+    counters: Vec<(Series, Opened<NumberCounter>)>,
+    /// Counters that gave a number.
+    used: Vec<Series>,
     books_key: Key<Books>,
     books: Option<Stored<Books>>,
     invoices: BTreeMap<InvoiceId, Opened<Invoice>>,
@@ -44,20 +48,21 @@ impl<'c> Bookkeeping<'c> {
     ) -> Result<Self, Failure> {
         let account_key = store::account_key(student, currency);
         let books_key = store::books_key(Books::copy_of(Some(student)));
-        let counter_key = wanted.series.as_deref().map(store::counter_key);
+        let (institution, now) = (ctx.institution(), wanted.now);
+        let prefixes: Vec<(Series, String)> =
+            wanted.series.iter().map(|series| (*series, series.prefix(institution, now))).collect();
         let mut keys = vec![(&account_key).into(), (&books_key).into()];
-        keys.extend(counter_key.as_ref().map(Into::into));
+        keys.extend(prefixes.iter().map(|(_, prefix)| (&store::counter_key(prefix)).into()));
         keys.extend(wanted.invoices.iter().map(|invoice| (&store::invoice_key(*invoice)).into()));
         let mut batch = ctx.table.get_batch(keys).await?;
         let account =
             Opened::of(batch.take(&account_key)?, || StudentAccount::empty(student, currency));
         let books = batch.take(&books_key)?;
-        let counter = match (&counter_key, wanted.series) {
-            (Some(key), Some(series)) => {
-                Some(Opened::of(batch.take(key)?, || NumberCounter::new(series)))
-            }
-            _ => None,
-        };
+        let mut counters = Vec::new();
+        for (series, prefix) in prefixes {
+            let stored = batch.take(&store::counter_key(&prefix))?;
+            counters.push((series, Opened::of(stored, || NumberCounter::new(prefix))));
+        }
         let mut invoices = BTreeMap::new();
         for id in wanted.invoices {
             let stored: Stored<Invoice> =
@@ -67,7 +72,8 @@ impl<'c> Bookkeeping<'c> {
         Ok(Self {
             ctx,
             account,
-            counter,
+            counters,
+            used: Vec::new(),
             books_key,
             books,
             invoices,
@@ -91,9 +97,11 @@ impl<'c> Bookkeeping<'c> {
         self.booking(now, self.ctx.institution().date(now))
     }
 
-    /// The next number of the series that was asked for.
-    pub fn take_number(&mut self) -> String {
-        self.counter.as_mut().expect("a series was asked for").value.take()
+    /// The next number of a series that was asked for.
+    pub fn take_number(&mut self, series: Series) -> String {
+        self.used.push(series);
+        let counter = self.counters.iter_mut().find(|(of, _)| *of == series);
+        counter.expect("the series was asked for").1.value.take()
     }
 
     pub fn invoice(&self, id: InvoiceId) -> &Invoice {
@@ -128,6 +136,10 @@ impl<'c> Bookkeeping<'c> {
         self.read_invoices(&wanted).await?;
         for row in &turn.applied {
             let invoice = self.invoices.get_mut(&row.invoice).expect("it was read");
+            if !invoice.value.has_room_for(row) {
+                // It was read after the account, and somebody else was paid in between: the account is stale.
+                return Err(Failure::Conflict { with_twin: false });
+            }
             invoice.value.take_over(row);
         }
         self.follow_invoices().await
@@ -179,7 +191,7 @@ impl<'c> Bookkeeping<'c> {
     pub fn write(&self, transaction: &mut Transaction<'_>, turns: &[Turn], cause: Cause<'_>) {
         self.account.write(transaction);
         transaction.check(&self.books_key, self.books.as_ref().map(|books| books.version));
-        if let Some(counter) = &self.counter {
+        for (_, counter) in self.counters.iter().filter(|(of, _)| self.used.contains(of)) {
             counter.write(transaction);
         }
         for invoice in self.invoices.values() {

@@ -86,7 +86,7 @@ async fn succeed(
     cause: Cause<'_>,
 ) -> Result<bool, Failure> {
     let Payment { student, amount, invoice, .. } = payment.value;
-    let wanted = Wanted { series: None, invoices: invoice.as_slice() };
+    let wanted = Wanted { now: cause.now, series: &[], invoices: invoice.as_slice() };
     let mut books = Bookkeeping::open(ctx, student, amount.currency, wanted).await?;
     let booking = books.booking_today(cause.now);
     let (account, mut invoices) = books.account_and_invoices();

@@ -17,10 +17,10 @@ use testkit::{PaymentProvider, PaymentProviderSettings};
 use crate::Ctx;
 use crate::bookkeeping::{Bookkeeping, Wanted};
 use crate::domain::{
-    Channel, Institution, Invoice, JournalEntry, Payment, PaymentState, PriceGroup, PriceGroupCode,
-    StudentAccount, receive,
+    Band, Channel, Criteria, Institution, Invoice, JournalEntry, Payment, PaymentState, PriceGroup,
+    PriceGroupCode, StudentAccount, TuitionGroup, TuitionRule, TuitionRules, receive,
 };
-use crate::operations::{charge, read_payment, start_payment};
+use crate::operations::{charge, read_payment, set_tuition, start_payment};
 use crate::provider::Stripe;
 use crate::secret::Secret;
 use crate::store::{self, Cause};
@@ -72,6 +72,22 @@ pub async fn set_prices(table: &Table) {
     let code = PriceGroupCode("euro".into());
     transaction.overwrite(&PriceGroup { code, per_credit: euros });
     transaction.commit().await.expect("prices are set");
+}
+
+/// From now on the term of the tests has one tuition group, for everybody, with this rule.
+pub async fn set_rules(ctx: &Ctx, rule: TuitionRule) {
+    let criteria = Criteria::default();
+    let name = "everybody".into();
+    let group = TuitionGroup { name, priority: 1, criteria, rule, fees: Vec::new() };
+    let rules = TuitionRules { groups: vec![group], ..TuitionRules::default() };
+    let call = testkit::call(set_tuition::Command { term: TermId::derived_from("2027S"), rules });
+    set_tuition::handle(ctx, &call).await.expect("rules are set");
+}
+
+/// 1,000 for the term, and 10 a credit.
+pub async fn band_rules(ctx: &Ctx) {
+    let band = Band { from_hundredths: 0, flat: francs(1_000), per_credit: francs(10) };
+    set_rules(ctx, TuitionRule::Banded { bands: vec![band] }).await;
 }
 
 pub fn bundle(name: &str) -> BundleId {
@@ -149,7 +165,7 @@ pub async fn unapplied_cash(ctx: &Ctx, student: &str) -> i64 {
 pub async fn give(ctx: &Ctx, student: &str, minor: i64) -> Payment {
     let student = testkit::person(student);
     let currency = francs(0).currency;
-    let wanted = Wanted::default();
+    let wanted = Wanted { now: testkit::now(), series: &[], invoices: &[] };
     let mut books = Bookkeeping::open(ctx, student, currency, wanted).await.expect("reads");
     let mut payment = Payment {
         id: Id::derived_from(&format!("{:x}", fastrand::u128(..))),
@@ -279,10 +295,12 @@ pub fn wait_step(
 }
 
 /// The registration of a bundle was dropped.
-pub fn dropped(name: &str, number: u32) -> shell::Delivery {
+pub fn dropped(student: &str, name: &str, number: u32) -> shell::Delivery {
     let event = events::RegistrationDropped {
         registration: registration(name, number),
         bundle: bundle(name),
+        student: testkit::person(student),
+        term: TermId::derived_from("2027S"),
         ..events::Event::example()
     };
     testkit::delivery("on-registration-dropped", event)

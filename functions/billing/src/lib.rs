@@ -11,6 +11,7 @@ pub mod secret;
 mod signature;
 mod store;
 mod task_tokens;
+mod term_desk;
 
 use std::sync::{Arc, OnceLock};
 
@@ -85,67 +86,39 @@ impl shell::Context for Ctx {
 /// The context's HTTP operations, with the shapes of what goes in and comes out.
 pub fn http_operations() -> Vec<HttpOperation> {
     use operations as op;
-    const CONTEXT: &str = "billing";
-    vec![
-        HttpOperation::of::<op::set_price_group::Command, op::set_price_group::Reply>(
-            CONTEXT,
-            op::set_price_group::ROUTE,
-        ),
-        HttpOperation::of::<op::list_price_groups::Command, op::list_price_groups::Reply>(
-            CONTEXT,
-            op::list_price_groups::ROUTE,
-        ),
-        HttpOperation::of::<op::list_invoices::Command, op::list_invoices::Reply>(
-            CONTEXT,
-            op::list_invoices::ROUTE,
-        ),
-        HttpOperation::of::<op::read_invoice::Command, op::read_invoice::Reply>(
-            CONTEXT,
-            op::read_invoice::ROUTE,
-        ),
-        HttpOperation::of::<op::start_payment::Command, op::read_payment::Reply>(
-            CONTEXT,
-            op::start_payment::ROUTE,
-        ),
-        HttpOperation::of::<op::read_payment::Command, op::read_payment::Reply>(
-            CONTEXT,
-            op::read_payment::ROUTE,
-        ),
-        HttpOperation::of::<op::receive_webhook::Command, op::receive_webhook::Reply>(
-            CONTEXT,
-            op::receive_webhook::ROUTE,
-        ),
-        HttpOperation::of::<op::list_suspense_items::Command, op::list_suspense_items::Reply>(
-            CONTEXT,
-            op::list_suspense_items::ROUTE,
-        ),
-        HttpOperation::of::<op::record_payment::Command, op::read_payment::Reply>(
-            CONTEXT,
-            op::record_payment::ROUTE,
-        ),
-        HttpOperation::of::<op::reallocate_payment::Command, op::read_invoice::Reply>(
-            CONTEXT,
-            op::reallocate_payment::ROUTE,
-        ),
-        HttpOperation::of::<op::close_posting_period::Command, op::close_posting_period::Reply>(
-            CONTEXT,
-            op::close_posting_period::ROUTE,
-        ),
-        HttpOperation::of::<op::reopen_posting_period::Command, op::close_posting_period::Reply>(
-            CONTEXT,
-            op::reopen_posting_period::ROUTE,
-        ),
-        HttpOperation::of::<op::read_posting_periods::Command, op::close_posting_period::Reply>(
-            CONTEXT,
-            op::read_posting_periods::ROUTE,
-        ),
-        HttpOperation::of::<op::start_ledger_proof::Command, op::read_ledger_proof::Reply>(
-            CONTEXT,
-            op::start_ledger_proof::ROUTE,
-        ),
-        HttpOperation::of::<op::read_ledger_proof::Command, op::read_ledger_proof::Reply>(
-            CONTEXT,
-            op::read_ledger_proof::ROUTE,
-        ),
-    ]
+    /// An operation that replies as itself says, or as another one says.
+    macro_rules! listed {
+        ($($operation:ident => $reply:ident,)*) => {
+            vec![$(HttpOperation::of::<op::$operation::Command, op::$reply::Reply>(
+                "billing",
+                op::$operation::ROUTE,
+            )),*]
+        };
+    }
+    listed! {
+        set_price_group => set_price_group,
+        list_price_groups => list_price_groups,
+        list_invoices => list_invoices,
+        read_invoice => read_invoice,
+        start_payment => read_payment,
+        read_payment => read_payment,
+        receive_webhook => receive_webhook,
+        list_suspense_items => list_suspense_items,
+        record_payment => read_payment,
+        reallocate_payment => read_invoice,
+        close_posting_period => close_posting_period,
+        reopen_posting_period => close_posting_period,
+        read_posting_periods => close_posting_period,
+        start_ledger_proof => read_ledger_proof,
+        read_ledger_proof => read_ledger_proof,
+        set_tuition => set_tuition,
+        read_tuition => set_tuition,
+        set_student_population => set_student_population,
+        read_student_population => set_student_population,
+        preview_tuition => preview_tuition,
+        start_tuition_run => start_tuition_run,
+        read_tuition_run => start_tuition_run,
+        read_account => read_account,
+        refund_payment => read_payment,
+    }
 }

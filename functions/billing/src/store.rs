@@ -2,14 +2,18 @@
 //! events.
 
 use events::{PaymentFailed, PaymentSucceeded};
-use kernel::{ChargeId, Currency, InvoiceId, PaymentId, PersonId, SuspenseItemId, Timestamp};
+use kernel::{
+    ChargeId, Currency, InvoiceId, Money, PaymentId, PersonId, SectionId, SuspenseItemId, TermId,
+    Timestamp, TuitionRunId,
+};
 use serde::{Deserialize, Serialize};
 use shell::{Failure, Fault};
 use table::{Key, Partition, Position, Record, Stored, Transaction};
 
 use crate::domain::{
     Allocation, Books, Charge, CreditNote, Invoice, JournalEntry, NumberCounter, Payment,
-    PriceGroup, RegisterRow, StudentAccount, SuspenseItem,
+    Population, PriceGroup, RegisterRow, SectionPrice, StudentAccount, SuspenseItem, TermBill,
+    TuitionRules,
 };
 
 impl Record for PriceGroup {
@@ -44,6 +48,96 @@ impl Record for RegisterRow {
 
     fn key(&self) -> Key<Self> {
         Key::new(format!("REGISTER#{}", self.prefix), format!("{:012}", self.ordinal))
+    }
+}
+
+impl Record for TermBill {
+    const KIND: &'static str = "term-bill";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        term_bill_key(self.student, self.term)
+    }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        Some((format!("TERM_BILLS#{}", self.term), self.student.to_string()))
+    }
+}
+
+/// How far a tuition run has come.
+pub type TuitionRun = crate::domain::TuitionRun<Position>;
+
+impl Record for TuitionRun {
+    const KIND: &'static str = "tuition-run";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        tuition_run_key(self.id)
+    }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        let under_way = || ("TUITION_RUNS_UNDER_WAY".to_owned(), self.id.to_string());
+        self.finished_at.is_none().then(under_way)
+    }
+}
+
+/// Who paid back how much, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    pub id: String,
+    pub payment: PaymentId,
+    pub amount: Money,
+    pub reason: String,
+    pub refunded_by: PersonId,
+    pub refunded_at: Timestamp,
+}
+
+impl Record for Refund {
+    const KIND: &'static str = "refund";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        Key::new(format!("REFUND#{}", self.id), "REFUND")
+    }
+}
+
+/// The tuition rules of a term.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TermTuition {
+    pub term: TermId,
+    pub rules: TuitionRules,
+}
+
+impl Record for TermTuition {
+    const KIND: &'static str = "term-tuition";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        tuition_key(self.term)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StudentPopulation {
+    pub student: PersonId,
+    pub population: Population,
+}
+
+impl Record for StudentPopulation {
+    const KIND: &'static str = "student-population";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        population_key(self.student)
+    }
+}
+
+impl Record for SectionPrice {
+    const KIND: &'static str = "section-price";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        section_price_key(self.section)
     }
 }
 
@@ -254,6 +348,11 @@ pub fn journal(student: Option<PersonId>) -> Partition<JournalEntry> {
     Partition::new(journal_pk(student), "ENTRY#")
 }
 
+/// A student's accounts, one in each currency.
+pub fn accounts_of(student: PersonId) -> Partition<StudentAccount> {
+    Partition::new(format!("STUDENT#{student}"), "ACCOUNT#")
+}
+
 /// Every account that there is, by student.
 pub fn accounts() -> Partition<StudentAccount> {
     Partition::in_index("ACCOUNTS", "")
@@ -262,6 +361,35 @@ pub fn accounts() -> Partition<StudentAccount> {
 /// What a payment paid for, and no longer pays for, in the order in which it happened.
 pub fn allocations_of(payment: PaymentId) -> Partition<Allocation> {
     Partition::new(format!("ALLOCATIONS#{payment}"), "")
+}
+
+pub fn term_bill_key(student: PersonId, term: TermId) -> Key<TermBill> {
+    Key::new(format!("STUDENT#{student}"), format!("TERM_BILL#{term}"))
+}
+
+/// The bills of a term by student.
+pub fn term_bills(term: TermId) -> Partition<TermBill> {
+    Partition::in_index(format!("TERM_BILLS#{term}"), "")
+}
+
+pub fn tuition_run_key(id: TuitionRunId) -> Key<TuitionRun> {
+    Key::new(format!("TUITION_RUN#{id}"), "TUITION_RUN")
+}
+
+pub fn tuition_runs_under_way() -> Partition<TuitionRun> {
+    Partition::in_index("TUITION_RUNS_UNDER_WAY", "")
+}
+
+pub fn tuition_key(term: TermId) -> Key<TermTuition> {
+    Key::new(format!("TERM#{term}"), "TUITION")
+}
+
+pub fn population_key(student: PersonId) -> Key<StudentPopulation> {
+    Key::new(format!("STUDENT#{student}"), "POPULATION")
+}
+
+pub fn section_price_key(section: SectionId) -> Key<SectionPrice> {
+    Key::new(format!("SECTION#{section}"), "SECTION_PRICE")
 }
 
 pub fn ledger_proof_key() -> Key<LedgerProof> {

@@ -112,6 +112,13 @@ impl Function {
         self.invoker.clone()
     }
 
+    /// The most memory that any of its processes has had.
+    pub fn peak_kib(&self) -> Result<u64, Failure> {
+        let peaks: Option<Vec<u64>> = self.processes.iter().map(Bootstrap::peak_kib).collect();
+        let peak = peaks.and_then(|peaks| peaks.into_iter().max());
+        peak.explain("a process does not tell its memory")
+    }
+
     pub async fn stop(self) -> Result<(), Failure> {
         for process in self.processes {
             stop(process).await?;

@@ -22,9 +22,20 @@ export function billing(scope: Construct, shared: Shared): Context {
   context.http("read-posting-periods", "GET /posting-periods", [reads]);
   context.http("start-ledger-proof", "POST /ledger-proofs", [writes]);
   context.http("read-ledger-proof", "GET /ledger-proofs/latest", [reads]);
+  context.http("set-tuition", "PUT /terms/{term}/tuition", [writes]);
+  context.http("read-tuition", "GET /terms/{term}/tuition", [reads]);
+  context.http("set-student-population", "PUT /students/{student}/population", [writes]);
+  context.http("read-student-population", "GET /students/{student}/population", [reads]);
+  context.http("preview-tuition", "POST /tuition-previews", [reads, institution]);
+  context.http("start-tuition-run", "POST /tuition-runs", [writes]);
+  context.http("read-tuition-run", "GET /tuition-runs/{tuition_run}", [reads]);
+  context.http("read-account", "GET /account", [reads, institution]);
+  context.http("refund-payment", "POST /payments/{payment}/refunds", [writes, institution]);
   // Events
   context.events("on-charge-settled", ["billing.charge.settled"], [reads, answers("enrollment")]);
   context.events("on-registration-dropped", ["enrollment.registration.dropped"], [writes, institution]);
+  context.events("on-charge-changed", ["billing.charge.posted", "billing.charge.reversed"], [writes, institution]);
+  context.events("on-section-offered", ["catalog.section.offered"], [writes]);
   // Steps
   context.step("charge", [writes, institution]);
   context.step("reverse-charge", [writes, institution]);
@@ -32,5 +43,6 @@ export function billing(scope: Construct, shared: Shared): Context {
   // Schedules
   context.schedule("query-pending-payments", Duration.minutes(1), [writes, institution, callsPaymentProvider]);
   context.schedule("prove-ledger", Duration.minutes(5), [writes]);
+  context.schedule("continue-tuition-runs", Duration.minutes(1), [writes, institution]);
   return context;
 }

@@ -8,7 +8,7 @@ mod person;
 pub use id::{
     AccountId, ApprovalId, BundleId, ChargeId, CourseId, Id, ImportId, InvoiceId, JournalEntryId,
     MessageId, PaymentId, PersonId, RegistrationId, RoleAssignmentId, SectionId, SessionId,
-    SourceId, SubmissionId, SuspenseItemId, TermId, WrongId,
+    SourceId, SubmissionId, SuspenseItemId, TermId, TuitionRunId, WrongId,
 };
 pub use meeting::{Meeting, Weekday};
 pub use money::{Currency, Money, MoneyError};

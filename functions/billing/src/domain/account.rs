@@ -40,6 +40,9 @@ impl Fund {
     }
 }
 
+/// What paid for lines of one invoice and does so no longer: whose money, which line, how much in minor units.
+pub(super) type Freed = Vec<(Fund, u32, i64)>;
+
 /// Money that is not applied to anything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unapplied {
@@ -285,7 +288,7 @@ impl StudentAccount {
     /// Money that paid for a line and does so no longer goes back to where it came from.
     pub(super) fn free(
         &mut self,
-        freed: Vec<(Fund, u32, i64)>,
+        freed: Freed,
         invoice: InvoiceId,
         now: Timestamp,
     ) -> Result<Vec<Allocation>, Refusal> {

@@ -1,6 +1,6 @@
 //! The charge of a bundle: posted with its invoice, settled when nothing is left to pay, taken back with credit notes.
 
-use kernel::{BundleId, ChargeId, Id, InvoiceId, Money, PersonId, RegistrationId};
+use kernel::{BundleId, ChargeId, Id, InvoiceId, Money, PersonId, TermId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,7 @@ pub enum ChargeState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Posted {
     pub student: PersonId,
+    pub term: TermId,
     pub invoice: InvoiceId,
     pub amount: Money,
 }
@@ -122,27 +123,11 @@ pub fn post(
     Ok((invoice, turn))
 }
 
-/// What of an invoice is taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TakeBack {
-    Everything,
-    Registration(RegistrationId),
-}
-
-impl TakeBack {
-    /// The lines that still stand and are meant, each with all that stands of it. None: there is nothing to take back.
-    pub fn of(self, invoice: &Invoice) -> Vec<(u32, Money)> {
-        let is_meant = |registration: Option<RegistrationId>| match self {
-            Self::Everything => true,
-            Self::Registration(one) => registration == Some(one),
-        };
-        let currency = invoice.document().total.currency;
-        invoice
-            .standing_lines()
-            .filter(|(_, line)| is_meant(line.registration))
-            .map(|(at, _)| (at, Money::new(invoice.standing_of(at), currency)))
-            .collect()
-    }
+/// The lines of an invoice that still stand, each with all that stands of it.
+pub fn everything_of(invoice: &Invoice) -> Vec<(u32, Money)> {
+    let currency = invoice.document().total.currency;
+    let standing = |at| Money::new(invoice.standing_of(at), currency);
+    invoice.standing_lines().map(|(at, _)| (at, standing(at))).collect()
 }
 
 /// Takes back so much of the lines of an invoice, with a credit note of this number. What was paid of it is freed, and

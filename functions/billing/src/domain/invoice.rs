@@ -1,11 +1,13 @@
 //! Invoices and credit notes. What was issued never changes; only what is still open of it does.
 
 use kernel::{
-    BundleId, ChargeId, Date, InvoiceId, Money, PaymentId, PersonId, RegistrationId, Timestamp,
+    BundleId, ChargeId, Currency, Date, InvoiceId, Money, PaymentId, PersonId, RegistrationId,
+    Timestamp,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::account::Freed;
 use super::{Allocation, Fund, Refusal};
 
 /// What a line is for, such as `TUITION`: it says which money may pay for it, and under which name it is earned.
@@ -164,6 +166,11 @@ impl Invoice {
         self.open().minor > 0 && self.document.due < today
     }
 
+    /// Whether so much is open of the line as the allocation applies to it.
+    pub fn has_room_for(&self, row: &Allocation) -> bool {
+        row.amount.minor <= self.open_of(row.line)
+    }
+
     /// Takes over an allocation that was made to it. Paying a line beyond what is open of it is a defect.
     pub fn take_over(&mut self, row: &Allocation) {
         let same =
@@ -182,7 +189,7 @@ impl Invoice {
     }
 
     /// What this payment pays for here, line by line.
-    pub(super) fn paid_by(&self, payment: PaymentId) -> Vec<(Fund, u32, i64)> {
+    pub(super) fn paid_by(&self, payment: PaymentId) -> Freed {
         let paid = self.paid.iter().filter(|paid| paid.fund.payment == payment);
         paid.map(|paid| (paid.fund.clone(), paid.line, paid.amount)).collect()
     }
@@ -193,7 +200,7 @@ impl Invoice {
         lines: &[(u32, Money)],
         number: &str,
         issued_at: Timestamp,
-    ) -> Result<(CreditNote, Vec<(Fund, u32, i64)>), Refusal> {
+    ) -> Result<(CreditNote, Freed), Refusal> {
         let mut total = self.money(0);
         let mut freed = Vec::new();
         let mut credits = Vec::new();
@@ -274,4 +281,12 @@ impl Invoice {
     fn money(&self, minor: i64) -> Money {
         Money::new(minor, self.document.total.currency)
     }
+}
+
+pub fn total_of(lines: &[InvoiceLine], currency: Currency) -> Result<Money, Refusal> {
+    let mut total = Money::zero(currency);
+    for line in lines {
+        total = total.checked_add(line.amount)?;
+    }
+    Ok(total)
 }

@@ -99,6 +99,7 @@ impl PostingPeriod {
         Self { year: date.year(), month: date.month() }
     }
 
+    #[must_use]
     pub fn next(self) -> Self {
         match self.month {
             12 => Self { year: self.year + 1, month: 1 },

@@ -2,22 +2,20 @@
 //! charge; a bundle
 //! that was undone is not charged any more.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use events::ChargeableRegistration;
-use kernel::{BundleId, ChargeId, Id, InvoiceId, Money, PersonId, TermId};
+use kernel::{BundleId, ChargeId, Currency, Id, InvoiceId, Money, PersonId, TermId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Failure, Step};
-use table::Stored;
 
 use crate::Ctx;
 use crate::bookkeeping::{Bookkeeping, Wanted};
 use crate::domain::{
-    Charge, ChargeState, InvoiceDocument, Posted, PriceGroup, Series, Source, SourceKind, post,
-    price,
+    Charge, ChargeCode, ChargeState, InvoiceDocument, InvoiceLine, Posted, Registered, Series,
+    Source, SourceKind, Turn, post, registered, total_of,
 };
 use crate::store::{self, Cause, Opened};
+use crate::term_desk::TermDesk;
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -56,62 +54,76 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
 }
 
 async fn charge(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
-    let Command { bundle, student, term_code, registrations, .. } = &step.command;
+    let Command { bundle, student, term, term_code, registrations } = &step.command;
     let id = Charge::id_of(*bundle);
-    let (standing, prices) = charge_and_prices(ctx, id, registrations).await?;
-    if let Some(standing) = standing {
+    let mut desk = TermDesk::read(ctx, *student, *term, Some(id), registrations).await?;
+    if let Some(standing) = desk.charge.take() {
         return Reply::of(&standing.value);
     }
-    let (lines, total) = price(registrations, term_code, &prices)?;
-    let institution = ctx.institution();
-    let series = Some(Series::Invoices.prefix(institution, step.now));
-    let wanted = Wanted { series, invoices: &[] };
-    let mut books = Bookkeeping::open(ctx, *student, total.currency, wanted).await?;
-    let document = InvoiceDocument {
-        id: InvoiceId::derived_from(&id.to_string()),
-        number: books.take_number(),
-        student: *student,
-        charge: Some(id),
-        bundle: Some(*bundle),
-        term_code: term_code.clone(),
-        issued_at: step.now,
-        due: institution.due(step.now),
-        lines,
-        total,
-    };
-    let posted = Posted { student: *student, invoice: document.id, amount: total };
-    let source = Source { kind: SourceKind::Charge, id: id.to_string() };
-    let booking = books.booking_today(step.now);
-    let (invoice, turn) = post(document, source, &mut books.account.value, booking)?;
-    books.add_invoice(invoice);
+    let today = ctx.institution().date(step.now);
+    let (added, currency) = registered(*bundle, registrations, &desk.prices, today)?;
+    let mut bill = desk.bill(*student, *term, term_code, currency)?;
+    bill.value.add(added.clone(), desk.rules.wash)?;
+    // What has to be credited is: on-charge-changed does it, with a note of its own.
+    let mut lines = bill.value.adjustment(&desk.rules, &desk.population)?.lines;
+    if lines.is_empty() {
+        lines = added.iter().map(|one| included(one, term_code, currency)).collect();
+    }
+    let wanted = Wanted { now: step.now, series: &[Series::Invoices], invoices: &[] };
+    let mut books = Bookkeeping::open(ctx, *student, currency, wanted).await?;
+    let (posted, turn) = issue(ctx, &mut books, step, (id, lines), currency)?;
     books.add_charge(Opened { value: Charge::posted(*bundle, posted), read_version: None });
     books.take_over(&turn).await?;
+    bill.value.follow(books.invoice(posted.invoice));
     let cause = Cause { now: step.now, correlation_id: &step.correlation_id };
     let mut transaction = ctx.table.transaction();
+    bill.write(&mut transaction);
     books.write(&mut transaction, &[turn], cause);
     books.tell_posted(&mut transaction, (id, posted.invoice), cause);
     transaction.commit().await?;
     Reply::of(&books.charge(id).value)
 }
 
-/// A bundle's charge, if there is one, and the prices that it would be charged at.
-async fn charge_and_prices(
+/// Issues the invoice of the bundle.
+fn issue(
     ctx: &Ctx,
-    charge: ChargeId,
-    registrations: &[ChargeableRegistration],
-) -> Result<(Option<Stored<Charge>>, BTreeMap<String, PriceGroup>), Failure> {
-    let charge = store::charge_key(charge);
-    let codes: BTreeSet<&String> = registrations.iter().map(|one| &one.price_group).collect();
-    let mut keys = vec![(&charge).into()];
-    keys.extend(codes.iter().map(|code| (&store::price_group_key(code)).into()));
-    let mut batch = ctx.table.get_batch(keys).await?;
-    let mut prices = BTreeMap::new();
-    for code in codes {
-        if let Some(group) = batch.take(&store::price_group_key(code))? {
-            prices.insert(code.clone(), group.value);
-        }
+    books: &mut Bookkeeping<'_>,
+    step: &Step<Command>,
+    (charge, lines): (ChargeId, Vec<InvoiceLine>),
+    currency: Currency,
+) -> Result<(Posted, Turn), Failure> {
+    let Command { bundle, student, term, term_code, .. } = &step.command;
+    let document = InvoiceDocument {
+        id: InvoiceId::derived_from(&charge.to_string()),
+        number: books.take_number(Series::Invoices),
+        student: *student,
+        charge: Some(charge),
+        bundle: Some(*bundle),
+        term_code: term_code.clone(),
+        issued_at: step.now,
+        due: ctx.institution().due(step.now),
+        total: total_of(&lines, currency)?,
+        lines,
+    };
+    let (invoice, amount) = (document.id, document.total);
+    let source = Source { kind: SourceKind::Charge, id: charge.to_string() };
+    let booking = books.booking_today(step.now);
+    let (issued, turn) = post(document, source, &mut books.account.value, booking)?;
+    books.add_invoice(issued);
+    Ok((Posted { student: *student, term: *term, invoice, amount }, turn))
+}
+
+/// A line of a registration that costs nothing more, as what was billed for the term includes it.
+fn included(registered: &Registered, term_code: &str, currency: Currency) -> InvoiceLine {
+    InvoiceLine {
+        code: ChargeCode::tuition(),
+        description: registered.description(),
+        registration: Some(registered.registration),
+        term_code: term_code.to_owned(),
+        quantity_hundredths: registered.credits_hundredths,
+        unit_price: Money::zero(currency),
+        amount: Money::zero(currency),
     }
-    Ok((batch.take(&charge)?, prices))
 }
 
 #[cfg(test)]
@@ -274,7 +286,7 @@ mod tests {
         reverse_charge::handle(&ctx, &undo).await.expect("nothing to undo");
         let zombie = handle(&ctx, &testkit::step(order("ada", "one"))).await;
         assert_eq!(code(zombie), "CHARGE_REVERSED");
-        let dropped = fixtures::dropped("one", 1);
+        let dropped = fixtures::dropped("ada", "one", 1);
         on_registration_dropped::handle(&ctx, &dropped).await.expect("nothing to take back");
         assert_eq!(testkit::published(&ctx.table).await.len(), 0);
     }

@@ -194,7 +194,9 @@ mod tests {
                 charge(&ctx, "ada", "one").await;
                 charge(&ctx, "bob", "two").await;
                 give(&ctx, "ada", 200_000).await;
-                on_registration_dropped::handle(&ctx, &dropped("two", 1)).await.expect("credited");
+                on_registration_dropped::handle(&ctx, &dropped("bob", "two", 1))
+                    .await
+                    .expect("credited");
             },
             async |table, ()| handle(&ctx(table), &tick()).await.map(drop),
             async |table, ()| {

@@ -43,7 +43,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     if !invoices.contains(&invoice) {
         invoices.push(invoice);
     }
-    let wanted = Wanted { series: None, invoices: &invoices };
+    let wanted = Wanted { now: call.now, series: &[], invoices: &invoices };
     let currency = payment.amount.currency;
     let mut books = Bookkeeping::open(ctx, payment.student, currency, wanted).await?;
     let booking = books.booking_today(call.now);

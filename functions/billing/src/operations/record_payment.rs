@@ -85,7 +85,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         failure_reason: None,
         refunded: Money::zero(amount.currency),
     };
-    let wanted = Wanted { series: None, invoices: named.as_slice() };
+    let wanted = Wanted { now: call.now, series: &[], invoices: named.as_slice() };
     let mut books = Bookkeeping::open(ctx, student, amount.currency, wanted).await?;
     let booking = booking(ctx, call, &books)?;
     let (account, mut invoices) = books.account_and_invoices();

@@ -10,8 +10,8 @@ use table::{Stored, Transaction};
 
 use crate::Ctx;
 use crate::bookkeeping::{Bookkeeping, Wanted};
-use crate::domain::{Charge, ChargeState, Series, TakeBack, take_back};
-use crate::store::{self, Cause};
+use crate::domain::{Charge, ChargeState, Series, everything_of, take_back};
+use crate::store::{self, Cause, missing};
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -40,38 +40,41 @@ async fn reverse(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
         }
         Some(charge) => {
             let cause = Cause { now: step.now, correlation_id: &step.correlation_id };
-            credit(ctx, &mut transaction, (charge, TakeBack::Everything), cause).await?;
+            credit(ctx, &mut transaction, charge, cause).await?;
         }
     }
     transaction.commit().await?;
     Ok(Reply { state: ChargeState::Reversed })
 }
 
-/// Takes back what is meant of a posted charge; answers whether there was anything.
-pub(super) async fn credit(
+/// Takes back what stands of the bundle's invoice, and takes the bundle off the bill of its term.
+async fn credit(
     ctx: &Ctx,
     transaction: &mut Transaction<'_>,
-    (charge, what): (Stored<Charge>, TakeBack),
+    charge: Stored<Charge>,
     cause: Cause<'_>,
-) -> Result<bool, Failure> {
+) -> Result<(), Failure> {
     let posted = charge.value.standing()?;
-    let series = Some(Series::CreditNotes.prefix(ctx.institution(), cause.now));
-    let wanted = Wanted { series, invoices: &[posted.invoice] };
+    let series = &[Series::CreditNotes];
+    let wanted = Wanted { now: cause.now, series, invoices: &[posted.invoice] };
     let currency = posted.amount.currency;
     let mut books = Bookkeeping::open(ctx, posted.student, currency, wanted).await?;
+    let bill_key = store::term_bill_key(posted.student, posted.term);
+    let mut bill =
+        ctx.table.get(&bill_key).await?.ok_or_else(|| missing("term bill", posted.term))?;
+    bill.value.undo(charge.value.bundle);
     books.add_charge(charge.into());
-    let lines = what.of(books.invoice(posted.invoice));
-    if lines.is_empty() {
-        return Ok(false);
-    }
-    let number = books.take_number();
+    let lines = everything_of(books.invoice(posted.invoice));
+    let number = books.take_number(Series::CreditNotes);
     let booking = books.booking_today(cause.now);
     let (account, invoice) = books.account_and_invoice(posted.invoice);
     let (note, turn) = take_back(invoice, account, &lines, &number, booking)?;
     books.take_over(&turn).await?;
+    bill.value.follow(books.invoice(posted.invoice));
+    transaction.update(&bill);
     books.write(transaction, &[turn], cause);
     books.write_note(transaction, &note, cause);
-    Ok(true)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -221,7 +221,7 @@ mod tests {
         assert_eq!(code(handle(&ctx, &call).await), "INVOICE_UNKNOWN");
         let own = charge(&ctx, "ada", "one").await;
         for number in [1, 2] {
-            let dropped = crate::fixtures::dropped("one", number);
+            let dropped = crate::fixtures::dropped("ada", "one", number);
             super::super::on_registration_dropped::handle(&ctx, &dropped).await.expect("credited");
         }
         let call = testkit::call(pay_command(&own, "pm_card_visa"));

@@ -1,4 +1,5 @@
-//! All that decides what a student pays for a term, read in one call; and the documents that bring a bill to what is due.
+//! All that decides what a student pays for a term, read in one call; and the documents that bring a bill to
+//! what is due.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -97,8 +98,8 @@ pub fn sums_of(adjustment: &Adjustment, currency: Currency) -> Result<Adjusted, 
     Ok(Adjusted { billed: total_of(&adjustment.lines, currency)?, credited })
 }
 
-/// Issues what an adjustment asks for: one invoice for all that is to be billed, and a credit note for each invoice of
-/// which something is to be taken back. Documents and bill are written with the transaction.
+/// Issues what an adjustment asks for: one invoice for all that is to be billed, and a credit note for each
+/// invoice of which something is to be taken back. Documents and bill are written with the transaction.
 pub async fn issue_adjustment(
     ctx: &Ctx,
     transaction: &mut Transaction<'_>,

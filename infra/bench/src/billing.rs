@@ -1,5 +1,5 @@
-//! The bursar's benches: a tuition run over a whole university, many issuers of one series of invoices, and the replay of
-//! a long ledger.
+//! The bursar's benches: a tuition run over a whole university, many issuers of one series of invoices, and the
+//! replay of a long ledger.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -34,11 +34,11 @@ const ENTITY: &str = "MAT";
 /// A tuition run, many issuers of one series, and the replay of a ledger
 ///
 /// Tuition: bills of as many students as asked for lie in the table, with nothing billed; one process of the real
-/// `billing-continue-tuition-runs` brings them all to what is due, tick by tick, and a second run must find nothing to do.
-/// It is run for a tenth of the students first: memory must not grow with their number. Issue: that many processes of the
-/// real `billing-charge` issue invoices of one series at once. Replay: a child process reads a journal of that many lines
-/// as JSON Lines and folds it. The bench fails where a number is missing or given twice, somebody is billed twice, or the
-/// replayed ledger does not balance.
+/// `billing-continue-tuition-runs` brings them all to what is due, tick by tick, and a second run must find
+/// nothing to do. It is run for a tenth of the students first: memory must not grow with their number. Issue:
+/// that many processes of the real `billing-charge` issue invoices of one series at once. Replay: a child
+/// process reads a journal of that many lines as JSON Lines and folds it. The bench fails where a number is
+/// missing or given twice, somebody is billed twice, or the replayed ledger does not balance.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]

@@ -1,5 +1,5 @@
-//! What a term costs: tuition groups by priority and population, their rules and fees, and what is given back of it when
-//! registrations are dropped.
+//! What a term costs: tuition groups by priority and population, their rules and fees, and what is given back
+//! of it when registrations are dropped.
 
 use kernel::{Currency, Date, Money};
 use schemars::JsonSchema;

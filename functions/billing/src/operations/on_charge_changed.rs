@@ -1,5 +1,5 @@
-//! Event: a bundle was charged, or its charge taken back. The student's bill of that term is brought to what is due: what
-//! another band or group makes dearer or cheaper is billed or credited by documents of its own.
+//! Event: a bundle was charged, or its charge taken back. The student's bill of that term is brought to what is
+//! due: what another band or group makes dearer or cheaper is billed or credited by documents of its own.
 
 use events::{ChargePosted, ChargeReversed, Event};
 use shell::{Delivery, Failure};

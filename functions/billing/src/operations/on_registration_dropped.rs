@@ -1,5 +1,5 @@
-//! Event: a registration was dropped. What the term's calendar gives back of what that saves is taken back with a credit
-//! note; the rest is kept, and no later drop rates it again.
+//! Event: a registration was dropped. What the term's calendar gives back of what that saves is taken back with
+//! a credit note; the rest is kept, and no later drop rates it again.
 
 use events::RegistrationDropped;
 use shell::{Delivery, Failure};

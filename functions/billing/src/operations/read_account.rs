@@ -1,5 +1,5 @@
-//! What a student owes and why: every open line with its invoice and its due date, what was paid and is not applied, and
-//! the balances that the ledger keeps for them.
+//! What a student owes and why: every open line with its invoice and its due date, what was paid and is not
+//! applied, and the balances that the ledger keeps for them.
 
 use kernel::{Currency, Date, InvoiceId, Money, PaymentId, PersonId, Timestamp};
 use schemars::JsonSchema;

@@ -1,5 +1,5 @@
-//! Pays money back that came over the counter or to the bank and pays for nothing: wholly or in part, with a reason. What
-//! pays for something is freed first, by a credit note or by applying the payment anew.
+//! Pays money back that came over the counter or to the bank and pays for nothing: wholly or in part, with a
+//! reason. What pays for something is freed first, by a credit note or by applying the payment anew.
 
 use kernel::{Money, PaymentId};
 use schemars::JsonSchema;

@@ -1,5 +1,5 @@
-//! Begins a tuition run: every bill of a term is brought to what is due by its rules. The schedule carries it out, student
-//! by student; a dry run says what it would come to and writes nothing.
+//! Begins a tuition run: every bill of a term is brought to what is due by its rules. The schedule carries it
+//! out, student by student; a dry run says what it would come to and writes nothing.
 
 use kernel::{TermId, Timestamp, TuitionRunId};
 use schemars::JsonSchema;

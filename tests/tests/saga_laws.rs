@@ -50,7 +50,8 @@ impl World {
             Duration::from_millis(50),
         );
         let secret = billing::secret::Secret::Known("secret".into());
-        let billing = billing::Ctx::new(engine.table("billing").await, Arc::new(provider), secret);
+        let billing = billing::Ctx::new(engine.table("billing").await, Arc::new(provider), secret)
+            .of(billing::domain::Institution::example());
         let notifications = notifications::Ctx { table: engine.table("notifications").await };
         set_price(&billing, per_credit).await;
         know_ada(&notifications).await;

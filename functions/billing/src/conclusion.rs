@@ -2,14 +2,13 @@
 //! come here,
 //! in any order and any number of times; the money is booked once.
 
-use kernel::PaymentId;
+use kernel::{Money, PaymentId};
 use shell::Failure;
 use table::{Stored, Transaction};
 
 use crate::Ctx;
-use crate::domain::{
-    Invoice, Payment, PaymentState, Report, SuspenseItem, SuspenseReason, Word, receive,
-};
+use crate::bookkeeping::{Bookkeeping, Wanted};
+use crate::domain::{Booking, Books, Invoice, Payment, Report, SuspenseItem, Word, receive};
 use crate::store::{self, Cause, ProviderReference};
 
 /// What we know of the thing that the provider reports on.
@@ -30,12 +29,11 @@ pub async fn conclude(ctx: &Ctx, report: &Report, cause: Cause<'_>) -> Result<()
         if report.word != Word::Succeeded {
             return Ok(());
         }
-        let (item, entry) = SuspenseItem::of(report, SuspenseReason::PaymentUnknown, cause.now)?;
-        store::write_suspense(&mut transaction, &item, &entry);
+        write_suspense(ctx, &mut transaction, report, None, cause).await?;
         return Ok(transaction.commit().await?);
     };
     let learned = payment.value.provider_ref.is_none();
-    payment.value.ask(Some(&report.provider_ref));
+    payment.value.note_asked(Some(&report.provider_ref));
     let changed = match &report.word {
         Word::Succeeded if report.amount != payment.value.amount => {
             wrong_amount(ctx, &mut transaction, &mut payment, report, cause).await?
@@ -87,18 +85,19 @@ async fn succeed(
     payment: &mut Stored<Payment>,
     cause: Cause<'_>,
 ) -> Result<bool, Failure> {
-    let mut paying = store::paying(&ctx.table, &payment.value).await?;
-    let receipt = receive(
-        &mut payment.value,
-        &mut paying.invoice.value,
-        &mut paying.charge.value,
-        &mut paying.account.value,
-        cause.now,
-    )?;
-    if let Some(receipt) = &receipt {
-        store::write_receipt(transaction, receipt, payment, &paying, cause);
-    }
-    Ok(receipt.is_some())
+    let Payment { student, amount, invoice, .. } = payment.value;
+    let wanted = Wanted { now: cause.now, series: &[], invoices: invoice.as_slice() };
+    let mut books = Bookkeeping::open(ctx, student, amount.currency, wanted).await?;
+    let booking = books.booking_today(cause.now);
+    let (account, mut invoices) = books.account_and_invoices();
+    let named = invoices.pop();
+    let Some(turn) = receive(&mut payment.value, named, account, booking)? else {
+        return Ok(false);
+    };
+    books.take_over(&turn).await?;
+    books.write(transaction, &[turn], cause);
+    store::write_receipt(transaction, &payment.clone().into(), cause);
+    Ok(true)
 }
 
 /// Ends a payment that brought no money; answers whether it had not ended before.
@@ -110,9 +109,10 @@ pub async fn fail(
     cause: Cause<'_>,
 ) -> Result<bool, Failure> {
     let mut invoice = invoice_of(ctx, &payment.value).await?;
-    let failed = payment.value.fail(&mut invoice.value, reason, cause.now);
+    let of_invoice = invoice.as_mut().map(|invoice| &mut invoice.value);
+    let failed = payment.value.fail(of_invoice, reason, cause.now);
     if failed {
-        store::write_failure(transaction, payment, &invoice, cause);
+        store::write_failure(transaction, payment, invoice.as_ref(), cause);
     }
     Ok(failed)
 }
@@ -127,12 +127,35 @@ async fn wrong_amount(
     report: &Report,
     cause: Cause<'_>,
 ) -> Result<bool, Failure> {
-    if payment.value.state == PaymentState::Succeeded {
+    if payment.value.is_received() {
         return Ok(false);
     }
-    let (item, entry) = SuspenseItem::of(report, SuspenseReason::AmountDiffers, cause.now)?;
-    store::write_suspense(transaction, &item, &entry);
+    let expected = Some(payment.value.amount);
+    write_suspense(ctx, transaction, report, expected, cause).await?;
     fail(ctx, transaction, payment, "amount_differs", cause).await
+}
+
+async fn write_suspense(
+    ctx: &Ctx,
+    transaction: &mut Transaction<'_>,
+    report: &Report,
+    expected: Option<Money>,
+    cause: Cause<'_>,
+) -> Result<(), Failure> {
+    let key = store::books_key(Books::copy_of(None));
+    let books = ctx.table.get(&key).await?;
+    let institution = ctx.institution();
+    let booking = Booking::at(
+        cause.now,
+        institution.date(cause.now),
+        institution,
+        books.as_ref().map(|books| &books.value),
+    );
+    let (item, entry) = SuspenseItem::of(report, expected, booking)?;
+    transaction.check(&key, books.map(|books| books.version));
+    transaction.create(&item);
+    store::write_entry(transaction, &entry);
+    Ok(())
 }
 
 /// Ends a payment that the provider will not carry out.
@@ -150,13 +173,14 @@ pub async fn refuse(
     Ok(())
 }
 
-/// Gives up a payment of which nothing was heard in all its lifetime. One that has ended stays as it is.
+/// Gives up a payment that brought no money in all its lifetime. One that has ended stays as it is.
 pub async fn expire(ctx: &Ctx, id: PaymentId, cause: Cause<'_>) -> Result<(), Failure> {
     let mut payment = payment_of(ctx, id).await?;
     let mut invoice = invoice_of(ctx, &payment.value).await?;
-    if payment.value.expire(&mut invoice.value, cause.now) {
+    let of_invoice = invoice.as_mut().map(|invoice| &mut invoice.value);
+    if payment.value.expire(of_invoice, cause.now) {
         let mut transaction = ctx.table.transaction();
-        store::write_failure(&mut transaction, &payment, &invoice, cause);
+        store::write_failure(&mut transaction, &payment, invoice.as_ref(), cause);
         transaction.commit().await?;
     }
     Ok(())
@@ -176,7 +200,8 @@ pub fn claim_reference(
     transaction.create(&ProviderReference { provider_ref, payment });
 }
 
-async fn invoice_of(ctx: &Ctx, payment: &Payment) -> Result<Stored<Invoice>, Failure> {
-    let invoice = ctx.table.get(&store::invoice_key(payment.invoice)).await?;
-    Ok(invoice.ok_or_else(|| store::missing("invoice", payment.invoice))?)
+async fn invoice_of(ctx: &Ctx, payment: &Payment) -> Result<Option<Stored<Invoice>>, Failure> {
+    let Some(id) = payment.invoice else { return Ok(None) };
+    let invoice = ctx.table.get(&store::invoice_key(id)).await?;
+    Ok(Some(invoice.ok_or_else(|| store::missing("invoice", id))?))
 }

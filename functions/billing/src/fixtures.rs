@@ -15,11 +15,15 @@ use table::{PageRequest, Table};
 use testkit::{PaymentProvider, PaymentProviderSettings};
 
 use crate::Ctx;
-use crate::domain::{Invoice, JournalEntry, PriceGroup, PriceGroupCode};
-use crate::operations::{charge, read_payment, start_payment};
+use crate::bookkeeping::{Bookkeeping, Wanted};
+use crate::domain::{
+    Band, Channel, Criteria, Institution, Invoice, JournalEntry, Payment, PaymentState, PriceGroup,
+    PriceGroupCode, StudentAccount, TuitionGroup, TuitionRule, TuitionRules, receive,
+};
+use crate::operations::{charge, read_payment, set_tuition, start_payment};
 use crate::provider::Stripe;
 use crate::secret::Secret;
-use crate::store;
+use crate::store::{self, Cause};
 
 pub const WEBHOOK_SECRET: &str = "whsec_test";
 const API_KEY: &str = "sk_test";
@@ -38,6 +42,7 @@ pub fn ctx_with(table: &Table, provider: &PaymentProvider) -> Ctx {
 fn ctx_with_provider_at(table: &Table, url: &str) -> Ctx {
     let provider = Stripe::at(url.to_owned(), API_KEY, REPLY_TIMEOUT);
     Ctx::new(table.clone(), Arc::new(provider), Secret::Known(WEBHOOK_SECRET.into()))
+        .of(Institution::example())
 }
 
 /// A provider that sends no webhooks: a test sends them when it is their turn.
@@ -67,6 +72,22 @@ pub async fn set_prices(table: &Table) {
     let code = PriceGroupCode("euro".into());
     transaction.overwrite(&PriceGroup { code, per_credit: euros });
     transaction.commit().await.expect("prices are set");
+}
+
+/// From now on the term of the tests has one tuition group, for everybody, with this rule.
+pub async fn set_rules(ctx: &Ctx, rule: TuitionRule) {
+    let criteria = Criteria::default();
+    let name = "everybody".into();
+    let group = TuitionGroup { name, priority: 1, criteria, rule, fees: Vec::new() };
+    let rules = TuitionRules { groups: vec![group], ..TuitionRules::default() };
+    let call = testkit::call(set_tuition::Command { term: TermId::derived_from("2027S"), rules });
+    set_tuition::handle(ctx, &call).await.expect("rules are set");
+}
+
+/// 1,000 for the term, and 10 a credit.
+pub async fn band_rules(ctx: &Ctx) {
+    let band = Band { from_hundredths: 0, flat: francs(1_000), per_credit: francs(10) };
+    set_rules(ctx, TuitionRule::Banded { bands: vec![band] }).await;
 }
 
 pub fn bundle(name: &str) -> BundleId {
@@ -129,10 +150,48 @@ pub async fn invoice(ctx: &Ctx, charge: &charge::Reply) -> Invoice {
     invoice.expect("the invoice stands").value
 }
 
-pub async fn unapplied_cash(ctx: &Ctx, student: &str) -> i64 {
-    let key = store::account_key(testkit::person(student), francs(0).currency);
+pub async fn account(ctx: &Ctx, student: &str) -> StudentAccount {
+    let student = testkit::person(student);
+    let key = store::account_key(student, francs(0).currency);
     let account = ctx.table.get(&key).await.expect("reads");
-    account.map_or(0, |account| account.value.unapplied_cash.minor)
+    account.map_or_else(|| StudentAccount::empty(student, francs(0).currency), |a| a.value)
+}
+
+pub async fn unapplied_cash(ctx: &Ctx, student: &str) -> i64 {
+    account(ctx, student).await.unapplied_cash().minor
+}
+
+/// Money over the counter, for nothing in particular.
+pub async fn give(ctx: &Ctx, student: &str, minor: i64) -> Payment {
+    let student = testkit::person(student);
+    let currency = francs(0).currency;
+    let wanted = Wanted { now: testkit::now(), series: &[], invoices: &[] };
+    let mut books = Bookkeeping::open(ctx, student, currency, wanted).await.expect("reads");
+    let mut payment = Payment {
+        id: Id::derived_from(&format!("{:x}", fastrand::u128(..))),
+        invoice: None,
+        student,
+        amount: francs(minor),
+        channel: Channel::Cash,
+        payment_method: "cash".into(),
+        only: Vec::new(),
+        state: PaymentState::Initiated,
+        provider_ref: None,
+        initiated_at: testkit::now(),
+        concluded_at: None,
+        failure_reason: None,
+        refunded: francs(0),
+    };
+    let booking = books.booking_today(testkit::now());
+    let turn = receive(&mut payment, None, &mut books.account.value, booking);
+    let turn = turn.expect("receives").expect("for the first time");
+    books.take_over(&turn).await.expect("reads");
+    let mut transaction = ctx.table.transaction();
+    let cause = Cause { now: testkit::now(), correlation_id: "test" };
+    books.write(&mut transaction, &[turn], cause);
+    transaction.create(&payment);
+    transaction.commit().await.expect("cash is given");
+    payment
 }
 
 /// Every entry of the day on which tests happen.
@@ -236,10 +295,12 @@ pub fn wait_step(
 }
 
 /// The registration of a bundle was dropped.
-pub fn dropped(name: &str, number: u32) -> shell::Delivery {
+pub fn dropped(student: &str, name: &str, number: u32) -> shell::Delivery {
     let event = events::RegistrationDropped {
         registration: registration(name, number),
         bundle: bundle(name),
+        student: testkit::person(student),
+        term: TermId::derived_from("2027S"),
         ..events::Event::example()
     };
     testkit::delivery("on-registration-dropped", event)

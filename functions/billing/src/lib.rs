@@ -1,5 +1,6 @@
 //! Billing: what registrations cost, the invoices for it, the payments of them, and the ledger of it all.
 
+mod bookkeeping;
 mod conclusion;
 pub mod domain;
 #[cfg(test)]
@@ -10,9 +11,12 @@ pub mod secret;
 mod signature;
 mod store;
 mod task_tokens;
+mod term_desk;
 
 use std::sync::{Arc, OnceLock};
 
+use domain::Institution;
+use jiff::tz::TimeZone;
 use provider::{PaymentProvider, Stripe};
 use secret::Secret;
 use shell::HttpOperation;
@@ -25,6 +29,7 @@ pub struct Ctx {
     pub provider: Arc<dyn PaymentProvider>,
     /// Signs the provider's webhooks.
     pub webhook_secret: Secret,
+    institution: OnceLock<Institution>,
     step_functions: OnceLock<aws_sdk_sfn::Client>,
 }
 
@@ -35,7 +40,36 @@ impl Ctx {
     }
 
     pub fn new(table: Table, provider: Arc<dyn PaymentProvider>, webhook_secret: Secret) -> Self {
-        Self { table, provider, webhook_secret, step_functions: OnceLock::new() }
+        Self {
+            table,
+            provider,
+            webhook_secret,
+            institution: OnceLock::new(),
+            step_functions: OnceLock::new(),
+        }
+    }
+
+    /// The same context for another institution than the environment names.
+    #[must_use]
+    pub fn of(self, institution: Institution) -> Self {
+        Self { institution: OnceLock::from(institution), ..self }
+    }
+
+    pub(crate) fn institution(&self) -> &Institution {
+        self.institution.get_or_init(|| {
+            let setting = shell::required_environment;
+            Institution {
+                legal_entity: setting("LEGAL_ENTITY"),
+                time_zone: TimeZone::get(&setting("TIME_ZONE"))
+                    .expect("TIME_ZONE is one of the IANA time zones"),
+                fiscal_year_first_month: setting("FISCAL_YEAR_FIRST_MONTH")
+                    .parse()
+                    .expect("FISCAL_YEAR_FIRST_MONTH is a number from 1 to 12"),
+                payment_terms_days: setting("PAYMENT_TERMS_DAYS")
+                    .parse()
+                    .expect("PAYMENT_TERMS_DAYS is a number of days"),
+            }
+        })
     }
 
     pub(crate) fn step_functions(&self) -> &aws_sdk_sfn::Client {
@@ -52,39 +86,39 @@ impl shell::Context for Ctx {
 /// The context's HTTP operations, with the shapes of what goes in and comes out.
 pub fn http_operations() -> Vec<HttpOperation> {
     use operations as op;
-    const CONTEXT: &str = "billing";
-    vec![
-        HttpOperation::of::<op::set_price_group::Command, op::set_price_group::Reply>(
-            CONTEXT,
-            op::set_price_group::ROUTE,
-        ),
-        HttpOperation::of::<op::list_price_groups::Command, op::list_price_groups::Reply>(
-            CONTEXT,
-            op::list_price_groups::ROUTE,
-        ),
-        HttpOperation::of::<op::list_invoices::Command, op::list_invoices::Reply>(
-            CONTEXT,
-            op::list_invoices::ROUTE,
-        ),
-        HttpOperation::of::<op::read_invoice::Command, op::read_invoice::Reply>(
-            CONTEXT,
-            op::read_invoice::ROUTE,
-        ),
-        HttpOperation::of::<op::start_payment::Command, op::read_payment::Reply>(
-            CONTEXT,
-            op::start_payment::ROUTE,
-        ),
-        HttpOperation::of::<op::read_payment::Command, op::read_payment::Reply>(
-            CONTEXT,
-            op::read_payment::ROUTE,
-        ),
-        HttpOperation::of::<op::receive_webhook::Command, op::receive_webhook::Reply>(
-            CONTEXT,
-            op::receive_webhook::ROUTE,
-        ),
-        HttpOperation::of::<op::list_suspense_items::Command, op::list_suspense_items::Reply>(
-            CONTEXT,
-            op::list_suspense_items::ROUTE,
-        ),
-    ]
+    /// An operation that replies as itself says, or as another one says.
+    macro_rules! listed {
+        ($($operation:ident => $reply:ident,)*) => {
+            vec![$(HttpOperation::of::<op::$operation::Command, op::$reply::Reply>(
+                "billing",
+                op::$operation::ROUTE,
+            )),*]
+        };
+    }
+    listed! {
+        set_price_group => set_price_group,
+        list_price_groups => list_price_groups,
+        list_invoices => list_invoices,
+        read_invoice => read_invoice,
+        start_payment => read_payment,
+        read_payment => read_payment,
+        receive_webhook => receive_webhook,
+        list_suspense_items => list_suspense_items,
+        record_payment => read_payment,
+        reallocate_payment => read_invoice,
+        close_posting_period => close_posting_period,
+        reopen_posting_period => close_posting_period,
+        read_posting_periods => close_posting_period,
+        start_ledger_proof => read_ledger_proof,
+        read_ledger_proof => read_ledger_proof,
+        set_tuition => set_tuition,
+        read_tuition => set_tuition,
+        set_student_population => set_student_population,
+        read_student_population => set_student_population,
+        preview_tuition => preview_tuition,
+        start_tuition_run => start_tuition_run,
+        read_tuition_run => start_tuition_run,
+        read_account => read_account,
+        refund_payment => read_payment,
+    }
 }

@@ -38,8 +38,74 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         // Events
         "on-charge-settled" => shell::events(ctx, op::on_charge_settled::handle).await,
         "on-registration-dropped" => shell::events(ctx, op::on_registration_dropped::handle).await,
+        "on-charge-changed" => shell::events(ctx, op::on_charge_changed::handle).await,
+        "on-section-offered" => shell::events(ctx, op::on_section_offered::handle).await,
         // Schedules
         "query-pending-payments" => shell::schedule(ctx, op::query_pending_payments::handle).await,
+        "prove-ledger" => shell::schedule(ctx, op::prove_ledger::handle).await,
+        "continue-tuition-runs" => shell::schedule(ctx, op::continue_tuition_runs::handle).await,
+        other => bursars_office(ctx, other).await,
+    }
+}
+
+/// What the bursar's office calls over HTTP.
+async fn bursars_office(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error> {
+    match operation {
+        "record-payment" => {
+            shell::http(&op::record_payment::ROUTE, ctx, op::record_payment::handle).await
+        }
+        "reallocate-payment" => {
+            shell::http(&op::reallocate_payment::ROUTE, ctx, op::reallocate_payment::handle).await
+        }
+        "close-posting-period" => {
+            shell::http(&op::close_posting_period::ROUTE, ctx, op::close_posting_period::handle)
+                .await
+        }
+        "reopen-posting-period" => {
+            shell::http(&op::reopen_posting_period::ROUTE, ctx, op::reopen_posting_period::handle)
+                .await
+        }
+        "read-posting-periods" => {
+            shell::http(&op::read_posting_periods::ROUTE, ctx, op::read_posting_periods::handle)
+                .await
+        }
+        "start-ledger-proof" => {
+            shell::http(&op::start_ledger_proof::ROUTE, ctx, op::start_ledger_proof::handle).await
+        }
+        "read-ledger-proof" => {
+            shell::http(&op::read_ledger_proof::ROUTE, ctx, op::read_ledger_proof::handle).await
+        }
+        "set-tuition" => shell::http(&op::set_tuition::ROUTE, ctx, op::set_tuition::handle).await,
+        "read-tuition" => {
+            shell::http(&op::read_tuition::ROUTE, ctx, op::read_tuition::handle).await
+        }
+        "set-student-population" => {
+            shell::http(&op::set_student_population::ROUTE, ctx, op::set_student_population::handle)
+                .await
+        }
+        "read-student-population" => {
+            shell::http(
+                &op::read_student_population::ROUTE,
+                ctx,
+                op::read_student_population::handle,
+            )
+            .await
+        }
+        "preview-tuition" => {
+            shell::http(&op::preview_tuition::ROUTE, ctx, op::preview_tuition::handle).await
+        }
+        "start-tuition-run" => {
+            shell::http(&op::start_tuition_run::ROUTE, ctx, op::start_tuition_run::handle).await
+        }
+        "read-tuition-run" => {
+            shell::http(&op::read_tuition_run::ROUTE, ctx, op::read_tuition_run::handle).await
+        }
+        "read-account" => {
+            shell::http(&op::read_account::ROUTE, ctx, op::read_account::handle).await
+        }
+        "refund-payment" => {
+            shell::http(&op::refund_payment::ROUTE, ctx, op::refund_payment::handle).await
+        }
         unknown => panic!("billing has no operation {unknown:?}"),
     }
 }

@@ -2,20 +2,42 @@
 
 pub mod await_settlement;
 pub mod charge;
+pub mod close_posting_period;
+pub mod continue_tuition_runs;
 pub mod list_invoices;
 pub mod list_price_groups;
 pub mod list_suspense_items;
+pub mod on_charge_changed;
 pub mod on_charge_settled;
 pub mod on_registration_dropped;
+pub mod on_section_offered;
+pub mod preview_tuition;
+pub mod prove_ledger;
 pub mod query_pending_payments;
+pub mod read_account;
 pub mod read_invoice;
+pub mod read_ledger_proof;
 pub mod read_payment;
+pub mod read_posting_periods;
+pub mod read_student_population;
+pub mod read_tuition;
+pub mod read_tuition_run;
+pub mod reallocate_payment;
 pub mod receive_webhook;
+pub mod record_payment;
+pub mod refund_payment;
+pub mod reopen_posting_period;
 pub mod reverse_charge;
 pub mod set_price_group;
+pub mod set_student_population;
+pub mod set_tuition;
+pub mod start_ledger_proof;
 pub mod start_payment;
+pub mod start_tuition_run;
 
 use shell::{Access, Allow, Role, Scope};
+
+const BURSAR: Access = Access::Roles(&[Allow { role: Role::Bursar, scope: Scope::All }]);
 
 /// A student's own, and those who answer for what students owe.
 const OWN_OR_STAFF: Access = Access::Roles(&[

@@ -23,6 +23,8 @@ pub enum Answer {
     Refused {
         reason: String,
     },
+    /// It knows no payment by this reference.
+    Unknown,
 }
 
 pub type Asked<'a> = Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send + 'a>>;
@@ -33,6 +35,10 @@ pub trait PaymentProvider: fmt::Debug + Send + Sync {
 
     /// Asks what became of a payment that it has given this reference.
     fn look_up<'a>(&'a self, provider_ref: &'a str) -> Asked<'a>;
+
+    /// Asks that no money be taken any more for a payment that it has given this reference; it reports what became of
+    /// it, which may be that the money was taken before.
+    fn cancel<'a>(&'a self, provider_ref: &'a str) -> Asked<'a>;
 }
 
 /// A payment intent as Stripe shows it, in replies and in webhooks.
@@ -59,6 +65,7 @@ pub struct Metadata {
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct ProviderError {
+    pub r#type: Option<String>,
     pub code: Option<String>,
     pub payment_intent: Option<Box<PaymentIntent>>,
 }
@@ -105,6 +112,8 @@ pub struct Stripe {
 }
 
 impl Stripe {
+    /// Its dialect changes with the version of its API: the one that this code was written for.
+    const API_VERSION: &str = "2024-06-20";
     const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
     const REPLY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -145,7 +154,8 @@ impl Stripe {
     async fn ask(&self, request: RequestBuilder) -> Result<Answer, Fault> {
         let key = self.key.read().await?;
         let silent = |error| Fault::outside("the payment provider did not answer", error);
-        let reply = request.bearer_auth(key).send().await.map_err(silent)?;
+        let request = request.bearer_auth(key).header("stripe-version", Self::API_VERSION);
+        let reply = request.send().await.map_err(silent)?;
         let status = reply.status().as_u16();
         let body = reply.text().await.map_err(silent)?;
         answer(status, &body)
@@ -158,7 +168,10 @@ impl PaymentProvider for Stripe {
             .append_pair("amount", &payment.amount.minor.to_string())
             .append_pair("currency", &payment.amount.currency.code().to_ascii_lowercase())
             .append_pair("payment_method", &payment.payment_method)
+            .append_pair("payment_method_types[]", "card")
             .append_pair("confirm", "true")
+            // Nobody sits at a browser here: a card that wants its owner to act is declined.
+            .append_pair("error_on_requires_action", "true")
             .append_pair("metadata[payment]", &payment.id.to_string())
             .finish();
         let request = self
@@ -174,9 +187,23 @@ impl PaymentProvider for Stripe {
         let request = self.client().get(self.url(&format!("/v1/payment_intents/{provider_ref}")));
         Box::pin(self.ask(request))
     }
+
+    fn cancel<'a>(&'a self, provider_ref: &'a str) -> Asked<'a> {
+        let path = format!("/v1/payment_intents/{provider_ref}/cancel");
+        let request = self.client().post(self.url(&path));
+        let cancellation = async {
+            match self.ask(request).await? {
+                // What has ended cannot be cancelled: how it ended is asked then.
+                Answer::Refused { .. } => self.look_up(provider_ref).await,
+                answer => Ok(answer),
+            }
+        };
+        Box::pin(cancellation)
+    }
 }
 
-/// A decline is an answer; so is a request that the provider calls wrong. All else leaves open what it did.
+/// A decline (402) is an answer, and so is a request that the provider calls wrong (400). That it was asked something
+/// else before under the same key says nothing of what it did then. All else leaves open what it did.
 fn answer(status: u16, body: &str) -> Result<Answer, Fault> {
     #[derive(Deserialize)]
     struct Declined {
@@ -195,13 +222,19 @@ fn answer(status: u16, body: &str) -> Result<Answer, Fault> {
             let intent: PaymentIntent = serde_json::from_str(body).map_err(unreadable)?;
             Ok(Answer::Report(report_of(&intent, intent.word())?))
         }
-        400 | 402 => {
+        400 | 402 | 404 => {
             let Declined { error } = serde_json::from_str(body).map_err(unreadable)?;
             let reason = error.code.unwrap_or_else(|| "payment_failed".to_owned());
-            Ok(match error.payment_intent {
-                Some(intent) => Answer::Report(report_of(&intent, Word::Failed { reason })?),
-                None => Answer::Refused { reason },
-            })
+            match (status, error.payment_intent) {
+                (402, Some(intent)) => {
+                    Ok(Answer::Report(report_of(&intent, Word::Failed { reason })?))
+                }
+                (404, _) => Ok(Answer::Unknown),
+                _ if error.r#type.as_deref() == Some("idempotency_error") => Err(Fault::defect(
+                    "the payment provider was asked for something else under the same key",
+                )),
+                _ => Ok(Answer::Refused { reason }),
+            }
         }
         _ => Err(Fault::outside("the payment provider failed", format!("status {status}"))),
     }
@@ -240,4 +273,31 @@ pub fn read_webhook(body: &str) -> Result<Option<Report>, Malformed> {
     }
     let intent: PaymentIntent = serde_json::from_value(event.data.object).map_err(|_| Malformed)?;
     word(&intent).map(|word| intent.report(word).ok_or(Malformed)).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_decline_a_wrong_request_and_a_request_asked_otherwise_before_are_told_apart() {
+        let intent =
+            r#"{"id":"pi_1","status":"requires_payment_method","amount":5,"currency":"xaf"}"#;
+        let declined = format!(
+            r#"{{"error":{{"type":"card_error","code":"authentication_required","payment_intent":{intent}}}}}"#
+        );
+        let Ok(Answer::Report(report)) = answer(402, &declined) else {
+            panic!("a decline is told")
+        };
+        assert_eq!(report.word, Word::Failed { reason: "authentication_required".into() });
+        let wrong = r#"{"error":{"type":"invalid_request_error","code":"resource_missing"}}"#;
+        let refused = Answer::Refused { reason: "resource_missing".into() };
+        assert_eq!(answer(400, wrong).expect("an answer"), refused);
+        assert_eq!(answer(404, wrong).expect("an answer"), Answer::Unknown);
+        let other = r#"{"error":{"type":"idempotency_error"}}"#;
+        assert!(answer(400, other).is_err_and(|fault| !fault.retryable));
+        for status in [401, 409, 429, 500, 503] {
+            assert!(answer(status, "").is_err_and(|fault| fault.retryable), "{status}");
+        }
+    }
 }

@@ -1,17 +1,19 @@
 //! Billing's items: how they lie in the table, what is read together, and the transactions that write them with their
 //! events.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use events::{ChargePosted, ChargeReversed, ChargeSettled, PaymentFailed, PaymentSucceeded};
-use kernel::{ChargeId, Currency, InvoiceId, PaymentId, PersonId, SuspenseItemId, Timestamp};
+use events::{PaymentFailed, PaymentSucceeded};
+use kernel::{
+    ChargeId, Currency, InvoiceId, Money, PaymentId, PersonId, SectionId, SuspenseItemId, TermId,
+    Timestamp, TuitionRunId,
+};
 use serde::{Deserialize, Serialize};
 use shell::{Failure, Fault};
-use table::{Key, Partition, Record, Stored, Table, Transaction, deadline};
+use table::{Key, Partition, Position, Record, Stored, Transaction};
 
 use crate::domain::{
-    Charge, CreditNote, Invoice, JournalEntry, NumberCounter, Payment, Posting, PriceGroup,
-    Receipt, Reversal, Series, StudentAccount, SuspenseItem,
+    Allocation, Books, Charge, CreditNote, Invoice, JournalEntry, NumberCounter, Payment,
+    Population, PriceGroup, RegisterRow, SectionPrice, StudentAccount, SuspenseItem, TermBill,
+    TuitionRules,
 };
 
 impl Record for PriceGroup {
@@ -34,6 +36,121 @@ impl Record for NumberCounter {
     fn key(&self) -> Key<Self> {
         counter_key(&self.prefix)
     }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        Some(("NUMBER_COUNTERS".to_owned(), self.prefix.clone()))
+    }
+}
+
+impl Record for RegisterRow {
+    const KIND: &'static str = "register-row";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        Key::new(format!("REGISTER#{}", self.prefix), format!("{:012}", self.ordinal))
+    }
+}
+
+impl Record for TermBill {
+    const KIND: &'static str = "term-bill";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        term_bill_key(self.student, self.term)
+    }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        Some((format!("TERM_BILLS#{}", self.term), self.student.to_string()))
+    }
+}
+
+/// How far a tuition run has come.
+pub type TuitionRun = crate::domain::TuitionRun<Position>;
+
+impl Record for TuitionRun {
+    const KIND: &'static str = "tuition-run";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        tuition_run_key(self.id)
+    }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        let under_way = || ("TUITION_RUNS_UNDER_WAY".to_owned(), self.id.to_string());
+        self.finished_at.is_none().then(under_way)
+    }
+}
+
+/// Who paid back how much, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    pub id: String,
+    pub payment: PaymentId,
+    pub amount: Money,
+    pub reason: String,
+    pub refunded_by: PersonId,
+    pub refunded_at: Timestamp,
+}
+
+impl Record for Refund {
+    const KIND: &'static str = "refund";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        Key::new(format!("REFUND#{}", self.id), "REFUND")
+    }
+}
+
+/// The tuition rules of a term.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TermTuition {
+    pub term: TermId,
+    pub rules: TuitionRules,
+}
+
+impl Record for TermTuition {
+    const KIND: &'static str = "term-tuition";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        tuition_key(self.term)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StudentPopulation {
+    pub student: PersonId,
+    pub population: Population,
+}
+
+impl Record for StudentPopulation {
+    const KIND: &'static str = "student-population";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        population_key(self.student)
+    }
+}
+
+impl Record for SectionPrice {
+    const KIND: &'static str = "section-price";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        section_price_key(self.section)
+    }
+}
+
+/// How far the latest proof of the ledger has come, or what it came to.
+pub type LedgerProof = crate::domain::LedgerProof<Position>;
+
+impl Record for LedgerProof {
+    const KIND: &'static str = "ledger-proof";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        ledger_proof_key()
+    }
 }
 
 impl Record for Charge {
@@ -47,7 +164,7 @@ impl Record for Charge {
 
 impl Record for Invoice {
     const KIND: &'static str = "invoice";
-    const SCHEMA: u32 = 1;
+    const SCHEMA: u32 = 2;
 
     fn key(&self) -> Key<Self> {
         invoice_key(self.document().id)
@@ -62,7 +179,7 @@ impl Record for Invoice {
 
 impl Record for CreditNote {
     const KIND: &'static str = "credit-note";
-    const SCHEMA: u32 = 1;
+    const SCHEMA: u32 = 2;
 
     fn key(&self) -> Key<Self> {
         Key::new(format!("CREDIT_NOTE#{}", self.number), "CREDIT_NOTE")
@@ -71,30 +188,60 @@ impl Record for CreditNote {
 
 impl Record for JournalEntry {
     const KIND: &'static str = "journal-entry";
-    const SCHEMA: u32 = 1;
+    const SCHEMA: u32 = 2;
 
     fn key(&self) -> Key<Self> {
-        Key::new(format!("JOURNAL#{}", self.id()), "JOURNAL")
+        Key::new(journal_pk(self.student()), format!("ENTRY#{}", self.id()))
     }
 
     fn index_key(&self) -> Option<(String, String)> {
-        let at = format!("{:.3}", self.occurred_at());
+        let at = format!("{:.3}", self.booked_at());
         Some((format!("JOURNAL#{}", &at[..10]), format!("{at}#{}", self.id())))
     }
 }
 
 impl Record for StudentAccount {
     const KIND: &'static str = "student-account";
+    const SCHEMA: u32 = 2;
+
+    fn key(&self) -> Key<Self> {
+        account_key(self.student, self.currency)
+    }
+
+    /// Listed by the student's id: heat on the list spreads over it, since ids have no order in time.
+    fn index_key(&self) -> Option<(String, String)> {
+        Some(("ACCOUNTS".to_owned(), format!("{}#{}", self.student, self.currency)))
+    }
+}
+
+/// Kept for good, one row for each: what paid for what, and since when it does so no longer.
+impl Record for Allocation {
+    const KIND: &'static str = "allocation";
     const SCHEMA: u32 = 1;
 
     fn key(&self) -> Key<Self> {
-        account_key(self.student, self.unapplied_cash.currency)
+        let sk = format!("{:08}#{:03}", self.turn, self.place);
+        Key::new(format!("ALLOCATIONS#{}", self.fund.payment), sk)
+    }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        let sk = format!("{:.3}#{:08}#{:03}", self.allocated_at, self.turn, self.place);
+        Some((format!("ALLOCATIONS#{}", self.invoice), sk))
+    }
+}
+
+impl Record for Books {
+    const KIND: &'static str = "books";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        books_key(self.copy)
     }
 }
 
 impl Record for Payment {
     const KIND: &'static str = "payment";
-    const SCHEMA: u32 = 1;
+    const SCHEMA: u32 = 2;
 
     fn key(&self) -> Key<Self> {
         payment_key(self.id)
@@ -109,7 +256,7 @@ impl Record for Payment {
 
 impl Record for SuspenseItem {
     const KIND: &'static str = "suspense-item";
-    const SCHEMA: u32 = 1;
+    const SCHEMA: u32 = 2;
 
     fn key(&self) -> Key<Self> {
         suspense_key(self.id)
@@ -134,6 +281,27 @@ impl Record for ProviderReference {
     fn key(&self) -> Key<Self> {
         provider_reference_key(&self.provider_ref)
     }
+}
+
+/// Where a schedule left off that could not finish in one run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LeftOff {
+    pub operation: String,
+    /// Absent where it begins from the front again.
+    pub after: Option<Position>,
+}
+
+impl Record for LeftOff {
+    const KIND: &'static str = "left-off";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        left_off_key(&self.operation)
+    }
+}
+
+pub fn left_off_key(operation: &str) -> Key<LeftOff> {
+    Key::new(format!("LEFT_OFF#{operation}"), "LEFT_OFF")
 }
 
 pub fn price_group_key(code: &str) -> Key<PriceGroup> {
@@ -164,7 +332,81 @@ pub fn provider_reference_key(provider_ref: &str) -> Key<ProviderReference> {
     Key::new(format!("PROVIDER_REFERENCE#{provider_ref}"), "PROVIDER_REFERENCE")
 }
 
-fn counter_key(prefix: &str) -> Key<NumberCounter> {
+pub fn books_key(copy: u8) -> Key<Books> {
+    Key::new(format!("BOOKS#{copy}"), "BOOKS")
+}
+
+/// Entries of one student lie together; those of which nobody knows whose they are, too.
+fn journal_pk(student: Option<PersonId>) -> String {
+    match student {
+        Some(student) => format!("JOURNAL#{student}"),
+        None => "JOURNAL#NOBODY".to_owned(),
+    }
+}
+
+pub fn journal(student: Option<PersonId>) -> Partition<JournalEntry> {
+    Partition::new(journal_pk(student), "ENTRY#")
+}
+
+/// A student's accounts, one in each currency.
+pub fn accounts_of(student: PersonId) -> Partition<StudentAccount> {
+    Partition::new(format!("STUDENT#{student}"), "ACCOUNT#")
+}
+
+/// Every account that there is, by student.
+pub fn accounts() -> Partition<StudentAccount> {
+    Partition::in_index("ACCOUNTS", "")
+}
+
+/// What a payment paid for, and no longer pays for, in the order in which it happened.
+pub fn allocations_of(payment: PaymentId) -> Partition<Allocation> {
+    Partition::new(format!("ALLOCATIONS#{payment}"), "")
+}
+
+pub fn term_bill_key(student: PersonId, term: TermId) -> Key<TermBill> {
+    Key::new(format!("STUDENT#{student}"), format!("TERM_BILL#{term}"))
+}
+
+/// The bills of a term by student.
+pub fn term_bills(term: TermId) -> Partition<TermBill> {
+    Partition::in_index(format!("TERM_BILLS#{term}"), "")
+}
+
+pub fn tuition_run_key(id: TuitionRunId) -> Key<TuitionRun> {
+    Key::new(format!("TUITION_RUN#{id}"), "TUITION_RUN")
+}
+
+pub fn tuition_runs_under_way() -> Partition<TuitionRun> {
+    Partition::in_index("TUITION_RUNS_UNDER_WAY", "")
+}
+
+pub fn tuition_key(term: TermId) -> Key<TermTuition> {
+    Key::new(format!("TERM#{term}"), "TUITION")
+}
+
+pub fn population_key(student: PersonId) -> Key<StudentPopulation> {
+    Key::new(format!("STUDENT#{student}"), "POPULATION")
+}
+
+pub fn section_price_key(section: SectionId) -> Key<SectionPrice> {
+    Key::new(format!("SECTION#{section}"), "SECTION_PRICE")
+}
+
+pub fn ledger_proof_key() -> Key<LedgerProof> {
+    Key::new("LEDGER_PROOF", "LATEST")
+}
+
+/// Every series of numbers.
+pub fn number_counters() -> Partition<NumberCounter> {
+    Partition::in_index("NUMBER_COUNTERS", "")
+}
+
+/// The documents of a series by number.
+pub fn register(prefix: &str) -> Partition<RegisterRow> {
+    Partition::new(format!("REGISTER#{prefix}"), "")
+}
+
+pub fn counter_key(prefix: &str) -> Key<NumberCounter> {
     Key::new(format!("NUMBERS#{prefix}"), "NUMBERS")
 }
 
@@ -198,223 +440,64 @@ pub struct Cause<'a> {
 #[derive(Debug, Clone)]
 pub struct Opened<R> {
     pub value: R,
-    read_version: Option<u64>,
+    pub read_version: Option<u64>,
 }
 
 impl<R: Record> Opened<R> {
-    fn of(stored: Option<Stored<R>>, new: impl FnOnce() -> R) -> Self {
+    pub fn of(stored: Option<Stored<R>>, new: impl FnOnce() -> R) -> Self {
         match stored {
-            Some(Stored { value, version }) => Self { value, read_version: Some(version) },
+            Some(stored) => stored.into(),
             None => Self { value: new(), read_version: None },
         }
     }
 
-    fn write(&self, transaction: &mut Transaction<'_>) {
+    /// The version that it becomes.
+    pub fn next_version(&self) -> u64 {
+        self.read_version.unwrap_or_default() + 1
+    }
+
+    pub fn write(&self, transaction: &mut Transaction<'_>) {
         transaction.put(&self.value, self.read_version);
     }
 }
 
-/// A bundle's charge, if there is one, and the prices that it would be charged at.
-pub async fn charge_and_prices(
-    table: &Table,
-    charge: ChargeId,
-    groups: &BTreeSet<String>,
-) -> Result<(Option<Stored<Charge>>, BTreeMap<String, PriceGroup>), Failure> {
-    let charge = charge_key(charge);
-    let mut keys = vec![(&charge).into()];
-    keys.extend(groups.iter().map(|code| (&price_group_key(code)).into()));
-    let mut batch = table.get_batch(keys).await?;
-    let mut prices = BTreeMap::new();
-    for code in groups {
-        if let Some(group) = batch.take(&price_group_key(code))? {
-            prices.insert(code.clone(), group.value);
-        }
+impl<R> From<Stored<R>> for Opened<R> {
+    fn from(Stored { value, version }: Stored<R>) -> Self {
+        Self { value, read_version: Some(version) }
     }
-    Ok((batch.take(&charge)?, prices))
-}
-
-/// What a document is issued with: the series' counter, and the student's account.
-pub struct Issuing {
-    pub counter: Opened<NumberCounter>,
-    pub account: Opened<StudentAccount>,
-}
-
-impl Issuing {
-    fn keys(
-        student: PersonId,
-        currency: Currency,
-        prefix: &str,
-    ) -> (Key<NumberCounter>, Key<StudentAccount>) {
-        (counter_key(prefix), account_key(student, currency))
-    }
-}
-
-pub async fn issuing(
-    table: &Table,
-    student: PersonId,
-    currency: Currency,
-    prefix: String,
-) -> Result<Issuing, Failure> {
-    let (counter, account) = Issuing::keys(student, currency, &prefix);
-    let mut batch = table.get_batch(vec![(&counter).into(), (&account).into()]).await?;
-    Ok(Issuing {
-        counter: Opened::of(batch.take(&counter)?, || NumberCounter::new(prefix)),
-        account: Opened::of(batch.take(&account)?, || StudentAccount::empty(student, currency)),
-    })
-}
-
-/// A posted charge with everything that changes when it is taken back.
-pub struct Taking {
-    pub charge: Stored<Charge>,
-    pub invoice: Stored<Invoice>,
-    pub issuing: Issuing,
-}
-
-/// What stands behind a charge that was posted.
-pub async fn taking(
-    table: &Table,
-    charge: Stored<Charge>,
-    now: Timestamp,
-) -> Result<Taking, Failure> {
-    let posted = charge.value.standing()?;
-    let prefix = Series::CreditNotes.prefix(now);
-    let (counter, account) = Issuing::keys(posted.student, posted.amount.currency, &prefix);
-    let invoice = invoice_key(posted.invoice);
-    let keys = vec![(&invoice).into(), (&counter).into(), (&account).into()];
-    let mut batch = table.get_batch(keys).await?;
-    let issuing = Issuing {
-        counter: Opened::of(batch.take(&counter)?, || NumberCounter::new(prefix)),
-        account: Opened::of(batch.take(&account)?, || {
-            StudentAccount::empty(posted.student, posted.amount.currency)
-        }),
-    };
-    let invoice = batch.take(&invoice)?.ok_or_else(|| missing("invoice", posted.invoice))?;
-    Ok(Taking { charge, invoice, issuing })
-}
-
-/// What a payment pays for, and where the rest of its money goes.
-pub struct Paying {
-    pub charge: Stored<Charge>,
-    pub invoice: Stored<Invoice>,
-    pub account: Opened<StudentAccount>,
-}
-
-pub async fn paying(table: &Table, payment: &Payment) -> Result<Paying, Failure> {
-    let (charge, invoice) = (charge_key(payment.charge), invoice_key(payment.invoice));
-    let currency = payment.amount.currency;
-    let account = account_key(payment.student, currency);
-    let keys = vec![(&charge).into(), (&invoice).into(), (&account).into()];
-    let mut batch = table.get_batch(keys).await?;
-    Ok(Paying {
-        charge: batch.take(&charge)?.ok_or_else(|| missing("charge", payment.charge))?,
-        invoice: batch.take(&invoice)?.ok_or_else(|| missing("invoice", payment.invoice))?,
-        account: Opened::of(batch.take(&account)?, || {
-            StudentAccount::empty(payment.student, currency)
-        }),
-    })
 }
 
 pub fn missing(kind: &str, id: impl std::fmt::Display) -> Fault {
     Fault::defect(format!("the {kind} {id} is gone"))
 }
 
-/// Writes a charge with its invoice, its number, its entry and its events.
-pub fn write_posting(
-    transaction: &mut Transaction<'_>,
-    posting: &Posting,
-    issuing: &Issuing,
-    cause: Cause<'_>,
-) {
-    let document = posting.invoice.document();
-    transaction.create(&posting.charge);
-    transaction.create(&posting.invoice);
-    issuing.counter.write(transaction);
-    if posting.invoice.paid().minor > 0 {
-        issuing.account.write(transaction);
-    } else {
-        // A deposit meanwhile would have been applied.
-        transaction.check(&issuing.account.value.key(), issuing.account.read_version);
-    }
-    write_entry(transaction, &posting.entry);
-    let event = ChargePosted {
-        charge: posting.charge.id,
-        bundle: posting.charge.bundle,
-        student: document.student,
-        invoice: document.id,
-        invoice_number: document.number.clone(),
-        amount: document.total,
-    };
-    transaction.event(event, 1, cause.now, cause.correlation_id);
-    if posting.settled {
-        tell_settled(transaction, &posting.charge, &posting.invoice, 1, cause);
-    }
-}
-
-/// Writes a credit note with its number, its entry, what it changed and its events.
-pub fn write_reversal(
-    transaction: &mut Transaction<'_>,
-    reversal: &Reversal,
-    taking: &Taking,
-    cause: Cause<'_>,
-) {
-    let note = &reversal.note;
-    transaction.create(note);
-    transaction.update(&taking.charge);
-    transaction.update(&taking.invoice);
-    taking.issuing.counter.write(transaction);
-    taking.issuing.account.write(transaction);
-    write_entry(transaction, &reversal.entry);
-    let version = taking.charge.version + 1;
-    let event = ChargeReversed {
-        charge: note.charge,
-        bundle: taking.charge.value.bundle,
-        student: note.student,
-        credit_note_number: note.number.clone(),
-        amount: note.total,
-    };
-    transaction.event(event, version, cause.now, cause.correlation_id);
-    if reversal.settled {
-        let (charge, invoice) = (&taking.charge.value, &taking.invoice.value);
-        tell_settled(transaction, charge, invoice, version, cause);
-    }
-}
-
-/// Writes a payment that succeeded with its entry, what it paid and its events.
+/// Writes a payment whose money came in, and tells of it.
 pub fn write_receipt(
     transaction: &mut Transaction<'_>,
-    receipt: &Receipt,
-    payment: &Stored<Payment>,
-    paying: &Paying,
+    payment: &Opened<Payment>,
     cause: Cause<'_>,
 ) {
-    transaction.update(payment);
-    transaction.update(&paying.invoice);
-    transaction.update(&paying.charge);
-    paying.account.write(transaction);
-    write_entry(transaction, &receipt.entry);
+    payment.write(transaction);
     let event = PaymentSucceeded {
         payment: payment.value.id,
         invoice: payment.value.invoice,
         student: payment.value.student,
         amount: payment.value.amount,
     };
-    transaction.event(event, payment.version + 1, cause.now, cause.correlation_id);
-    if receipt.charge_settled {
-        let version = paying.charge.version + 1;
-        let (charge, invoice) = (&paying.charge.value, &paying.invoice.value);
-        tell_settled(transaction, charge, invoice, version, cause);
-    }
+    transaction.event(event, payment.next_version(), cause.now, cause.correlation_id);
 }
 
 /// Writes a payment that ended without money, and tells of it.
 pub fn write_failure(
     transaction: &mut Transaction<'_>,
     payment: &Stored<Payment>,
-    invoice: &Stored<Invoice>,
+    invoice: Option<&Stored<Invoice>>,
     cause: Cause<'_>,
 ) {
     transaction.update(payment);
-    transaction.update(invoice);
+    if let Some(invoice) = invoice {
+        transaction.update(invoice);
+    }
     let event = PaymentFailed {
         payment: payment.value.id,
         invoice: payment.value.invoice,
@@ -424,36 +507,11 @@ pub fn write_failure(
     transaction.event(event, payment.version + 1, cause.now, cause.correlation_id);
 }
 
-pub fn write_suspense(
-    transaction: &mut Transaction<'_>,
-    item: &SuspenseItem,
-    entry: &JournalEntry,
-) {
-    transaction.create(item);
-    write_entry(transaction, entry);
-}
-
 /// An entry is only ever created; one without lines, of a charge of nothing, is none.
-fn write_entry(transaction: &mut Transaction<'_>, entry: &JournalEntry) {
+pub fn write_entry(transaction: &mut Transaction<'_>, entry: &JournalEntry) {
     if !entry.lines().is_empty() {
         transaction.create(entry);
     }
-}
-
-fn tell_settled(
-    transaction: &mut Transaction<'_>,
-    charge: &Charge,
-    invoice: &Invoice,
-    version: u64,
-    cause: Cause<'_>,
-) {
-    let event = ChargeSettled {
-        charge: charge.id,
-        bundle: charge.bundle,
-        student: invoice.document().student,
-        invoice: invoice.document().id,
-    };
-    transaction.event(event, version, cause.now, cause.correlation_id);
 }
 
 /// Whoever issues a document stands in line for its number: numbers without a gap cannot be given two at a time. So
@@ -462,13 +520,5 @@ pub async fn in_line_for_a_number<R>(
     work: impl AsyncFn() -> Result<R, Failure>,
 ) -> Result<R, Failure> {
     const RUNS_MAX: u32 = 40;
-    let mut run = 1;
-    loop {
-        let result = work().await;
-        let conflict = matches!(result, Err(Failure::Conflict { .. }));
-        if !conflict || run == RUNS_MAX || deadline::back_off(run).await.is_none() {
-            return result;
-        }
-        run += 1;
-    }
+    shell::run_again(RUNS_MAX, |failure| matches!(failure, Failure::Conflict { .. }), work).await
 }

@@ -19,7 +19,7 @@ pub const DEADLINE: Duration = Duration::from_secs(29);
 const PATIENCE: Duration = Duration::from_mins(5);
 
 /// What the deployment puts into functions' environments, all of it: a function takes what it knows.
-const VARIABLES: [(&str, &str); 23] = [
+const VARIABLES: &[(&str, &str)] = &[
     ("AWS_ACCESS_KEY_ID", "bench"),
     ("AWS_SECRET_ACCESS_KEY", "bench"),
     ("AWS_REGION", "eu-west-1"),
@@ -36,6 +36,10 @@ const VARIABLES: [(&str, &str); 23] = [
     ("MATRICULA_STAGE", "bench"),
     ("PAYMENT_PROVIDER_SECRET", "provider"),
     ("PAYMENT_PROVIDER_URL", "http://127.0.0.1:9"),
+    ("LEGAL_ENTITY", "MAT"),
+    ("TIME_ZONE", "UTC"),
+    ("FISCAL_YEAR_FIRST_MONTH", "1"),
+    ("PAYMENT_TERMS_DAYS", "7"),
     ("PAYMENT_WEBHOOK_SECRET", "webhook"),
     ("PORTAL_URL", "http://127.0.0.1:9"),
     ("SECOND_FACTOR_SECRET", "second-factor"),
@@ -110,6 +114,13 @@ impl Function {
 
     pub fn invoker(&self) -> Invoker {
         self.invoker.clone()
+    }
+
+    /// The most memory that any of its processes has had.
+    pub fn peak_kib(&self) -> Result<u64, Failure> {
+        let peaks: Option<Vec<u64>> = self.processes.iter().map(Bootstrap::peak_kib).collect();
+        let peak = peaks.and_then(|peaks| peaks.into_iter().max());
+        peak.explain("a process does not tell its memory")
     }
 
     pub async fn stop(self) -> Result<(), Failure> {

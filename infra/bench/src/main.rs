@@ -3,6 +3,7 @@
 //! what it needs, stops it again, and prints a table for people or one JSON object for machines.
 #![expect(clippy::float_arithmetic, reason = "statistics of measured times; no money is here")]
 
+mod billing;
 mod cold;
 mod engine_process;
 mod failure;
@@ -38,6 +39,12 @@ enum Bench {
     Gateway(gateway::Arguments),
     Http(http::Arguments),
     HotSection(hot_section::Arguments),
+    Billing(billing::Arguments),
+    /// One replay of a journal: started by `billing`
+    #[command(hide = true)]
+    ReplayJournal {
+        journal: std::path::PathBuf,
+    },
     /// The engine's process: started by the others
     #[command(hide = true)]
     Engine {
@@ -71,6 +78,8 @@ async fn main() -> ExitCode {
         Bench::Gateway(arguments) => gateway::run(&arguments),
         Bench::Http(arguments) => http::run(&arguments).await,
         Bench::HotSection(arguments) => hot_section::run(&arguments).await,
+        Bench::Billing(arguments) => billing::run(&arguments).await,
+        Bench::ReplayJournal { journal } => billing::replay_journal(&journal),
         Bench::Engine { tables } => engine_process::serve(&tables).await,
     };
     match outcome {

@@ -2,7 +2,7 @@
 import { Duration } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { Context, type Shared } from "./context.ts";
-import { answers, callsPaymentProvider, cursors, reads, secret, writes } from "./permissions.ts";
+import { answers, callsPaymentProvider, cursors, institution, reads, secret, writes } from "./permissions.ts";
 
 export function billing(scope: Construct, shared: Shared): Context {
   const context = new Context(scope, "billing", shared);
@@ -13,16 +13,36 @@ export function billing(scope: Construct, shared: Shared): Context {
   context.http("read-invoice", "GET /invoices/{invoice}", [reads]);
   context.http("start-payment", "POST /payments", [writes, callsPaymentProvider]);
   context.http("read-payment", "GET /payments/{payment}", [reads]);
-  context.openHttp("receive-webhook", "POST /webhooks/payments", [writes, secret("PAYMENT_WEBHOOK_SECRET")]);
+  context.openHttp("receive-webhook", "POST /webhooks/payments", [writes, institution, secret("PAYMENT_WEBHOOK_SECRET")]);
   context.http("list-suspense-items", "GET /suspense-items", [reads, cursors]);
+  context.http("record-payment", "POST /counter-payments", [writes, institution]);
+  context.http("reallocate-payment", "POST /payments/{payment}/reallocation", [writes, institution]);
+  context.http("close-posting-period", "POST /posting-periods/{period}/closing", [writes]);
+  context.http("reopen-posting-period", "POST /posting-periods/{period}/reopening", [writes]);
+  context.http("read-posting-periods", "GET /posting-periods", [reads]);
+  context.http("start-ledger-proof", "POST /ledger-proofs", [writes]);
+  context.http("read-ledger-proof", "GET /ledger-proofs/latest", [reads]);
+  context.http("set-tuition", "PUT /terms/{term}/tuition", [writes]);
+  context.http("read-tuition", "GET /terms/{term}/tuition", [reads]);
+  context.http("set-student-population", "PUT /students/{student}/population", [writes]);
+  context.http("read-student-population", "GET /students/{student}/population", [reads]);
+  context.http("preview-tuition", "POST /tuition-previews", [reads, institution]);
+  context.http("start-tuition-run", "POST /tuition-runs", [writes]);
+  context.http("read-tuition-run", "GET /tuition-runs/{tuition_run}", [reads]);
+  context.http("read-account", "GET /account", [reads, institution]);
+  context.http("refund-payment", "POST /payments/{payment}/refunds", [writes, institution]);
   // Events
   context.events("on-charge-settled", ["billing.charge.settled"], [reads, answers("enrollment")]);
-  context.events("on-registration-dropped", ["enrollment.registration.dropped"], [writes]);
+  context.events("on-registration-dropped", ["enrollment.registration.dropped"], [writes, institution]);
+  context.events("on-charge-changed", ["billing.charge.posted", "billing.charge.reversed"], [writes, institution]);
+  context.events("on-section-offered", ["catalog.section.offered"], [writes]);
   // Steps
-  context.step("charge", [writes]);
-  context.step("reverse-charge", [writes]);
+  context.step("charge", [writes, institution]);
+  context.step("reverse-charge", [writes, institution]);
   context.step("await-settlement", [writes, answers("enrollment")]);
   // Schedules
-  context.schedule("query-pending-payments", Duration.minutes(1), [writes, callsPaymentProvider]);
+  context.schedule("query-pending-payments", Duration.minutes(1), [writes, institution, callsPaymentProvider]);
+  context.schedule("prove-ledger", Duration.minutes(5), [writes]);
+  context.schedule("continue-tuition-runs", Duration.minutes(1), [writes, institution]);
   return context;
 }

@@ -123,6 +123,16 @@ export const timeOuts: Permission = ({ shared: { settings } }) => ({
   },
 });
 
+/** Knows who bills, and by which clock and year. */
+export const institution: Permission = ({ shared: { settings } }) => ({
+  environment: {
+    LEGAL_ENTITY: settings.legalEntity,
+    TIME_ZONE: settings.timeZone,
+    FISCAL_YEAR_FIRST_MONTH: String(settings.fiscalYearFirstMonth),
+    PAYMENT_TERMS_DAYS: String(settings.paymentTermsDays),
+  },
+});
+
 /** Looks at executions of a state machine. */
 export const describes = (machine: MachineName): Permission => (context) => ({
   environment: { [VARIABLE_OF_MACHINE[machine]]: machineArn(context, context.shared.settings, machine) },

@@ -30,6 +30,14 @@ export interface Settings {
   readonly approvalTimeoutS: number;
   /** How long the student has to pay from the moment the seat was taken, in seconds. */
   readonly paymentTimeoutS: number;
+  /** What the numbers of invoices begin with. */
+  readonly legalEntity: string;
+  /** The institution's IANA time zone: in it days and fiscal years end. */
+  readonly timeZone: string;
+  /** 1 where the fiscal year is the calendar year. */
+  readonly fiscalYearFirstMonth: number;
+  /** From an invoice's date to the day on which it is due. */
+  readonly paymentTermsDays: number;
   /** Given when the payment provider is a simulator; else generated, and replaced by the operator. */
   readonly paymentWebhookSecret?: string;
   readonly paymentProviderKey?: string;
@@ -75,6 +83,10 @@ export function readSettings(node: Node): Settings {
     staffSecondFactor: oneOf("staffSecondFactor", ["required", "optional"], prod ? "required" : "optional"),
     approvalTimeoutS: Number(text("approvalTimeoutS") ?? 7 * DAY_S),
     paymentTimeoutS: Number(text("paymentTimeoutS") ?? 7 * DAY_S),
+    legalEntity: text("legalEntity") ?? "MAT",
+    timeZone: text("timeZone") ?? "UTC",
+    fiscalYearFirstMonth: Number(text("fiscalYearFirstMonth") ?? 1),
+    paymentTermsDays: Number(text("paymentTermsDays") ?? 7),
     paymentWebhookSecret: text("paymentWebhookSecret"),
     paymentProviderKey: text("paymentProviderKey"),
     removal: prod ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,

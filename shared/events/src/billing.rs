@@ -91,7 +91,8 @@ impl Event for ChargeReversed {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PaymentSucceeded {
     pub payment: PaymentId,
-    pub invoice: InvoiceId,
+    /// Absent where the payer named none.
+    pub invoice: Option<InvoiceId>,
     pub student: PersonId,
     pub amount: Money,
 }
@@ -107,7 +108,7 @@ impl Event for PaymentSucceeded {
     fn example() -> Self {
         Self {
             payment: PaymentId::derived_from("example"),
-            invoice: InvoiceId::derived_from("example"),
+            invoice: Some(InvoiceId::derived_from("example")),
             student: PersonId::derived_from("example"),
             amount: example_amount(),
         }
@@ -117,7 +118,8 @@ impl Event for PaymentSucceeded {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PaymentFailed {
     pub payment: PaymentId,
-    pub invoice: InvoiceId,
+    /// Absent where the payer named none.
+    pub invoice: Option<InvoiceId>,
     pub student: PersonId,
     /// The provider's own word for it, such as `card_declined`.
     pub reason: String,

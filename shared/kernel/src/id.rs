@@ -129,6 +129,7 @@ ids! {
     PaymentId = "pay";
     JournalEntryId = "jrn";
     SuspenseItemId = "sus";
+    TuitionRunId = "run";
     MessageId = "msg";
     ImportId = "imp";
 }

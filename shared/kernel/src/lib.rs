@@ -14,7 +14,7 @@ pub use id::{
     AccountId, ApprovalId, BundleId, ChargeId, CourseId, CrossListId, DeviceId, Id, ImportId,
     InvoiceId, JournalEntryId, MessageId, PaymentId, PersonId, ProgramId, RegistrationGroupId,
     RegistrationId, RoleAssignmentId, RolloverId, SectionId, SessionId, SourceId, SubmissionId,
-    SuspenseItemId, TermId, WrongId,
+    SuspenseItemId, TermId, TuitionRunId, WrongId,
 };
 pub use meeting::{Meeting, Room, Weekday};
 pub use money::{Currency, Money, MoneyError};

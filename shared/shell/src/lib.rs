@@ -37,5 +37,5 @@ pub use request::{RequestRefusal, SENTENCES};
 pub use route::{Access, Allow, HttpOperation, Method, Route};
 pub use runtime::{Context, operation, required_environment};
 pub use secrets::secret;
-pub use step::{Step, Tick, run_step, schedule, step};
+pub use step::{Step, Tick, run_again, run_step, schedule, step};
 pub use stream::{StreamRecord, publish_batch, stream};

@@ -88,11 +88,22 @@ where
 /// too: the second run finds what the first one did.
 pub async fn run_step<R>(work: impl AsyncFn() -> Result<R, Failure>) -> Result<R, Failure> {
     const RUNS_MAX: u32 = 8;
+    let helps =
+        |failure: &Failure| matches!(failure, Failure::Conflict { .. } | Failure::DoneBefore);
+    run_again(RUNS_MAX, helps, work).await
+}
+
+/// Runs `work` from the top while it fails in a way that another run helps, as long as the deadline allows.
+pub async fn run_again<R>(
+    runs_max: u32,
+    helps: impl Fn(&Failure) -> bool,
+    work: impl AsyncFn() -> Result<R, Failure>,
+) -> Result<R, Failure> {
     let mut run = 1;
     loop {
         let result = work().await;
-        let again = matches!(result, Err(Failure::Conflict { .. } | Failure::DoneBefore));
-        if !again || run == RUNS_MAX || table::deadline::back_off(run).await.is_none() {
+        let again = result.as_ref().is_err_and(&helps);
+        if !again || run == runs_max || table::deadline::back_off(run).await.is_none() {
             return result;
         }
         run += 1;

@@ -73,6 +73,8 @@ enum Behaviour {
     TellsLate,
     /// Takes another amount than asked for.
     TakesAnotherAmount,
+    /// Never comes to an end by itself.
+    Hangs,
 }
 
 impl Behaviour {
@@ -84,6 +86,7 @@ impl Behaviour {
             "pm_sim_twice" => Self::TellsTwice,
             "pm_sim_late" => Self::TellsLate,
             "pm_sim_wrong_amount" => Self::TakesAnotherAmount,
+            "pm_sim_hangs" => Self::Hangs,
             _ => return None,
         })
     }
@@ -102,6 +105,7 @@ impl PaymentProvider {
         let router = Router::new()
             .route("/v1/payment_intents", post(create))
             .route("/v1/payment_intents/{id}", get(read))
+            .route("/v1/payment_intents/{id}/cancel", post(cancel))
             .with_state(Arc::clone(&shared));
         let task = tokio::spawn(async {
             axum::serve(listener, router).await.expect("the provider serves");
@@ -193,7 +197,8 @@ async fn create(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
             Some((request, _)) if *request != body => {
                 let message =
                     "Keys for idempotent requests can only be used with the same parameters";
-                return refused(StatusCode::BAD_REQUEST, "idempotency_error", message);
+                let error = json!({ "type": "idempotency_error", "message": message });
+                return json_reply(StatusCode::BAD_REQUEST, &json!({ "error": error }));
             }
             Some((_, id)) => (book.intents[id].clone(), false),
             None => {
@@ -231,10 +236,32 @@ async fn read(
     }
 }
 
+/// What has ended cannot be cancelled; all else brings no money any more.
+async fn cancel(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    if !shared.is_authorized(&headers) {
+        return refused(StatusCode::UNAUTHORIZED, "invalid_api_key", "Invalid API Key provided");
+    }
+    let mut book = shared.book();
+    book.asked += 1;
+    let Some(intent) = book.intents.get_mut(&id) else {
+        return refused(StatusCode::NOT_FOUND, "resource_missing", "No such payment_intent");
+    };
+    if matches!(intent["status"].as_str(), Some("succeeded" | "canceled")) {
+        let code = "payment_intent_unexpected_state";
+        return refused(StatusCode::BAD_REQUEST, code, "This PaymentIntent cannot be cancelled");
+    }
+    intent["status"] = json!("canceled");
+    json_reply(StatusCode::OK, intent)
+}
+
 fn intent(behaviour: Behaviour, amount: i64, currency: &str, payment: &str) -> Value {
     let declined = behaviour == Behaviour::Declines;
     let received = match behaviour {
-        Behaviour::Declines => 0,
+        Behaviour::Declines | Behaviour::Hangs => 0,
         Behaviour::TakesAnotherAmount => amount + 1,
         _ => amount,
     };
@@ -250,7 +277,11 @@ fn intent(behaviour: Behaviour, amount: i64, currency: &str, payment: &str) -> V
         "amount": amount,
         "amount_received": received,
         "currency": currency,
-        "status": if declined { "requires_payment_method" } else { "succeeded" },
+        "status": match behaviour {
+            Behaviour::Declines => "requires_payment_method",
+            Behaviour::Hangs => "processing",
+            _ => "succeeded",
+        },
         "metadata": { "payment": payment },
         "created": shell::now().as_second(),
         "last_payment_error": if declined { error } else { Value::Null },
@@ -282,6 +313,9 @@ fn json_reply(status: StatusCode, body: &Value) -> Response {
 
 async fn tell(shared: Arc<Shared>, behaviour: Behaviour, intent: Value) {
     let Some(url) = shared.settings.webhook_url.clone() else { return };
+    if behaviour == Behaviour::Hangs {
+        return;
+    }
     if behaviour == Behaviour::TellsLate {
         tokio::time::sleep(LATE).await;
     }
@@ -348,7 +382,7 @@ mod tests {
         assert_eq!((status, first["status"].as_str()), (200, Some("succeeded")));
         assert_eq!(ask(&provider, "one", "pm_card_visa").await, (200, first.clone()));
         let (status, other) = ask(&provider, "one", "pm_sim_late").await;
-        assert_eq!((status, other["error"]["code"].as_str()), (400, Some("idempotency_error")));
+        assert_eq!((status, other["error"]["type"].as_str()), (400, Some("idempotency_error")));
         let (status, declined) = ask(&provider, "two", "pm_card_chargeDeclined").await;
         let intent = &declined["error"]["payment_intent"];
         assert_eq!((status, intent["status"].as_str()), (402, Some("requires_payment_method")));

@@ -38,6 +38,7 @@ fn words() -> Value {
         },
         "password": "a long walk along the Sanaga",
         "payment_method": "pm_card_visa",
+        "period": "2027-01",
         "refresh_token": "rt_example",
         "role": "registrar",
         "roles": ["student"],

@@ -1,15 +1,12 @@
-//! The charge of a bundle: posted with its invoice, settled when nothing is left to pay, taken back with a
-//! credit note.
+//! The charge of a bundle: posted with its invoice, settled when nothing is left to pay, taken back with credit notes.
 
-use std::collections::BTreeMap;
-
-use events::ChargeableRegistration;
-use kernel::{BundleId, ChargeId, Id, InvoiceId, Money, PersonId, RegistrationId, Timestamp};
+use kernel::{BundleId, ChargeId, Id, InvoiceId, Money, PersonId, TermId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::ledger::{Account, JournalEntry, Source, SourceKind, StudentAccount};
-use super::{CreditNote, Invoice, InvoiceDocument, InvoiceLine, PriceGroup, Refusal};
+use super::account::{StudentAccount, Turn};
+use super::ledger::{Account, Booking, Line, Source, SourceKind};
+use super::{CreditNote, Invoice, InvoiceDocument, Refusal};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -23,6 +20,7 @@ pub enum ChargeState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Posted {
     pub student: PersonId,
+    pub term: TermId,
     pub invoice: InvoiceId,
     pub amount: Money,
 }
@@ -48,6 +46,16 @@ pub struct Charge {
 impl Charge {
     pub fn id_of(bundle: BundleId) -> ChargeId {
         ChargeId::derived_from(&bundle.to_string())
+    }
+
+    pub fn posted(bundle: BundleId, posted: Posted) -> Self {
+        Self {
+            id: Self::id_of(bundle),
+            bundle,
+            state: ChargeState::Posted,
+            posted: Some(posted),
+            waiting: None,
+        }
     }
 
     /// The mark that a bundle which was never charged must not be charged any more.
@@ -79,164 +87,76 @@ impl Charge {
         self.posted.filter(|_| self.state != ChargeState::Reversed).ok_or(Refusal::ChargeReversed)
     }
 
-    /// Settles the charge when nothing of its invoice is open; answers whether it did just now.
-    pub(super) fn settle_if_paid(&mut self, invoice: &Invoice) -> bool {
-        let settles = self.state == ChargeState::Posted && invoice.open().minor == 0;
-        if settles {
-            self.state = ChargeState::Settled;
-        }
-        settles
+    /// Becomes what its invoice makes of it; answers whether it settled just now.
+    pub fn follow(&mut self, invoice: &Invoice) -> bool {
+        let before = self.state;
+        self.state = if before == ChargeState::Reversed || invoice.is_wholly_credited() {
+            self.waiting = None;
+            ChargeState::Reversed
+        } else if invoice.open().minor == 0 {
+            ChargeState::Settled
+        } else {
+            ChargeState::Posted
+        };
+        before == ChargeState::Posted && self.state == ChargeState::Settled
     }
 }
 
-/// What a bundle is charged for.
-#[derive(Debug, Clone, Copy)]
-pub struct Order<'a> {
-    pub bundle: BundleId,
-    pub student: PersonId,
-    pub term_code: &'a str,
-}
-
-/// A posted charge with everything that is written with it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Posting {
-    pub charge: Charge,
-    pub invoice: Invoice,
-    pub entry: JournalEntry,
-    pub settled: bool,
-}
-
-/// What the registrations cost, line by line.
-pub fn price(
-    registrations: &[ChargeableRegistration],
-    prices: &BTreeMap<String, PriceGroup>,
-) -> Result<(Vec<InvoiceLine>, Money), Refusal> {
-    let mut lines = Vec::new();
-    let mut total: Option<Money> = None;
-    for registration in registrations {
-        let group = prices.get(&registration.price_group).ok_or(Refusal::PriceGroupUnknown)?;
-        let amount = group.price_of(registration.credits_hundredths)?;
-        total = Some(match total {
-            Some(total) => total.checked_add(amount)?,
-            None => amount,
-        });
-        lines.push(InvoiceLine {
-            registration: registration.registration,
-            section_code: registration.section_code.clone(),
-            course_title: registration.course_title.clone(),
-            credits_hundredths: registration.credits_hundredths,
-            per_credit: group.per_credit,
-            amount,
-        });
-    }
-    Ok((lines, total.expect("a bundle has at least one registration")))
-}
-
-/// Posts the charge of a bundle; what the student has to their credit is applied first.
+/// Posts an invoice; what the student has to their credit is applied at once.
 pub fn post(
-    order: &Order<'_>,
-    (lines, total): (Vec<InvoiceLine>, Money),
-    number: String,
+    document: InvoiceDocument,
+    source: Source,
     account: &mut StudentAccount,
-    now: Timestamp,
-) -> Result<Posting, Refusal> {
-    let id = Charge::id_of(order.bundle);
-    let mut invoice = Invoice::issue(InvoiceDocument {
-        id: InvoiceId::derived_from(&id.to_string()),
-        number,
-        student: order.student,
-        charge: id,
-        bundle: order.bundle,
-        term_code: order.term_code.to_owned(),
-        issued_at: now,
-        lines,
-        total,
-    });
-    let applied = invoice.pay(account.unapplied_cash)?;
-    account.withdraw(applied)?;
-    let entry = JournalEntry::new(
-        Some(order.student),
-        now,
-        Source { kind: SourceKind::Charge, id: id.to_string() },
-        [
-            (Account::Receivable, total.checked_sub(applied)?),
-            (Account::UnappliedCash, applied),
-            (Account::TuitionRevenue, total.negated()?),
-        ],
-    )
-    .expect("what is owed and what is applied make up the total");
-    let posted = Posted { student: order.student, invoice: invoice.document().id, amount: total };
-    let mut charge = Charge {
-        id,
-        bundle: order.bundle,
-        state: ChargeState::Posted,
-        posted: Some(posted),
-        waiting: None,
-    };
-    let settled = charge.settle_if_paid(&invoice);
-    Ok(Posting { charge, invoice, entry, settled })
-}
-
-/// What of a charge is taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TakeBack {
-    Everything,
-    Registration(RegistrationId),
-}
-
-impl TakeBack {
-    /// The registrations whose lines still stand and are meant. None: there is nothing to take back.
-    pub fn of(self, invoice: &Invoice) -> Vec<RegistrationId> {
-        invoice
-            .standing_lines()
-            .map(|line| line.registration)
-            .filter(|registration| match self {
-                Self::Everything => true,
-                Self::Registration(one) => *registration == one,
-            })
-            .collect()
+    booking: Booking,
+) -> Result<(Invoice, Turn), Refusal> {
+    account.begin_turn();
+    let invoice = Invoice::issue(document);
+    account.follow(&invoice);
+    let applied = account.apply(Some(&invoice), booking.booked_at);
+    let document = invoice.document();
+    let mut lines = vec![Line::new(Account::Receivable, document.total)];
+    for line in &document.lines {
+        let earned = line.amount.negated()?;
+        lines.push(Line::earned(line.code.clone(), line.term_code.clone(), earned));
     }
+    let turn = account.end_turn(booking, source, lines, Vec::new(), applied)?;
+    Ok((invoice, turn))
 }
 
-/// A credit note with everything that is written with it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Reversal {
-    pub note: CreditNote,
-    pub entry: JournalEntry,
-    /// What is left of the charge is paid: it settles with this.
-    pub settled: bool,
+/// The lines of an invoice that still stand, each with all that stands of it.
+pub fn everything_of(invoice: &Invoice) -> Vec<(u32, Money)> {
+    let currency = invoice.document().total.currency;
+    let standing = |at| Money::new(invoice.standing_of(at), currency);
+    invoice.standing_lines().map(|(at, _)| (at, standing(at))).collect()
 }
 
-/// Takes lines of a charge back, 100 %. What was paid of them becomes the student's unapplied cash.
+/// Takes back so much of the lines of an invoice, with a credit note of this number. What was paid of it is freed, and
+/// applied to what else the student owes.
 pub fn take_back(
-    charge: &mut Charge,
     invoice: &mut Invoice,
     account: &mut StudentAccount,
-    registrations: &[RegistrationId],
+    lines: &[(u32, Money)],
     number: &str,
-    now: Timestamp,
-) -> Result<Reversal, Refusal> {
-    let (note, freed) = invoice.credit(registrations, number, now)?;
-    account.deposit(freed)?;
-    let entry = JournalEntry::new(
-        Some(note.student),
-        now,
-        Source { kind: SourceKind::CreditNote, id: note.number.clone() },
-        [
-            (Account::TuitionRevenue, note.total),
-            (Account::Receivable, freed.checked_sub(note.total)?),
-            (Account::UnappliedCash, freed.negated()?),
-        ],
-    )
-    .expect("what was open and what was paid make up the credit");
-    let mut settled = false;
-    if invoice.is_wholly_credited() {
-        charge.state = ChargeState::Reversed;
-        charge.waiting = None;
-    } else {
-        settled = charge.settle_if_paid(invoice);
+    booking: Booking,
+) -> Result<(CreditNote, Turn), Refusal> {
+    account.begin_turn();
+    let now = booking.booked_at;
+    let (note, freed) = invoice.credit(lines, number, now)?;
+    let freed = account.free(freed, note.invoice, now)?;
+    for row in &freed {
+        invoice.take_over(row);
     }
-    Ok(Reversal { note, entry, settled })
+    invoice.take_note(&note);
+    account.follow(invoice);
+    let applied = account.apply(None, now);
+    let mut entry_lines = vec![Line::new(Account::Receivable, note.total.negated()?)];
+    for credit in &note.lines {
+        let line = &invoice.document().lines[credit.line as usize];
+        entry_lines.push(Line::earned(line.code.clone(), line.term_code.clone(), credit.amount));
+    }
+    let source = Source { kind: SourceKind::CreditNote, id: note.number.clone() };
+    let turn = account.end_turn(booking, source, entry_lines, freed, applied)?;
+    Ok((note, turn))
 }
 
 #[cfg(test)]

@@ -1,23 +1,40 @@
 //! Invoices and credit notes. What was issued never changes; only what is still open of it does.
 
 use kernel::{
-    BundleId, ChargeId, InvoiceId, Money, PaymentId, PersonId, RegistrationId, Timestamp,
+    BundleId, ChargeId, Currency, Date, InvoiceId, Money, PaymentId, PersonId, RegistrationId,
+    Timestamp,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Refusal;
-use super::ledger::smaller;
+use super::account::Freed;
+use super::{Allocation, Fund, Refusal};
+
+/// What a line is for, such as `TUITION`: it says which money may pay for it, and under which name it is earned.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+pub struct ChargeCode(
+    #[schemars(length(min = 1, max = 20), regex(pattern = r"^[A-Z][A-Z0-9_]*$"))] pub String,
+);
+
+impl ChargeCode {
+    pub fn tuition() -> Self {
+        Self("TUITION".to_owned())
+    }
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InvoiceLine {
-    pub registration: RegistrationId,
-    pub section_code: String,
-    pub course_title: String,
-    /// Hundredths of a credit: 450 is 4.5 credits.
-    pub credits_hundredths: u32,
-    /// Price of one credit.
-    pub per_credit: Money,
+    pub code: ChargeCode,
+    pub description: String,
+    /// Absent for what is charged for the term and not for one registration.
+    pub registration: Option<RegistrationId>,
+    pub term_code: String,
+    /// Hundredths of the unit, which is a credit where the line is tuition: 450 is 4.5 credits.
+    pub quantity_hundredths: u32,
+    pub unit_price: Money,
     pub amount: Money,
 }
 
@@ -27,10 +44,12 @@ pub struct InvoiceDocument {
     pub id: InvoiceId,
     pub number: String,
     pub student: PersonId,
-    pub charge: ChargeId,
-    pub bundle: BundleId,
+    /// The bundle's charge, where it is of one.
+    pub charge: Option<ChargeId>,
+    pub bundle: Option<BundleId>,
     pub term_code: String,
     pub issued_at: Timestamp,
+    pub due: Date,
     pub lines: Vec<InvoiceLine>,
     pub total: Money,
 }
@@ -47,45 +66,54 @@ pub enum InvoiceState {
 /// What a credit note took back of one line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Credit {
-    pub registration: RegistrationId,
+    pub line: u32,
+    pub registration: Option<RegistrationId>,
     pub credit_note_number: String,
     pub amount: Money,
 }
 
-/// The document that takes lines of an invoice back; it has a number of its own series.
+/// The document that takes lines of an invoice back, wholly or in part; it has a number of its own series.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreditNote {
     pub number: String,
     pub invoice: InvoiceId,
     pub invoice_number: String,
     pub student: PersonId,
-    pub charge: ChargeId,
+    pub charge: Option<ChargeId>,
     pub issued_at: Timestamp,
     pub lines: Vec<Credit>,
     pub total: Money,
 }
 
+/// Money of one payment that pays for one line: the sum of its allocations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Paid {
+    line: u32,
+    fund: Fund,
+    /// Minor units, more than none.
+    amount: i64,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Invoice {
     document: InvoiceDocument,
-    /// What of the payments is applied to this invoice.
-    paid: Money,
+    paid: Vec<Paid>,
     credits: Vec<Credit>,
     payment_under_way: Option<PaymentId>,
 }
 
 impl Invoice {
     pub fn issue(document: InvoiceDocument) -> Self {
-        let paid = Money::zero(document.total.currency);
-        Self { document, paid, credits: Vec::new(), payment_under_way: None }
+        Self { document, paid: Vec::new(), credits: Vec::new(), payment_under_way: None }
     }
 
     pub fn document(&self) -> &InvoiceDocument {
         &self.document
     }
 
+    /// What of the payments is applied to this invoice.
     pub fn paid(&self) -> Money {
-        self.paid
+        self.money(self.paid.iter().map(|paid| paid.amount).sum())
     }
 
     pub fn credits(&self) -> &[Credit] {
@@ -97,14 +125,28 @@ impl Invoice {
     }
 
     pub fn credited(&self) -> Money {
-        let minor = self.credits.iter().map(|credit| credit.amount.minor).sum();
-        Money::new(minor, self.document.total.currency)
+        self.money(self.credits.iter().map(|credit| credit.amount.minor).sum())
     }
 
     /// Total less payments less credits. No term of it exceeds the total, and none is negative.
     pub fn open(&self) -> Money {
-        let minor = self.document.total.minor - self.paid.minor - self.credited().minor;
-        Money::new(minor, self.document.total.currency)
+        self.money(self.document.total.minor - self.paid().minor - self.credited().minor)
+    }
+
+    /// What is open of one line, in minor units.
+    pub fn open_of(&self, line: u32) -> i64 {
+        self.standing_of(line) - self.paid_of(line)
+    }
+
+    /// What of one line no credit note has taken back, in minor units.
+    pub fn standing_of(&self, line: u32) -> i64 {
+        let credits = self.credits.iter().filter(|credit| credit.line == line);
+        let credited: i64 = credits.map(|credit| credit.amount.minor).sum();
+        self.document.lines.get(line as usize).map_or(0, |line| line.amount.minor) - credited
+    }
+
+    fn paid_of(&self, line: u32) -> i64 {
+        self.paid.iter().filter(|paid| paid.line == line).map(|paid| paid.amount).sum()
     }
 
     pub fn state(&self) -> InvoiceState {
@@ -112,48 +154,76 @@ impl Invoice {
             InvoiceState::Credited
         } else if self.open().minor == 0 {
             InvoiceState::Paid
-        } else if self.paid.minor > 0 {
+        } else if self.paid().minor > 0 {
             InvoiceState::PartiallyPaid
         } else {
             InvoiceState::Issued
         }
     }
 
-    /// Applies what is needed of `money` and answers how much that was.
-    pub(super) fn pay(&mut self, money: Money) -> Result<Money, Refusal> {
-        let applied = smaller(money, self.open())?;
-        self.paid = self.paid.checked_add(applied)?;
-        Ok(applied)
+    /// Something is open after the day on which it was due.
+    pub fn is_overdue(&self, today: Date) -> bool {
+        self.open().minor > 0 && self.document.due < today
     }
 
-    /// Lines that no credit note has taken back.
-    pub(super) fn standing_lines(&self) -> impl Iterator<Item = &InvoiceLine> {
-        self.document.lines.iter().filter(|line| !self.is_credited(line.registration))
+    /// Whether so much is open of the line as the allocation applies to it.
+    pub fn has_room_for(&self, row: &Allocation) -> bool {
+        row.amount.minor <= self.open_of(row.line)
     }
 
-    /// Takes these lines back. What was paid of them is freed: it is the second half of the answer.
+    /// Takes over an allocation that was made to it. Paying a line beyond what is open of it is a defect.
+    pub fn take_over(&mut self, row: &Allocation) {
+        let same =
+            |paid: &&mut Paid| paid.line == row.line && paid.fund.payment == row.fund.payment;
+        match self.paid.iter_mut().find(same) {
+            Some(paid) => paid.amount += row.amount.minor,
+            None => self.paid.push(Paid {
+                line: row.line,
+                fund: row.fund.clone(),
+                amount: row.amount.minor,
+            }),
+        }
+        assert!(self.paid.iter().all(|paid| paid.amount >= 0), "only what pays can be freed");
+        self.paid.retain(|paid| paid.amount > 0);
+        assert!(self.open_of(row.line) >= 0, "no line is paid beyond its amount");
+    }
+
+    /// What this payment pays for here, line by line.
+    pub(super) fn paid_by(&self, payment: PaymentId) -> Freed {
+        let paid = self.paid.iter().filter(|paid| paid.fund.payment == payment);
+        paid.map(|paid| (paid.fund.clone(), paid.line, paid.amount)).collect()
+    }
+
+    /// Takes back what is asked of each line, and answers what was paid of it: the latest money is freed first.
     pub(super) fn credit(
         &mut self,
-        registrations: &[RegistrationId],
+        lines: &[(u32, Money)],
         number: &str,
         issued_at: Timestamp,
-    ) -> Result<(CreditNote, Money), Refusal> {
-        let lines: Vec<Credit> = self
-            .standing_lines()
-            .filter(|line| registrations.contains(&line.registration))
-            .map(|line| Credit {
-                registration: line.registration,
+    ) -> Result<(CreditNote, Freed), Refusal> {
+        let mut total = self.money(0);
+        let mut freed = Vec::new();
+        let mut credits = Vec::new();
+        for (line, amount) in lines {
+            if amount.minor < 0 || amount.minor > self.standing_of(*line) {
+                return Err(Refusal::CreditTooLarge);
+            }
+            total = total.checked_add(*amount)?;
+            let mut beyond = amount.minor - self.open_of(*line).min(amount.minor);
+            for paid in self.paid.iter().rev().filter(|paid| paid.line == *line) {
+                let part = beyond.min(paid.amount);
+                if part > 0 {
+                    freed.push((paid.fund.clone(), *line, part));
+                    beyond -= part;
+                }
+            }
+            credits.push(Credit {
+                line: *line,
+                registration: self.document.lines[*line as usize].registration,
                 credit_note_number: number.to_owned(),
-                amount: line.amount,
-            })
-            .collect();
-        let mut total = Money::zero(self.document.total.currency);
-        for line in &lines {
-            total = total.checked_add(line.amount)?;
+                amount: *amount,
+            });
         }
-        let freed = total.checked_sub(smaller(total, self.open())?)?;
-        self.paid = self.paid.checked_sub(freed)?;
-        self.credits.extend(lines.iter().cloned());
         let document = &self.document;
         let note = CreditNote {
             number: number.to_owned(),
@@ -162,10 +232,17 @@ impl Invoice {
             student: document.student,
             charge: document.charge,
             issued_at,
-            lines,
+            lines: credits,
             total,
         };
         Ok((note, freed))
+    }
+
+    /// Takes the note over, once what it frees is freed.
+    pub(super) fn take_note(&mut self, note: &CreditNote) {
+        self.credits.extend(note.lines.iter().cloned());
+        let lines = 0..u32::try_from(self.document.lines.len()).expect("lines are few");
+        assert!(lines.into_iter().all(|line| self.open_of(line) >= 0), "what was paid is freed");
     }
 
     /// Lets one payment begin at a time.
@@ -193,7 +270,23 @@ impl Invoice {
         self.standing_lines().next().is_none()
     }
 
-    fn is_credited(&self, registration: RegistrationId) -> bool {
-        self.credits.iter().any(|credit| credit.registration == registration)
+    /// Lines that no credit note has taken back wholly, each with its place.
+    pub fn standing_lines(&self) -> impl Iterator<Item = (u32, &InvoiceLine)> {
+        (0..).zip(&self.document.lines).filter(|(at, line)| {
+            let is_credited = self.credits.iter().any(|credit| credit.line == *at);
+            self.standing_of(*at) > 0 || (line.amount.minor == 0 && !is_credited)
+        })
     }
+
+    fn money(&self, minor: i64) -> Money {
+        Money::new(minor, self.document.total.currency)
+    }
+}
+
+pub fn total_of(lines: &[InvoiceLine], currency: Currency) -> Result<Money, Refusal> {
+    let mut total = Money::zero(currency);
+    for line in lines {
+        total = total.checked_add(line.amount)?;
+    }
+    Ok(total)
 }

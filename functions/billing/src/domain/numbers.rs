@@ -1,10 +1,9 @@
 //! Numbers of issued documents: one after the other without a gap, per entity, fiscal year and series.
 
-use kernel::Timestamp;
+use kernel::{InvoiceId, Money, PersonId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// The legal entity that issues; a second one would have series of its own.
-const ENTITY: &str = "MAT";
+use super::Institution;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Series {
@@ -13,12 +12,13 @@ pub enum Series {
 }
 
 impl Series {
-    /// What the numbers of the fiscal year at `now` begin with. The fiscal year is the calendar year in UTC.
-    pub fn prefix(self, now: Timestamp) -> String {
-        let year = now.to_zoned(jiff::tz::TimeZone::UTC).year();
+    /// What the numbers of the legal entity's fiscal year at `now` begin with.
+    pub fn prefix(self, institution: &Institution, now: Timestamp) -> String {
+        let entity = &institution.legal_entity;
+        let year = institution.fiscal_year(institution.date(now));
         match self {
-            Self::Invoices => format!("{ENTITY}-{year}"),
-            Self::CreditNotes => format!("{ENTITY}-CN-{year}"),
+            Self::Invoices => format!("{entity}-{year}"),
+            Self::CreditNotes => format!("{entity}-CN-{year}"),
         }
     }
 }
@@ -42,6 +42,34 @@ impl NumberCounter {
     }
 }
 
+/// One line of a series' register: which document bears the number. It is written when the number is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegisterRow {
+    pub prefix: String,
+    pub ordinal: u64,
+    /// The invoice that is numbered, or that the credit note is for.
+    pub invoice: InvoiceId,
+    pub student: PersonId,
+    /// Negative for a credit note.
+    pub total: Money,
+    pub issued_at: Timestamp,
+}
+
+impl RegisterRow {
+    /// The row of a document with a number that a counter gave.
+    pub fn of(
+        number: &str,
+        invoice: InvoiceId,
+        student: PersonId,
+        total: Money,
+        issued_at: Timestamp,
+    ) -> Self {
+        let (prefix, ordinal) = number.rsplit_once('-').expect("a counter gives a number its form");
+        let ordinal = ordinal.parse().expect("a counter gives a number its form");
+        Self { prefix: prefix.to_owned(), ordinal, invoice, student, total, issued_at }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,7 +77,9 @@ mod tests {
     #[test]
     fn each_series_and_each_year_begins_at_one() {
         let at = |text: &str| text.parse().expect("a timestamp");
-        let number = |series: Series, now| NumberCounter::new(series.prefix(now)).take();
+        let institution = Institution::example();
+        let number =
+            |series: Series, now| NumberCounter::new(series.prefix(&institution, now)).take();
         assert_eq!(number(Series::Invoices, at("2027-12-31T23:59:59Z")), "MAT-2027-000001");
         assert_eq!(number(Series::Invoices, at("2028-01-01T00:00:00Z")), "MAT-2028-000001");
         assert_eq!(number(Series::CreditNotes, at("2027-06-01T00:00:00Z")), "MAT-CN-2027-000001");

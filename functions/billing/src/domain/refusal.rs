@@ -1,6 +1,6 @@
 //! Everything that billing says no to.
 
-use kernel::MoneyError;
+use kernel::{MoneyError, PaymentId};
 use shell::{Refuse, Sentences};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,24 @@ pub enum Refusal {
     WebhookMalformed,
     WebhookSignatureInvalid,
     WebhookTimestampOld,
+    PostingPeriodClosed,
+    PaymentNotReceived,
+    NotUnapplied,
+    AmountNotPositive,
+    CreditTooLarge,
+    RefundAtProvider,
+    StudentUnknown,
+    BandsOutOfOrder,
+    CalendarOutOfOrder,
+    SectionUnknown,
+    TuitionRunUnknown,
+    TuitionRunUnderWay,
+    DateInFuture,
+    LedgerProofUnknown,
+    /// The reference of a receipt or transfer stands for this payment already.
+    ReferenceTaken {
+        payment: PaymentId,
+    },
 }
 
 impl From<MoneyError> for Refusal {
@@ -51,6 +69,28 @@ impl Refuse for Refusal {
             Self::WebhookMalformed => ("WEBHOOK_MALFORMED", 400),
             Self::WebhookSignatureInvalid => ("WEBHOOK_SIGNATURE_INVALID", 400),
             Self::WebhookTimestampOld => ("WEBHOOK_TIMESTAMP_OLD", 400),
+            Self::PostingPeriodClosed => ("POSTING_PERIOD_CLOSED", 409),
+            Self::PaymentNotReceived => ("PAYMENT_NOT_RECEIVED", 409),
+            Self::NotUnapplied => ("NOT_UNAPPLIED", 409),
+            Self::AmountNotPositive => ("AMOUNT_NOT_POSITIVE", 422),
+            Self::CreditTooLarge => ("CREDIT_TOO_LARGE", 422),
+            Self::RefundAtProvider => ("REFUND_AT_PROVIDER", 409),
+            Self::StudentUnknown => ("STUDENT_UNKNOWN", 404),
+            Self::BandsOutOfOrder => ("BANDS_OUT_OF_ORDER", 422),
+            Self::CalendarOutOfOrder => ("CALENDAR_OUT_OF_ORDER", 422),
+            Self::SectionUnknown => ("SECTION_UNKNOWN", 422),
+            Self::TuitionRunUnknown => ("TUITION_RUN_UNKNOWN", 404),
+            Self::TuitionRunUnderWay => ("TUITION_RUN_UNDER_WAY", 409),
+            Self::DateInFuture => ("DATE_IN_FUTURE", 422),
+            Self::LedgerProofUnknown => ("LEDGER_PROOF_UNKNOWN", 404),
+            Self::ReferenceTaken { .. } => ("REFERENCE_TAKEN", 409),
+        }
+    }
+
+    fn arguments(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::ReferenceTaken { payment } => vec![("payment", payment.to_string())],
+            _ => Vec::new(),
         }
     }
 

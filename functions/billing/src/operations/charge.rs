@@ -2,17 +2,20 @@
 //! charge; a bundle
 //! that was undone is not charged any more.
 
-use std::collections::BTreeSet;
-
 use events::ChargeableRegistration;
-use kernel::{BundleId, ChargeId, InvoiceId, Money, PersonId, TermId};
+use kernel::{BundleId, ChargeId, Currency, Id, InvoiceId, Money, PersonId, TermId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Failure, Step};
 
 use crate::Ctx;
-use crate::domain::{Charge, ChargeState, Order, Series, post, price};
-use crate::store::{self, Cause};
+use crate::bookkeeping::{Bookkeeping, Wanted};
+use crate::domain::{
+    Charge, ChargeCode, ChargeState, InvoiceDocument, InvoiceLine, Posted, Registered, Series,
+    Source, SourceKind, Turn, post, registered, total_of,
+};
+use crate::store::{self, Cause, Opened};
+use crate::term_desk::TermDesk;
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -51,25 +54,76 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
 }
 
 async fn charge(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
-    let Command { bundle, student, term_code, registrations, .. } = &step.command;
-    let groups: BTreeSet<String> =
-        registrations.iter().map(|registration| registration.price_group.clone()).collect();
-    let (standing, prices) =
-        store::charge_and_prices(&ctx.table, Charge::id_of(*bundle), &groups).await?;
-    if let Some(standing) = standing {
+    let Command { bundle, student, term, term_code, registrations } = &step.command;
+    let id = Charge::id_of(*bundle);
+    let mut desk = TermDesk::read(ctx, *student, *term, Some(id), registrations).await?;
+    if let Some(standing) = desk.charge.take() {
         return Reply::of(&standing.value);
     }
-    let priced = price(registrations, &prices)?;
-    let prefix = Series::Invoices.prefix(step.now);
-    let mut issuing = store::issuing(&ctx.table, *student, priced.1.currency, prefix).await?;
-    let order = Order { bundle: *bundle, student: *student, term_code };
-    let number = issuing.counter.value.take();
-    let posting = post(&order, priced, number, &mut issuing.account.value, step.now)?;
+    let today = ctx.institution().date(step.now);
+    let (added, currency) = registered(*bundle, registrations, &desk.prices, today)?;
+    let mut bill = desk.bill(*student, *term, term_code, currency)?;
+    bill.value.add(added.clone(), desk.rules.wash)?;
+    // What has to be credited is: on-charge-changed does it, with a note of its own.
+    let mut lines = bill.value.adjustment(&desk.rules, &desk.population)?.lines;
+    if lines.is_empty() {
+        lines = added.iter().map(|one| included(one, term_code, currency)).collect();
+    }
+    let wanted = Wanted { now: step.now, series: &[Series::Invoices], invoices: &[] };
+    let mut books = Bookkeeping::open(ctx, *student, currency, wanted).await?;
+    let (posted, turn) = issue(ctx, &mut books, step, (id, lines), currency)?;
+    books.add_charge(Opened { value: Charge::posted(*bundle, posted), read_version: None });
+    books.take_over(&turn).await?;
+    bill.value.follow(books.invoice(posted.invoice));
     let cause = Cause { now: step.now, correlation_id: &step.correlation_id };
     let mut transaction = ctx.table.transaction();
-    store::write_posting(&mut transaction, &posting, &issuing, cause);
+    bill.write(&mut transaction);
+    books.write(&mut transaction, &[turn], cause);
+    books.tell_posted(&mut transaction, (id, posted.invoice), cause);
     transaction.commit().await?;
-    Reply::of(&posting.charge)
+    Reply::of(&books.charge(id).value)
+}
+
+/// Issues the invoice of the bundle.
+fn issue(
+    ctx: &Ctx,
+    books: &mut Bookkeeping<'_>,
+    step: &Step<Command>,
+    (charge, lines): (ChargeId, Vec<InvoiceLine>),
+    currency: Currency,
+) -> Result<(Posted, Turn), Failure> {
+    let Command { bundle, student, term, term_code, .. } = &step.command;
+    let document = InvoiceDocument {
+        id: InvoiceId::derived_from(&charge.to_string()),
+        number: books.take_number(Series::Invoices),
+        student: *student,
+        charge: Some(charge),
+        bundle: Some(*bundle),
+        term_code: term_code.clone(),
+        issued_at: step.now,
+        due: ctx.institution().due(step.now),
+        total: total_of(&lines, currency)?,
+        lines,
+    };
+    let (invoice, amount) = (document.id, document.total);
+    let source = Source { kind: SourceKind::Charge, id: charge.to_string() };
+    let booking = books.booking_today(step.now);
+    let (issued, turn) = post(document, source, &mut books.account.value, booking)?;
+    books.add_invoice(issued);
+    Ok((Posted { student: *student, term: *term, invoice, amount }, turn))
+}
+
+/// A line of a registration that costs nothing more, as what was billed for the term includes it.
+fn included(registered: &Registered, term_code: &str, currency: Currency) -> InvoiceLine {
+    InvoiceLine {
+        code: ChargeCode::tuition(),
+        description: registered.description(),
+        registration: Some(registered.registration),
+        term_code: term_code.to_owned(),
+        quantity_hundredths: registered.credits_hundredths,
+        unit_price: Money::zero(currency),
+        amount: Money::zero(currency),
+    }
 }
 
 #[cfg(test)]
@@ -81,7 +135,7 @@ mod tests {
 
     use super::super::{on_registration_dropped, reverse_charge};
     use super::*;
-    use crate::domain::{InvoiceState, StudentAccount};
+    use crate::domain::InvoiceState;
     use crate::fixtures::{
         self, bundle, check_ledger, code, count, ctx, francs, invoice, order, set_prices,
         unapplied_cash,
@@ -96,14 +150,6 @@ mod tests {
         let expected: BTreeSet<String> =
             (1..=issued).map(|number| format!("MAT-2027-{number:06}")).collect();
         assert_eq!(*numbers, expected);
-    }
-
-    async fn give(ctx: &Ctx, minor: i64) {
-        let account =
-            StudentAccount { student: testkit::person("ada"), unapplied_cash: francs(minor) };
-        let mut transaction = ctx.table.transaction();
-        transaction.create(&account);
-        transaction.commit().await.expect("cash is given");
     }
 
     #[tokio::test]
@@ -172,7 +218,7 @@ mod tests {
     async fn cash_that_the_student_has_is_applied_first() {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
-        give(&ctx, 200_000).await;
+        fixtures::give(&ctx, "ada", 200_000).await;
         let first = fixtures::charge(&ctx, "ada", "one").await;
         assert!(first.settled, "the cash pays for all of it");
         assert_eq!(invoice(&ctx, &first).await.state(), InvoiceState::Paid);
@@ -181,7 +227,7 @@ mod tests {
         assert_eq!(invoice(&ctx, &second).await.open(), francs(100_000));
         assert_eq!(unapplied_cash(&ctx, "ada").await, 0);
         assert_eq!(count(&ctx, ChargeSettled::NAME).await, 1);
-        assert_eq!(check_ledger(&ctx).await, 2);
+        assert_eq!(check_ledger(&ctx).await, 3);
     }
 
     #[tokio::test]
@@ -240,7 +286,7 @@ mod tests {
         reverse_charge::handle(&ctx, &undo).await.expect("nothing to undo");
         let zombie = handle(&ctx, &testkit::step(order("ada", "one"))).await;
         assert_eq!(code(zombie), "CHARGE_REVERSED");
-        let dropped = fixtures::dropped("one", 1);
+        let dropped = fixtures::dropped("ada", "one", 1);
         on_registration_dropped::handle(&ctx, &dropped).await.expect("nothing to take back");
         assert_eq!(testkit::published(&ctx.table).await.len(), 0);
     }

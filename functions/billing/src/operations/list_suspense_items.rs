@@ -28,14 +28,19 @@ pub struct Item {
     /// The payment that the provider named, whether we know it or not.
     pub payment: Option<PaymentId>,
     pub amount: Money,
+    /// What was asked for, where it is known: another amount or currency is never taken for it, nor for a part of it.
+    pub expected: Option<Money>,
     pub reason: SuspenseReason,
     pub received_at: Timestamp,
+    /// The payment that the bursar made of it.
+    pub assigned: Option<PaymentId>,
 }
 
 impl Item {
     fn of(item: &SuspenseItem) -> Self {
-        let SuspenseItem { id, provider_ref, payment, amount, reason, received_at } = item.clone();
-        Self { id, provider_ref, payment, amount, reason, received_at }
+        let SuspenseItem { id, provider_ref, payment, amount, .. } = item.clone();
+        let SuspenseItem { expected, reason, received_at, assigned, .. } = item.clone();
+        Self { id, provider_ref, payment, amount, expected, reason, received_at, assigned }
     }
 }
 

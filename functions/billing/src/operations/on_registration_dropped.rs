@@ -1,11 +1,12 @@
-//! Event: a registration was dropped. What was charged for it is taken back, all of it, with a credit note.
+//! Event: a registration was dropped. What the term's calendar gives back of what that saves is taken back with
+//! a credit note; the rest is kept, and no later drop rates it again.
 
 use events::RegistrationDropped;
 use shell::{Delivery, Failure};
 
 use crate::Ctx;
-use crate::domain::{Charge, ChargeState, TakeBack, take_back};
-use crate::store::{self, Cause};
+use crate::store::{self, Cause, Opened};
+use crate::term_desk::{TermDesk, issue_adjustment};
 
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     store::in_line_for_a_number(async || take_registration_back(ctx, delivery).await).await
@@ -13,27 +14,16 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
 
 async fn take_registration_back(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let dropped: RegistrationDropped = delivery.event()?;
-    let charge = ctx.table.get(&store::charge_key(Charge::id_of(dropped.bundle))).await?;
-    let Some(charge) = charge.filter(|charge| charge.value.state != ChargeState::Reversed) else {
-        return Ok(());
-    };
-    let mut taking = store::taking(&ctx.table, charge, delivery.now).await?;
-    let lines = TakeBack::Registration(dropped.registration).of(&taking.invoice.value);
-    if lines.is_empty() {
-        return Ok(());
-    }
-    let number = taking.issuing.counter.value.take();
-    let reversal = take_back(
-        &mut taking.charge.value,
-        &mut taking.invoice.value,
-        &mut taking.issuing.account.value,
-        &lines,
-        &number,
-        delivery.now,
-    )?;
+    let mut desk = TermDesk::read(ctx, dropped.student, dropped.term, None, &[]).await?;
+    let Some(mut bill) = desk.standing_bill().map(Opened::from) else { return Ok(()) };
+    let dropped_on = ctx.institution().date(dropped.dropped_at);
+    let (rules, population) = (&desk.rules, &desk.population);
+    let adjustment = bill.value.drop(dropped.registration, dropped_on, rules, population)?;
+    // Never charged, or undone, or dropped before.
+    let Some(adjustment) = adjustment else { return Ok(()) };
     let cause = Cause { now: delivery.now, correlation_id: &delivery.envelope.correlation_id };
     let mut transaction = ctx.table.transaction();
-    store::write_reversal(&mut transaction, &reversal, &taking, cause);
+    issue_adjustment(ctx, &mut transaction, bill, adjustment, cause).await?;
     delivery.mark_seen(&mut transaction);
     transaction.commit().await?;
     Ok(())
@@ -44,7 +34,7 @@ mod tests {
     use events::{ChargeReversed, Event};
 
     use super::*;
-    use crate::domain::InvoiceState;
+    use crate::domain::{ChargeState, InvoiceState};
     use crate::fixtures::{
         charge, check_ledger, count, ctx, dropped, francs, invoice, registration,
     };
@@ -53,13 +43,13 @@ mod tests {
     async fn a_dropped_registration_is_credited_once_whatever_happens_on_the_wire() {
         testkit::under_every_fault(
             async |table| charge(&ctx(table), "ada", "one").await,
-            async |table, _| handle(&ctx(table), &dropped("one", 1)).await,
+            async |table, _| handle(&ctx(table), &dropped("ada", "one", 1)).await,
             async |table, charge| {
                 let ctx = ctx(table);
-                handle(&ctx, &dropped("one", 1)).await.expect("a duplicate changes nothing");
+                handle(&ctx, &dropped("ada", "one", 1)).await.expect("a duplicate changes nothing");
                 let invoice = invoice(&ctx, charge).await;
                 assert_eq!(invoice.credits().len(), 1);
-                assert_eq!(invoice.credits()[0].registration, registration("one", 1));
+                assert_eq!(invoice.credits()[0].registration, Some(registration("one", 1)));
                 assert_eq!(invoice.open(), francs(50_000), "2 credits are left");
                 assert_eq!(check_ledger(&ctx).await, 2);
                 assert_eq!(count(&ctx, ChargeReversed::NAME).await, 1);
@@ -74,7 +64,7 @@ mod tests {
         let ctx = ctx(&test.table);
         let charge = charge(&ctx, "ada", "one").await;
         for number in [2, 1, 3] {
-            handle(&ctx, &dropped("one", number)).await.expect("in any order");
+            handle(&ctx, &dropped("ada", "one", number)).await.expect("in any order");
         }
         let invoice = invoice(&ctx, &charge).await;
         assert_eq!(invoice.state(), InvoiceState::Credited);
@@ -90,7 +80,7 @@ mod tests {
     async fn what_was_never_charged_is_not_credited() {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
-        handle(&ctx, &dropped("one", 1)).await.expect("nothing to do");
+        handle(&ctx, &dropped("ada", "one", 1)).await.expect("nothing to do");
         assert_eq!(testkit::published(&ctx.table).await.len(), 0);
     }
 }

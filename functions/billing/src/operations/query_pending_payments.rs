@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 use shell::{Failure, Tick, run_step};
-use table::{PageRequest, deadline};
+use table::{PageRequest, Position, Stored, deadline};
 
 use crate::Ctx;
 use crate::conclusion;
-use crate::domain::{Payment, Report};
+use crate::domain::{Payment, Report, Word};
 use crate::provider::Answer;
-use crate::store::{self, Cause};
+use crate::store::{self, Cause, LeftOff};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Reply {
@@ -22,27 +22,55 @@ pub struct Reply {
     pub unanswered: u32,
 }
 
-/// Of 50 payments each; the next tick goes on.
-const PAGES_MAX: u32 = 10;
+const OPERATION: &str = "query-pending-payments";
+/// Payments; the next tick goes on behind the pages of this one.
+const PAGE: u32 = 10;
+const PAGES_MAX: u32 = 50;
 /// One question may take as long as the provider's time-out, and its answer has to be written down.
 const QUESTION_MAX: Duration = Duration::from_secs(8);
 
 pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<Reply, Failure> {
+    let left_off_key = store::left_off_key(OPERATION);
+    let left_off = ctx.table.get(&left_off_key).await?;
     let mut reply = Reply::default();
-    let mut page = PageRequest::default();
+    let mut after = left_off.as_ref().and_then(|left_off| left_off.value.after.clone());
     for _ in 0..PAGES_MAX {
+        let page = PageRequest { after: after.clone(), limit: PAGE };
         let found = ctx.table.query(&store::payments_under_way(), &page).await?;
+        let mut is_done = found.next.is_none();
         for payment in found.records {
-            if !payment.value.is_overdue(tick.now) || deadline::left() < QUESTION_MAX {
-                return Ok(reply);
+            if !payment.value.is_overdue(tick.now) {
+                // Whatever comes behind it is younger still.
+                is_done = true;
+                break;
+            }
+            if deadline::left() < QUESTION_MAX {
+                return leave_off(ctx, left_off, after, reply).await;
             }
             reply.asked += 1;
             reply.unanswered += u32::from(!is_answered(ctx, &payment.value, tick).await);
         }
-        match found.next {
-            Some(next) => page.after = Some(next),
-            None => break,
+        after = found.next.filter(|_| !is_done);
+        if is_done {
+            break;
         }
+    }
+    leave_off(ctx, left_off, after, reply).await
+}
+
+/// Keeps where the next tick goes on: many that hang at the front must not starve those behind them.
+async fn leave_off(
+    ctx: &Ctx,
+    before: Option<Stored<LeftOff>>,
+    after: Option<Position>,
+    reply: Reply,
+) -> Result<Reply, Failure> {
+    let stands = before.as_ref().and_then(|before| before.value.after.clone());
+    if stands != after {
+        let mut transaction = ctx.table.transaction();
+        let left_off = LeftOff { operation: OPERATION.to_owned(), after };
+        transaction.put(&left_off, before.map(|before| before.version));
+        transaction.commit().await?;
     }
     Ok(reply)
 }
@@ -62,23 +90,27 @@ async fn is_answered(ctx: &Ctx, payment: &Payment, tick: &Tick) -> bool {
 
 async fn ask(ctx: &Ctx, payment: &Payment, tick: &Tick) -> Result<(), Failure> {
     let cause = Cause { now: tick.now, correlation_id: &tick.correlation_id };
+    let is_given_up = payment.is_given_up(tick.now);
     let answer = match &payment.provider_ref {
-        Some(provider_ref) => ctx.provider.look_up(provider_ref).await,
+        // Money that may still come in keeps the invoice busy: the provider is to say that it will not.
+        Some(provider_ref) if is_given_up => ctx.provider.cancel(provider_ref).await?,
+        Some(provider_ref) => ctx.provider.look_up(provider_ref).await?,
+        None if is_given_up => Answer::Unknown,
         // The provider knows the payment's own id: asked again, it takes the money no second time.
-        None => ctx.provider.request(payment).await,
+        None => ctx.provider.request(payment).await?,
     };
-    let heard = match answer {
-        Ok(Answer::Report(report)) => {
+    match answer {
+        Answer::Report(Report { word: Word::Failed { .. }, .. }) if is_given_up => {
+            conclusion::expire(ctx, payment.id, cause).await
+        }
+        Answer::Report(report) => {
             let report = Report { payment: Some(payment.id), ..report };
             conclusion::conclude(ctx, &report, cause).await
         }
-        Ok(Answer::Refused { reason }) => conclusion::refuse(ctx, payment.id, &reason, cause).await,
-        Err(fault) => Err(fault.into()),
-    };
-    if payment.is_given_up(tick.now) {
-        conclusion::expire(ctx, payment.id, cause).await?;
+        Answer::Refused { reason } => conclusion::refuse(ctx, payment.id, &reason, cause).await,
+        Answer::Unknown if is_given_up => conclusion::expire(ctx, payment.id, cause).await,
+        Answer::Unknown => conclusion::refuse(ctx, payment.id, "provider_unknown", cause).await,
     }
-    heard
 }
 
 #[cfg(test)]
@@ -171,6 +203,58 @@ mod tests {
         assert_eq!(status(&deaf, &lost).await, PaymentState::Expired);
         assert_eq!(count(&deaf, PaymentFailed::NAME).await, 2);
         assert_eq!(invoice(&deaf, &first).await.payment_under_way(), None);
+    }
+
+    #[tokio::test]
+    async fn what_hangs_at_the_provider_is_cancelled_there_before_it_is_given_up() {
+        let test = testkit::TestTable::new().await;
+        let provider = provider().await;
+        let ctx_with = ctx_with(&test.table, &provider);
+        let first = charge(&ctx_with, "ada", "one").await;
+        let payment = pay(&ctx_with, &first, "pm_sim_hangs").await;
+        let day_later = minutes(24 * 60 + 1);
+        let deaf = ctx(&test.table);
+        let reply = handle(&deaf, &day_later).await.expect("nobody answers");
+        assert_eq!(reply, Reply { asked: 1, unanswered: 1 });
+        assert_eq!(status(&deaf, &payment).await, PaymentState::Pending, "it may still succeed");
+        handle(&ctx_with, &day_later).await.expect("cancels");
+        assert_eq!(status(&deaf, &payment).await, PaymentState::Expired);
+        assert_eq!(provider.intents()[0]["status"], "canceled");
+        let second = charge(&ctx_with, "ada", "two").await;
+        let paid = pay(&ctx_with, &second, "pm_card_visa").await;
+        handle(&ctx_with, &day_later).await.expect("what succeeded cannot be cancelled");
+        assert_eq!(status(&deaf, &paid).await, PaymentState::Succeeded);
+    }
+
+    #[tokio::test]
+    async fn many_that_hang_do_not_starve_those_behind_them() {
+        let test = testkit::TestTable::new().await;
+        let deaf = ctx(&test.table);
+        for at in 0..12 {
+            let charge = charge(&deaf, "ada", &at.to_string()).await;
+            pay(&deaf, &charge, "pm_card_visa").await;
+        }
+        // Each run has time for one page of ten.
+        let run = async |left| {
+            let deadline = tokio::time::Instant::now() + QUESTION_MAX + left;
+            deadline::within(deadline, handle(&deaf, &minutes(2))).await.expect("asks").asked
+        };
+        assert_eq!(run(std::time::Duration::ZERO).await, 0, "no time for a question");
+        let left_off = LeftOff {
+            operation: OPERATION.into(),
+            after: {
+                let page = PageRequest { after: None, limit: PAGE };
+                let page = deaf.table.query(&store::payments_under_way(), &page).await;
+                page.expect("reads").next
+            },
+        };
+        let mut transaction = deaf.table.transaction();
+        transaction.create(&left_off);
+        transaction.commit().await.expect("an earlier run left off after ten");
+        let behind = handle(&deaf, &minutes(2)).await.expect("asks");
+        assert_eq!(behind.asked, 2);
+        let again = handle(&deaf, &minutes(2)).await.expect("from the front again");
+        assert_eq!(again.asked, 12);
     }
 
     #[tokio::test]

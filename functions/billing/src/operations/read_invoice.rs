@@ -1,6 +1,6 @@
 //! One invoice, with what is still open of it.
 
-use kernel::{BundleId, ChargeId, InvoiceId, Money, PaymentId, PersonId, Timestamp};
+use kernel::{BundleId, ChargeId, Date, InvoiceId, Money, PaymentId, PersonId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Call, Failure, Route};
@@ -26,10 +26,12 @@ pub struct Reply {
     pub number: String,
     pub state: InvoiceState,
     pub student: PersonId,
-    pub charge: ChargeId,
-    pub bundle: BundleId,
+    /// The bundle's, where the invoice is of one.
+    pub charge: Option<ChargeId>,
+    pub bundle: Option<BundleId>,
     pub term_code: String,
     pub issued_at: Timestamp,
+    pub due: Date,
     pub lines: Vec<InvoiceLine>,
     pub total: Money,
     pub paid: Money,
@@ -54,6 +56,7 @@ impl Reply {
             bundle: document.bundle,
             term_code: document.term_code,
             issued_at: document.issued_at,
+            due: document.due,
             lines: document.lines,
             total: document.total,
             paid: invoice.paid(),

@@ -7,7 +7,7 @@ use shell::{Call, Failure, Route};
 
 use super::OWN_OR_STAFF;
 use crate::Ctx;
-use crate::domain::{Payment, PaymentState, Refusal};
+use crate::domain::{Channel, ChargeCode, Payment, PaymentState, Refusal};
 use crate::store;
 
 pub const ROUTE: Route =
@@ -23,10 +23,16 @@ pub struct Command {
 pub struct Reply {
     pub id: PaymentId,
     pub status: PaymentState,
-    pub invoice: InvoiceId,
+    /// What it pays first; null where the payer named none.
+    pub invoice: Option<InvoiceId>,
     pub student: PersonId,
     pub amount: Money,
+    pub channel: Channel,
     pub payment_method: String,
+    /// It pays for charges of these codes only; for all where there are none.
+    pub only: Vec<ChargeCode>,
+    /// What was paid back of it, or is on its way back.
+    pub refunded: Money,
     pub initiated_at: Timestamp,
     pub concluded_at: Option<Timestamp>,
     /// Why it failed, in the provider's word, such as `card_declined`.
@@ -42,7 +48,10 @@ impl Reply {
             invoice: payment.invoice,
             student: payment.student,
             amount: payment.amount,
+            channel: payment.channel,
             payment_method: payment.payment_method,
+            only: payment.only,
+            refunded: payment.refunded,
             initiated_at: payment.initiated_at,
             concluded_at: payment.concluded_at,
             failure_reason: payment.failure_reason,

@@ -249,7 +249,7 @@ mod tests {
         let tick = shell::Tick { now: day_later, correlation_id: "test".into() };
         let deaf = crate::fixtures::ctx(&test.table);
         let given_up = query_pending_payments::handle(&deaf, &tick).await.expect("given up");
-        assert_eq!(given_up.unanswered, 1);
+        assert_eq!((given_up.asked, given_up.unanswered), (1, 0), "expired without asking");
         pay(&ctx, &charge, "pm_card_visa").await;
         for intent in provider.intents() {
             handle(&ctx, &webhook(&intent)).await.expect("taken");

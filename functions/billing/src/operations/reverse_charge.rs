@@ -6,11 +6,12 @@ use kernel::BundleId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Failure, Step};
-use table::Stored;
+use table::{Stored, Transaction};
 
 use crate::Ctx;
-use crate::domain::{Charge, ChargeState, TakeBack, take_back};
-use crate::store::{self, Cause};
+use crate::bookkeeping::{Bookkeeping, Wanted};
+use crate::domain::{Charge, ChargeState, Series, everything_of, take_back};
+use crate::store::{self, Cause, missing};
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -38,23 +39,42 @@ async fn reverse(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
             return Ok(Reply { state: ChargeState::Reversed });
         }
         Some(charge) => {
-            let mut taking = store::taking(&ctx.table, charge, step.now).await?;
-            let lines = TakeBack::Everything.of(&taking.invoice.value);
-            let number = taking.issuing.counter.value.take();
-            let reversal = take_back(
-                &mut taking.charge.value,
-                &mut taking.invoice.value,
-                &mut taking.issuing.account.value,
-                &lines,
-                &number,
-                step.now,
-            )?;
             let cause = Cause { now: step.now, correlation_id: &step.correlation_id };
-            store::write_reversal(&mut transaction, &reversal, &taking, cause);
+            credit(ctx, &mut transaction, charge, cause).await?;
         }
     }
     transaction.commit().await?;
     Ok(Reply { state: ChargeState::Reversed })
+}
+
+/// Takes back what stands of the bundle's invoice, and takes the bundle off the bill of its term.
+async fn credit(
+    ctx: &Ctx,
+    transaction: &mut Transaction<'_>,
+    charge: Stored<Charge>,
+    cause: Cause<'_>,
+) -> Result<(), Failure> {
+    let posted = charge.value.standing()?;
+    let series = &[Series::CreditNotes];
+    let wanted = Wanted { now: cause.now, series, invoices: &[posted.invoice] };
+    let currency = posted.amount.currency;
+    let mut books = Bookkeeping::open(ctx, posted.student, currency, wanted).await?;
+    let bill_key = store::term_bill_key(posted.student, posted.term);
+    let mut bill =
+        ctx.table.get(&bill_key).await?.ok_or_else(|| missing("term bill", posted.term))?;
+    bill.value.undo(charge.value.bundle);
+    books.add_charge(charge.into());
+    let lines = everything_of(books.invoice(posted.invoice));
+    let number = books.take_number(Series::CreditNotes);
+    let booking = books.booking_today(cause.now);
+    let (account, invoice) = books.account_and_invoice(posted.invoice);
+    let (note, turn) = take_back(invoice, account, &lines, &number, booking)?;
+    books.take_over(&turn).await?;
+    bill.value.follow(books.invoice(posted.invoice));
+    transaction.update(&bill);
+    books.write(transaction, &[turn], cause);
+    books.write_note(transaction, &note, cause);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! A payment of what is open of an invoice: recorded first, then asked of the provider under the payment's own id, so
 //! that a repeated command, or the schedule, asks for the same payment. What comes of it the webhook tells.
 
-use kernel::{Id, InvoiceId, PaymentId};
+use kernel::{Id, InvoiceId, Money, PaymentId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Allow, Call, Failure, RequestRefusal, Role, Route, Scope};
@@ -10,7 +10,7 @@ use table::{Stored, Transaction};
 use super::read_payment::Reply;
 use crate::Ctx;
 use crate::conclusion;
-use crate::domain::{Payment, PaymentState, Refusal, Report, Word};
+use crate::domain::{Channel, Payment, PaymentState, Refusal, Report, Word};
 use crate::provider::Answer;
 use crate::store::{self, Cause};
 
@@ -55,8 +55,8 @@ async fn initiate(ctx: &Ctx, call: &Call<Command>) -> Result<Stored<Payment>, Fa
     let keys = vec![(&payment_key).into(), (&invoice_key).into()];
     let mut batch = ctx.table.get_batch(keys).await?;
     if let Some(payment) = batch.take(&payment_key)? {
-        let is_same =
-            payment.value.invoice == *invoice && payment.value.payment_method == *payment_method;
+        let is_same = payment.value.invoice == Some(*invoice)
+            && payment.value.payment_method == *payment_method;
         return if is_same {
             Ok(payment)
         } else {
@@ -71,16 +71,18 @@ async fn initiate(ctx: &Ctx, call: &Call<Command>) -> Result<Stored<Payment>, Fa
     let document = invoice.value.document();
     let payment = Payment {
         id,
-        invoice: document.id,
-        charge: document.charge,
+        invoice: Some(document.id),
         student: document.student,
         amount,
+        channel: Channel::Card,
         payment_method: payment_method.clone(),
+        only: Vec::new(),
         state: PaymentState::Initiated,
         provider_ref: None,
         initiated_at: call.now,
         concluded_at: None,
         failure_reason: None,
+        refunded: Money::zero(amount.currency),
     };
     let mut transaction = ctx.table.transaction();
     transaction.create(&payment);
@@ -99,7 +101,7 @@ async fn ask(
     let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
     match ctx.provider.request(&payment.value).await {
         Ok(Answer::Report(Report { provider_ref, word, .. })) => {
-            payment.value.ask(Some(&provider_ref));
+            payment.value.note_asked(Some(&provider_ref));
             conclusion::claim_reference(transaction, provider_ref, payment.value.id);
             match word {
                 Word::Failed { reason } => {
@@ -114,6 +116,9 @@ async fn ask(
         Ok(Answer::Refused { reason }) => {
             conclusion::fail(ctx, transaction, payment, &reason, cause).await?;
         }
+        Ok(Answer::Unknown) => {
+            conclusion::fail(ctx, transaction, payment, "provider_unknown", cause).await?;
+        }
         Err(fault) => {
             // Unknown is not failed: the schedule asks again.
             tracing::warn!(
@@ -122,7 +127,7 @@ async fn ask(
                 error = fault.chain(),
                 "it is not known what the payment provider did"
             );
-            payment.value.ask(None);
+            payment.value.note_asked(None);
             transaction.update(payment);
         }
     }
@@ -216,7 +221,7 @@ mod tests {
         assert_eq!(code(handle(&ctx, &call).await), "INVOICE_UNKNOWN");
         let own = charge(&ctx, "ada", "one").await;
         for number in [1, 2] {
-            let dropped = crate::fixtures::dropped("one", number);
+            let dropped = crate::fixtures::dropped("ada", "one", number);
             super::super::on_registration_dropped::handle(&ctx, &dropped).await.expect("credited");
         }
         let call = testkit::call(pay_command(&own, "pm_card_visa"));

@@ -1,0 +1,278 @@
+//! One happening in a student's money: what it needs is read in one call, and all that it changes (account, entry,
+//! allocations, invoices, charges, number) is written in one transaction.
+
+use std::collections::BTreeMap;
+
+use events::{ChargePosted, ChargeReversed, ChargeSettled};
+use kernel::{ChargeId, Currency, Date, InvoiceId, Money, PersonId, Timestamp};
+use shell::Failure;
+use table::{Key, Stored, Transaction};
+
+use crate::Ctx;
+use crate::domain::{
+    Booking, Books, Charge, CreditNote, Invoice, NumberCounter, RegisterRow, Series,
+    StudentAccount, Turn,
+};
+use crate::store::{self, Cause, Opened, missing};
+
+/// What a happening needs besides the student's account.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    pub now: Timestamp,
+    /// Of the documents that it may issue.
+    pub series: &'a [Series],
+    pub invoices: &'a [InvoiceId],
+}
+
+/// A student's money as it was read, and as it becomes.
+#[derive(Debug)]
+pub struct Bookkeeping<'c> {
+    ctx: &'c Ctx,
+    pub account: Opened<StudentAccount>,
+    counters: Vec<(Series, Opened<NumberCounter>)>,
+    /// Counters that gave a number.
+    used: Vec<Series>,
+    books_key: Key<Books>,
+    books: Option<Stored<Books>>,
+    invoices: BTreeMap<InvoiceId, Opened<Invoice>>,
+    charges: BTreeMap<ChargeId, Opened<Charge>>,
+    settled: Vec<ChargeId>,
+}
+
+impl<'c> Bookkeeping<'c> {
+    pub async fn open(
+        ctx: &'c Ctx,
+        student: PersonId,
+        currency: Currency,
+        wanted: Wanted<'_>,
+    ) -> Result<Self, Failure> {
+        let account_key = store::account_key(student, currency);
+        let books_key = store::books_key(Books::copy_of(Some(student)));
+        let (institution, now) = (ctx.institution(), wanted.now);
+        let prefixes: Vec<(Series, String)> =
+            wanted.series.iter().map(|series| (*series, series.prefix(institution, now))).collect();
+        let mut keys = vec![(&account_key).into(), (&books_key).into()];
+        keys.extend(prefixes.iter().map(|(_, prefix)| (&store::counter_key(prefix)).into()));
+        keys.extend(wanted.invoices.iter().map(|invoice| (&store::invoice_key(*invoice)).into()));
+        let mut batch = ctx.table.get_batch(keys).await?;
+        let account =
+            Opened::of(batch.take(&account_key)?, || StudentAccount::empty(student, currency));
+        let books = batch.take(&books_key)?;
+        let mut counters = Vec::new();
+        for (series, prefix) in prefixes {
+            let stored = batch.take(&store::counter_key(&prefix))?;
+            counters.push((series, Opened::of(stored, || NumberCounter::new(prefix))));
+        }
+        let mut invoices = BTreeMap::new();
+        for id in wanted.invoices {
+            let stored: Stored<Invoice> =
+                batch.take(&store::invoice_key(*id))?.ok_or_else(|| missing("invoice", id))?;
+            invoices.insert(*id, stored.into());
+        }
+        Ok(Self {
+            ctx,
+            account,
+            counters,
+            used: Vec::new(),
+            books_key,
+            books,
+            invoices,
+            charges: BTreeMap::new(),
+            settled: Vec::new(),
+        })
+    }
+
+    /// When, and in which posting period, something of this date is booked now.
+    pub fn booking(&self, now: Timestamp, effective_date: Date) -> Booking {
+        let books = self.books.as_ref().map(|books| &books.value);
+        Booking::at(now, effective_date, self.ctx.institution(), books)
+    }
+
+    pub fn books(&self) -> Option<&Books> {
+        self.books.as_ref().map(|books| &books.value)
+    }
+
+    /// What happens today, the institution's.
+    pub fn booking_today(&self, now: Timestamp) -> Booking {
+        self.booking(now, self.ctx.institution().date(now))
+    }
+
+    /// The next number of a series that was asked for.
+    pub fn take_number(&mut self, series: Series) -> String {
+        self.used.push(series);
+        let counter = self.counters.iter_mut().find(|(of, _)| *of == series);
+        counter.expect("the series was asked for").1.value.take()
+    }
+
+    pub fn invoice(&self, id: InvoiceId) -> &Invoice {
+        &self.invoices[&id].value
+    }
+
+    /// The account and one of the invoices, to be changed together.
+    pub fn account_and_invoice(&mut self, id: InvoiceId) -> (&mut StudentAccount, &mut Invoice) {
+        let invoice = self.invoices.get_mut(&id).expect("the invoice was asked for");
+        (&mut self.account.value, &mut invoice.value)
+    }
+
+    pub fn add_invoice(&mut self, invoice: Invoice) {
+        let id = invoice.document().id;
+        self.invoices.insert(id, Opened { value: invoice, read_version: None });
+    }
+
+    pub fn add_charge(&mut self, charge: Opened<Charge>) {
+        self.charges.insert(charge.value.id, charge);
+    }
+
+    pub fn charge(&self, id: ChargeId) -> &Opened<Charge> {
+        &self.charges[&id]
+    }
+
+    /// Lets invoices and charges follow what was applied; those that nobody has read yet are read now.
+    pub async fn take_over(&mut self, turn: &Turn) -> Result<(), Failure> {
+        let unread = |row: &&crate::domain::Allocation| !self.invoices.contains_key(&row.invoice);
+        let mut wanted: Vec<InvoiceId> =
+            turn.applied.iter().filter(unread).map(|row| row.invoice).collect();
+        wanted.dedup();
+        self.read_invoices(&wanted).await?;
+        for row in &turn.applied {
+            let invoice = self.invoices.get_mut(&row.invoice).expect("it was read");
+            if !invoice.value.has_room_for(row) {
+                // It was read after the account, and somebody else was paid in between: the account is stale.
+                return Err(Failure::Conflict { with_twin: false });
+            }
+            invoice.value.take_over(row);
+        }
+        self.follow_invoices().await
+    }
+
+    /// Reads invoices that the happening turned out to touch.
+    pub async fn read_invoices(&mut self, ids: &[InvoiceId]) -> Result<(), Failure> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let keys = ids.iter().map(|id| (&store::invoice_key(*id)).into()).collect();
+        let mut batch = self.ctx.table.get_batch(keys).await?;
+        for id in ids {
+            let Some(stored) = batch.take(&store::invoice_key(*id))? else { continue };
+            self.invoices.insert(*id, stored.into());
+        }
+        Ok(())
+    }
+
+    async fn follow_invoices(&mut self) -> Result<(), Failure> {
+        let charges = self.invoices.values().filter_map(|invoice| invoice.value.document().charge);
+        let unread: Vec<ChargeId> = charges.filter(|id| !self.charges.contains_key(id)).collect();
+        if !unread.is_empty() {
+            let keys = unread.iter().map(|id| (&store::charge_key(*id)).into()).collect();
+            let mut batch = self.ctx.table.get_batch(keys).await?;
+            for id in unread {
+                let stored =
+                    batch.take(&store::charge_key(id))?.ok_or_else(|| missing("charge", id))?;
+                self.charges.insert(id, stored.into());
+            }
+        }
+        for invoice in self.invoices.values() {
+            let Some(id) = invoice.value.document().charge else { continue };
+            let charge = self.charges.get_mut(&id).expect("it was read");
+            if charge.value.follow(&invoice.value) {
+                self.settled.push(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Every invoice that was read, to be changed together with the account.
+    pub fn account_and_invoices(&mut self) -> (&mut StudentAccount, Vec<&mut Invoice>) {
+        let invoices = self.invoices.values_mut().map(|invoice| &mut invoice.value).collect();
+        (&mut self.account.value, invoices)
+    }
+
+    /// Writes all that was read and changed, the turns' entries and rows, and tells which charges settled.
+    pub fn write(&self, transaction: &mut Transaction<'_>, turns: &[Turn], cause: Cause<'_>) {
+        self.account.write(transaction);
+        transaction.check(&self.books_key, self.books.as_ref().map(|books| books.version));
+        for (_, counter) in self.counters.iter().filter(|(of, _)| self.used.contains(of)) {
+            counter.write(transaction);
+        }
+        for invoice in self.invoices.values() {
+            invoice.write(transaction);
+            if invoice.read_version.is_none() {
+                let document = invoice.value.document();
+                transaction.create(&RegisterRow::of(
+                    &document.number,
+                    document.id,
+                    document.student,
+                    document.total,
+                    document.issued_at,
+                ));
+            }
+        }
+        for charge in self.charges.values() {
+            charge.write(transaction);
+        }
+        for turn in turns {
+            store::write_entry(transaction, &turn.entry);
+            for row in turn.freed.iter().chain(&turn.applied) {
+                transaction.create(row);
+            }
+        }
+        for id in &self.settled {
+            let charge = &self.charges[id];
+            let posted = charge.value.posted.expect("what settles was posted");
+            let event = ChargeSettled {
+                charge: *id,
+                bundle: charge.value.bundle,
+                student: posted.student,
+                invoice: posted.invoice,
+            };
+            transaction.event(event, charge.next_version(), cause.now, cause.correlation_id);
+        }
+    }
+
+    /// Tells that the charge of a bundle was posted.
+    pub fn tell_posted(
+        &self,
+        transaction: &mut Transaction<'_>,
+        (charge, invoice): (ChargeId, InvoiceId),
+        cause: Cause<'_>,
+    ) {
+        let charge = self.charge(charge);
+        let document = self.invoice(invoice).document();
+        let event = ChargePosted {
+            charge: charge.value.id,
+            bundle: charge.value.bundle,
+            student: document.student,
+            invoice: document.id,
+            invoice_number: document.number.clone(),
+            amount: document.total,
+        };
+        transaction.event(event, charge.next_version(), cause.now, cause.correlation_id);
+    }
+
+    /// Writes a credit note, and tells that it took back what a bundle was charged, where it was one.
+    pub fn write_note(
+        &self,
+        transaction: &mut Transaction<'_>,
+        note: &CreditNote,
+        cause: Cause<'_>,
+    ) {
+        transaction.create(note);
+        let taken_back = Money::new(-note.total.minor, note.total.currency);
+        transaction.create(&RegisterRow::of(
+            &note.number,
+            note.invoice,
+            note.student,
+            taken_back,
+            note.issued_at,
+        ));
+        let Some(charge) = note.charge.map(|id| self.charge(id)) else { return };
+        let event = ChargeReversed {
+            charge: charge.value.id,
+            bundle: charge.value.bundle,
+            student: note.student,
+            credit_note_number: note.number.clone(),
+            amount: note.total,
+        };
+        transaction.event(event, charge.next_version(), cause.now, cause.correlation_id);
+    }
+}

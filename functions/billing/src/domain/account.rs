@@ -1,0 +1,321 @@
+//! A student's account in one currency: the balance of every ledger account, the lines that are open, the money that is
+//! not applied yet, and how one is applied to the other.
+
+use std::collections::BTreeMap;
+
+use kernel::{ChargeId, Currency, Date, InvoiceId, Money, PaymentId, PersonId, Timestamp};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::ledger::{Account, Booking, JournalEntry, Line, Source};
+use super::{ChargeCode, Invoice, Refusal};
+
+/// A line of an invoice of which something is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenLine {
+    pub invoice: InvoiceId,
+    pub invoice_number: String,
+    pub charge: Option<ChargeId>,
+    pub line: u32,
+    pub code: ChargeCode,
+    pub term_code: String,
+    pub due: Date,
+    /// Minor units, more than none.
+    pub open: i64,
+}
+
+/// Where money came from, and what it may be used for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Fund {
+    pub payment: PaymentId,
+    pub received_at: Timestamp,
+    /// Pays for charges of these codes only; for all where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<ChargeCode>,
+}
+
+impl Fund {
+    fn may_pay(&self, code: &ChargeCode) -> bool {
+        self.only.is_empty() || self.only.contains(code)
+    }
+}
+
+/// What paid for lines of one invoice and does so no longer: whose money, which line, how much in minor units.
+pub(super) type Freed = Vec<(Fund, u32, i64)>;
+
+/// Money that is not applied to anything.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unapplied {
+    pub fund: Fund,
+    /// Minor units, more than none.
+    pub left: i64,
+}
+
+/// That money of a payment pays for a line, or, where it is negative, that it does so no longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allocation {
+    pub student: PersonId,
+    /// The account's turn in which it was made, and its place there.
+    pub turn: u64,
+    pub place: u32,
+    pub fund: Fund,
+    pub invoice: InvoiceId,
+    pub line: u32,
+    pub amount: Money,
+    pub allocated_at: Timestamp,
+}
+
+/// What one happening changed of a student's money.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    pub entry: JournalEntry,
+    /// Allocations that were undone; their invoices know it.
+    pub freed: Vec<Allocation>,
+    /// Allocations that were made; their invoices have to take them over.
+    pub applied: Vec<Allocation>,
+}
+
+/// Allocations of one turn: each may touch an invoice and a charge of its own, and a transaction holds 100 items.
+const ROWS_MAX: usize = 30;
+
+/// The fold of a student's journal entries, kept so that nobody has to fold them again; a replay proves it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StudentAccount {
+    pub student: PersonId,
+    pub currency: Currency,
+    /// How many entries are folded into the balances.
+    entries: u64,
+    balances: BTreeMap<Account, i64>,
+    /// Raised with every change, whether it was booked or only applied otherwise.
+    turn: u64,
+    open_lines: Vec<OpenLine>,
+    unapplied: Vec<Unapplied>,
+}
+
+impl StudentAccount {
+    pub fn empty(student: PersonId, currency: Currency) -> Self {
+        Self {
+            student,
+            currency,
+            entries: 0,
+            balances: BTreeMap::new(),
+            turn: 0,
+            open_lines: Vec::new(),
+            unapplied: Vec::new(),
+        }
+    }
+
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    pub fn balances(&self) -> &BTreeMap<Account, i64> {
+        &self.balances
+    }
+
+    pub fn balance(&self, account: Account) -> Money {
+        Money::new(self.balances.get(&account).copied().unwrap_or_default(), self.currency)
+    }
+
+    pub fn open_lines(&self) -> &[OpenLine] {
+        &self.open_lines
+    }
+
+    pub fn unapplied(&self) -> &[Unapplied] {
+        &self.unapplied
+    }
+
+    /// What the student paid and does not owe.
+    pub fn unapplied_cash(&self) -> Money {
+        let minor = self.unapplied.iter().map(|unapplied| unapplied.left).sum();
+        Money::new(minor, self.currency)
+    }
+
+    pub(super) fn begin_turn(&mut self) {
+        self.turn += 1;
+    }
+
+    /// Books what happened, together with what the allocations moved between what is owed and what is not applied.
+    pub(super) fn end_turn(
+        &mut self,
+        booking: Booking,
+        source: Source,
+        mut lines: Vec<Line>,
+        mut freed: Vec<Allocation>,
+        mut applied: Vec<Allocation>,
+    ) -> Result<Turn, Refusal> {
+        let mut moved = Money::zero(self.currency);
+        for (place, row) in (0..).zip(freed.iter_mut().chain(&mut applied)) {
+            row.place = place;
+            moved = moved.checked_add(row.amount)?;
+        }
+        lines.push(Line::new(Account::UnappliedCash, moved));
+        lines.push(Line::new(Account::Receivable, moved.negated()?));
+        let entry = JournalEntry::new(Some(self.student), booking, source, lines)
+            .expect("what happened is booked on both sides");
+        self.book(&entry)?;
+        Ok(Turn { entry, freed, applied })
+    }
+
+    pub fn turn(&self) -> u64 {
+        self.turn
+    }
+
+    /// Folds an entry in.
+    pub(super) fn book(&mut self, entry: &JournalEntry) -> Result<(), Refusal> {
+        if entry.lines().is_empty() {
+            return Ok(());
+        }
+        self.entries += 1;
+        for line in entry.lines() {
+            Money::zero(self.currency).checked_add(line.amount)?;
+            let balance = self.balances.entry(line.account).or_default();
+            *balance = balance.checked_add(line.amount.minor).ok_or(Refusal::AmountTooLarge)?;
+        }
+        self.balances.retain(|_, balance| *balance != 0);
+        Ok(())
+    }
+
+    /// The same account with its balances folded anew from these entries.
+    pub fn replayed<'e>(
+        &self,
+        entries: impl IntoIterator<Item = &'e JournalEntry>,
+    ) -> Result<Self, Refusal> {
+        let mut replayed = Self { entries: 0, balances: BTreeMap::new(), ..self.clone() };
+        for entry in entries {
+            replayed.book(entry)?;
+        }
+        Ok(replayed)
+    }
+
+    /// Takes in what an invoice says is open of its lines, in place of what was open of them before.
+    pub(super) fn follow(&mut self, invoice: &Invoice) {
+        let document = invoice.document();
+        self.open_lines.retain(|line| line.invoice != document.id);
+        let open = (0..).zip(&document.lines).map(|(at, line)| OpenLine {
+            invoice: document.id,
+            invoice_number: document.number.clone(),
+            charge: document.charge,
+            line: at,
+            code: line.code.clone(),
+            term_code: line.term_code.clone(),
+            due: document.due,
+            open: invoice.open_of(at),
+        });
+        self.open_lines.extend(open.filter(|line| line.open > 0));
+    }
+
+    pub(super) fn deposit(&mut self, fund: &Fund, amount: Money) -> Result<(), Refusal> {
+        self.unapplied_cash().checked_add(amount)?;
+        if let Some(known) = self.unapplied.iter_mut().find(|u| u.fund.payment == fund.payment) {
+            known.left += amount.minor;
+        } else if amount.minor > 0 {
+            self.unapplied.push(Unapplied { fund: fund.clone(), left: amount.minor });
+            self.unapplied.sort_by_key(|u| (u.fund.received_at, u.fund.payment));
+        }
+        Ok(())
+    }
+
+    /// What of this payment is not applied.
+    pub fn left_of(&self, payment: PaymentId) -> Money {
+        let found = self.unapplied.iter().find(|u| u.fund.payment == payment);
+        Money::new(found.map_or(0, |unapplied| unapplied.left), self.currency)
+    }
+
+    pub(super) fn withdraw(&mut self, payment: PaymentId, amount: Money) -> Result<(), Refusal> {
+        if self.left_of(payment).checked_sub(amount)?.minor < 0 {
+            return Err(Refusal::NotUnapplied);
+        }
+        for unapplied in self.unapplied.iter_mut().filter(|u| u.fund.payment == payment) {
+            unapplied.left -= amount.minor;
+        }
+        self.unapplied.retain(|unapplied| unapplied.left > 0);
+        Ok(())
+    }
+
+    /// Applies whatever may be applied, the oldest money first, to what it is meant for first: the invoice that is
+    /// named, then its term and its codes, then what is due longest, by invoice number and line. Answers the rows to
+    /// be kept; the invoices have to take them over. What is too much for one transaction waits for the next turn.
+    pub(super) fn apply(&mut self, named: Option<&Invoice>, now: Timestamp) -> Vec<Allocation> {
+        let mut rows = Vec::new();
+        self.open_lines.sort_by_cached_key(|line| order_of(line, named));
+        for unapplied in &mut self.unapplied {
+            let payable =
+                self.open_lines.iter_mut().filter(|line| unapplied.fund.may_pay(&line.code));
+            for line in payable {
+                let minor = unapplied.left.min(line.open);
+                if minor == 0 || rows.len() == ROWS_MAX {
+                    continue;
+                }
+                unapplied.left -= minor;
+                line.open -= minor;
+                rows.push(Allocation {
+                    student: self.student,
+                    turn: self.turn,
+                    place: 0,
+                    fund: unapplied.fund.clone(),
+                    invoice: line.invoice,
+                    line: line.line,
+                    amount: Money::new(minor, self.currency),
+                    allocated_at: now,
+                });
+            }
+        }
+        self.open_lines.retain(|line| line.open > 0);
+        self.unapplied.retain(|unapplied| unapplied.left > 0);
+        rows
+    }
+
+    /// Frees all that this payment pays for.
+    pub(super) fn free_all(
+        &mut self,
+        payment: PaymentId,
+        paid: &mut [&mut Invoice],
+        now: Timestamp,
+    ) -> Result<Vec<Allocation>, Refusal> {
+        let mut rows = Vec::new();
+        for invoice in paid {
+            let freed = self.free(invoice.paid_by(payment), invoice.document().id, now)?;
+            for row in &freed {
+                invoice.take_over(row);
+            }
+            self.follow(invoice);
+            rows.extend(freed);
+        }
+        Ok(rows)
+    }
+
+    /// Money that paid for a line and does so no longer goes back to where it came from.
+    pub(super) fn free(
+        &mut self,
+        freed: Freed,
+        invoice: InvoiceId,
+        now: Timestamp,
+    ) -> Result<Vec<Allocation>, Refusal> {
+        let mut rows = Vec::new();
+        for (fund, line, minor) in freed {
+            self.deposit(&fund, Money::new(minor, self.currency))?;
+            rows.push(Allocation {
+                student: self.student,
+                turn: self.turn,
+                place: 0,
+                fund,
+                invoice,
+                line,
+                amount: Money::new(-minor, self.currency),
+                allocated_at: now,
+            });
+        }
+        Ok(rows)
+    }
+}
+
+/// The named invoice, its term and codes, the due date, the invoice's number, the line.
+fn order_of(line: &OpenLine, named: Option<&Invoice>) -> (bool, bool, Date, String, u32) {
+    let is_named = named.is_some_and(|named| named.document().id == line.invoice);
+    let is_like_named = named.is_some_and(|named| {
+        let mut lines = named.document().lines.iter();
+        lines.any(|other| other.term_code == line.term_code && other.code == line.code)
+    });
+    (!is_named, !is_like_named, line.due, line.invoice_number.clone(), line.line)
+}

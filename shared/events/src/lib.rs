@@ -5,6 +5,7 @@ mod catalog;
 mod enrollment;
 mod envelope;
 mod identity;
+mod moodle;
 mod notifications;
 mod operations;
 mod verification;
@@ -17,6 +18,7 @@ pub use enrollment::{
 };
 pub use envelope::{Description, Envelope, Event};
 pub use identity::{EmailVerificationRequested, PersonChanged, PersonRegistered, RoleAssigned};
+pub use moodle::WorkMarked;
 pub use notifications::MessageQueued;
 pub use operations::ImportApplied;
 pub use verification::verification_code;
@@ -43,6 +45,7 @@ pub fn catalogue() -> Vec<Description> {
         Description::of::<ChargeReversed>(),
         Description::of::<PaymentSucceeded>(),
         Description::of::<PaymentFailed>(),
+        Description::of::<WorkMarked>(),
         Description::of::<MessageQueued>(),
         Description::of::<ImportApplied>(),
     ]

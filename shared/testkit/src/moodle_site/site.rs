@@ -72,6 +72,8 @@ pub struct Site {
     pub enrolments: BTreeMap<(i64, i64), Enrolment>,
     pub cohorts: BTreeMap<i64, Circle>,
     pub groups: BTreeMap<i64, Circle>,
+    /// A database never gives an id again.
+    pub last_course: i64,
 }
 
 /// Roles that the integration may give: editing teacher, teacher, student.
@@ -190,6 +192,7 @@ impl Default for Site {
             enrolments: BTreeMap::new(),
             cohorts: BTreeMap::new(),
             groups: BTreeMap::new(),
+            last_course: SITE_COURSE,
         }
     }
 }

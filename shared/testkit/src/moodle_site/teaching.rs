@@ -79,6 +79,7 @@ impl Site {
         for item in items {
             let course = self.new_course(item)?;
             created.push(json!({ "id": course.id, "shortname": course.short_name }));
+            self.last_course = course.id;
             self.courses.insert(course.id, course);
         }
         Ok(Value::Array(created))
@@ -105,7 +106,7 @@ impl Site {
             return Err(failure("enddatebeforestartdate", "The course end date must be after"));
         }
         Ok(Course {
-            id: self.courses.keys().last().map_or(1, |last| last + 1),
+            id: self.courses.keys().last().map_or(1, |last| last + 1).max(self.last_course + 1),
             full_name: text(item, "fullname").unwrap_or_default().to_owned(),
             short_name: short_name.to_owned(),
             id_number: id_number.to_owned(),
@@ -217,11 +218,11 @@ impl Site {
             let part = |name| number(item, name).ok_or_else(invalid_parameter);
             let (role, user, course) = (part("roleid")?, part("userid")?, part("courseid")?);
             let known = self.courses.get(&course).ok_or_else(invalid_parameter)?;
-            if !known.manual {
-                return Err(no_manual_enrolment());
-            }
             if !ASSIGNABLE_ROLES.contains(&role) {
                 return Err(failure("wsusercannotassign", "You don't have the permission"));
+            }
+            if !known.manual {
+                return Err(no_manual_enrolment());
             }
             self.check_user(user)?;
             let enrolment = self.enrolments.entry((course, user)).or_default();

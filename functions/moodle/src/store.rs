@@ -81,7 +81,7 @@ impl Record for Mapping {
 pub struct MoodleId {
     pub site: SiteCode,
     pub kind: Kind,
-    pub moodle_id: i64,
+    pub id: i64,
     pub entity: String,
 }
 
@@ -90,8 +90,8 @@ impl Record for MoodleId {
     const SCHEMA: u32 = 1;
 
     fn key(&self) -> Key<Self> {
-        let Self { site, kind, moodle_id, .. } = self;
-        Key::new(format!("MOODLE#{site}#{}#{moodle_id}", kind.name()), "MOODLE")
+        let Self { site, kind, id, .. } = self;
+        Key::new(format!("MOODLE#{site}#{}#{id}", kind.name()), "MOODLE")
     }
 }
 
@@ -395,14 +395,13 @@ async fn commit(
     transaction.check(&lease_key(&lease.value.site), Some(lease.version));
     for Looked { work, mapping, outcome } in looked {
         match outcome {
-            Outcome::InStep => {}
             Outcome::Sent(new) => {
                 transaction.put(new, mapping.as_ref().map(|mapping| mapping.version));
                 if mapping.is_none() && new.moodle_id != 0 {
                     transaction.create(&MoodleId {
                         site: new.site.clone(),
                         kind: new.kind,
-                        moodle_id: new.moodle_id,
+                        id: new.moodle_id,
                         entity: new.entity.clone(),
                     });
                 }
@@ -412,7 +411,7 @@ async fn commit(
                     transaction.delete(mapping);
                 }
             }
-            Outcome::PutOff(_) | Outcome::Stuck(_) => {}
+            Outcome::InStep | Outcome::PutOff(_) | Outcome::Stuck(_) => {}
         }
         if with_work {
             write_work(&mut transaction, work, outcome, now);

@@ -94,13 +94,12 @@ pub fn judge<R: DeserializeOwned>(
     match status {
         200 => {}
         403 => return failure(Remedy::Credentials, "WEB_SERVICES_OFF"),
-        // A redirect is an address that is not the site's own.
-        300..=399 | 404 | 410 => return failure(Remedy::Credentials, "WRONG_ADDRESS"),
         408 | 429 | 500..=599 => {
             let down = CallFailure::new(function, Remedy::Wait, "SITE_DOWN");
             // A gateway gives up on what PHP may still carry out.
             return Err(CallFailure { retry_after_s, maybe_done: true, ..down });
         }
+        // Not found, or a redirect: the address is not the site's own.
         _ => return failure(Remedy::Credentials, "WRONG_ADDRESS"),
     }
     let Ok(body) = serde_json::from_str::<Value>(text) else {

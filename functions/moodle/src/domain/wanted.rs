@@ -51,7 +51,9 @@ const COURSE_NAME_LENGTH_MAX: usize = 250;
 pub fn fingerprint(wanted: &impl Serialize) -> String {
     let text = serde_json::to_string(wanted).expect("what is wanted is JSON");
     let digest = Sha256::digest(text.as_bytes());
-    digest.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+    let (head, _) = digest.split_at(16);
+    let head: [u8; 16] = head.try_into().expect("a digest has 32 bytes");
+    format!("{:032x}", u128::from_be_bytes(head))
 }
 
 /// The account of a person; none where the person has no business here and never had an account.
@@ -138,7 +140,7 @@ pub fn wanted_enrolment(
 ) -> Option<WantedEnrolment> {
     let is_active = known.is_active();
     (is_active || was_sent)
-        .then(|| WantedEnrolment { role: settings.roles.student, is_suspended: !is_active })
+        .then_some(WantedEnrolment { role: settings.roles.student, is_suspended: !is_active })
 }
 
 #[cfg(test)]

@@ -138,12 +138,12 @@ pub fn dropped(name: &str, student: &str) -> Delivery {
 }
 
 /// A duplicate has had its effect.
-fn taken_in(result: Result<(), Failure>) {
+fn taken_in(result: &Result<(), Failure>) {
     assert!(matches!(result, Ok(()) | Err(Failure::DoneBefore)), "{result:?}");
 }
 
 pub async fn deliver_person(ctx: &Ctx, name: &str) {
-    taken_in(op::on_person_changed::handle(ctx, &registered(name)).await);
+    taken_in(&op::on_person_changed::handle(ctx, &registered(name)).await);
 }
 
 /// What is marked in a site, as kind and entity.
@@ -197,14 +197,14 @@ impl World {
     /// Section, person and confirmed registration, told by events.
     pub async fn enrol(&self, section: &str, student: &str) {
         deliver_person(&self.ctx, student).await;
-        taken_in(op::on_section_offered::handle(&self.ctx, &offered(section, 1)).await);
+        taken_in(&op::on_section_offered::handle(&self.ctx, &offered(section, 1)).await);
         let confirmed = confirmed(section, student);
-        taken_in(op::on_registration_changed::handle(&self.ctx, &confirmed).await);
+        taken_in(&op::on_registration_changed::handle(&self.ctx, &confirmed).await);
     }
 
     pub async fn drop_registration(&self, section: &str, student: &str) {
         let dropped = dropped(section, student);
-        taken_in(op::on_registration_changed::handle(&self.ctx, &dropped).await);
+        taken_in(&op::on_registration_changed::handle(&self.ctx, &dropped).await);
     }
 
     pub async fn run(&self) -> Run {

@@ -10,6 +10,7 @@ pub fn http_operations() -> Vec<HttpOperation> {
         catalog::http_operations(),
         enrollment::http_operations(),
         billing::http_operations(),
+        moodle::http_operations(),
         notifications::http_operations(),
         operations::http_operations(),
     ]
@@ -26,6 +27,7 @@ pub fn sentences() -> Vec<&'static Sentences> {
         &catalog::domain::SENTENCES,
         &enrollment::domain::SENTENCES,
         &billing::domain::SENTENCES,
+        &moodle::domain::SENTENCES,
         &notifications::domain::SENTENCES,
         &operations::domain::SENTENCES,
     ]

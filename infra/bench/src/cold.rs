@@ -17,7 +17,7 @@ use crate::failure::{Explain, Failure};
 use crate::function::{DEADLINE, invoke, spawn, stop};
 use crate::programs::Programs;
 use crate::report::{print, row};
-use crate::requests::{Request, student};
+use crate::requests::{Request, registrar, student};
 use crate::statistics::{median, milliseconds, rounded};
 use crate::{Chosen, Common};
 
@@ -53,6 +53,7 @@ fn reading(context: &str) -> (&'static str, Request) {
             ("read-registration", as_student().at("registration", &registration))
         }
         "billing" => ("read-invoice", as_student().at("invoice", &InvoiceId::derived_from("none"))),
+        "moodle" => ("list-sites", Request::get().by(registrar())),
         "notifications" => ("list-messages", as_student()),
         "operations" => ("readiness", Request::get()),
         _ => (HELLO, Request::get()),

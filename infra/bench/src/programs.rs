@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 use crate::failure::{Explain, Failure};
 
 /// Each is a package with a bootstrap of the same name.
-pub const CONTEXTS: [&str; 6] =
-    ["identity", "catalog", "enrollment", "billing", "notifications", "operations"];
+pub const CONTEXTS: [&str; 7] =
+    ["identity", "catalog", "enrollment", "billing", "moodle", "notifications", "operations"];
 
 /// Where the built programs lie: beside the bench.
 pub struct Programs {

@@ -28,6 +28,8 @@ export interface Options {
   readonly timeoutS?: number;
   /** The most invocations at once, where a rate must be bounded. */
   readonly concurrency?: number;
+  /** Events that one invocation takes, where ten would wait for one another. */
+  readonly batchSize?: number;
 }
 
 export interface Route {

@@ -69,7 +69,7 @@ export function consumeEvents(context: Context, operation: string, pattern: Even
   new EventSourceMapping(context, `${operation}-mapping`, {
     target: consumer,
     eventSourceArn: queue.queueArn,
-    batchSize: 10,
+    batchSize: options.batchSize ?? 10,
     reportBatchItemFailures: true,
     maxConcurrency: options.concurrency,
   });

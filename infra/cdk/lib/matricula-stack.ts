@@ -8,6 +8,7 @@ import type { Shared } from "./context.ts";
 import { enrollment } from "./enrollment.ts";
 import { events } from "./events.ts";
 import { identity } from "./identity.ts";
+import { moodle } from "./moodle.ts";
 import { notifications } from "./notifications.ts";
 import { Alarms } from "./observability.ts";
 import { operations } from "./operations.ts";
@@ -31,7 +32,14 @@ export class MatriculaStack extends Stack {
     };
 
     const { context: identityContext, authorizer } = identity(this, shared);
-    const others = [identityContext, catalog(this, shared), enrollment(this, shared), billing(this, shared), notifications(this, shared)];
+    const others = [
+      identityContext,
+      catalog(this, shared),
+      enrollment(this, shared),
+      billing(this, shared),
+      moodle(this, shared),
+      notifications(this, shared),
+    ];
     const { context: operationsContext, buckets } = operations(this, shared, others);
     const contexts = [...others, operationsContext];
 

@@ -26,7 +26,7 @@ export interface Synthesized {
   readonly outputs: string[];
 }
 
-export const CONTEXTS = ["identity", "catalog", "enrollment", "billing", "notifications", "operations"];
+export const CONTEXTS = ["identity", "catalog", "enrollment", "billing", "moodle", "notifications", "operations"];
 
 export const PROD = { stage: "prod", portalUrl: "https://portal.matricula.example/app/", paymentProviderUrl: "https://payments.matricula.example", senderDomain: "matricula.example", issuer: "https://api.matricula.example/" };
 const CONTEXT_OF_STAGE: Record<Stage, Record<string, string>> = { dev: {}, prod: PROD, local: { local: "true" } };

@@ -22,7 +22,7 @@ test("no resource is made by code that runs during the deployment", () => {
 test("no stack comes near the limit of 500 resources", () => {
   const stacks = new Map<string, number>();
   for (const { stack } of synthesize("prod").resources) stacks.set(stack, (stacks.get(stack) ?? 0) + 1);
-  assert.deepEqual([...stacks.keys()], ["root", "Identity", "Catalog", "Enrollment", "Billing", "Notifications", "Operations", "Api"]);
+  assert.deepEqual([...stacks.keys()], ["root", "Identity", "Catalog", "Enrollment", "Billing", "Moodle", "Notifications", "Operations", "Api"]);
   for (const [stack, count] of stacks) assert.ok(count <= 400, `${stack} has ${count}`);
 });
 
@@ -147,11 +147,11 @@ test("prod's API calls the live alias of each function", () => {
   }
 });
 
-test("prod bounds how many sagas start at once", () => {
+test("prod bounds how many sagas start and how many Moodle sites are brought into step at once", () => {
   const [held] = ofType("prod", "AWS::Lambda::Function").filter(({ properties }) => properties["FunctionName"] === "enrollment-on-saga-requested");
   assert.equal(held!.properties["ReservedConcurrentExecutions"], 5);
   const bounded = ofType("dev", "AWS::Lambda::EventSourceMapping").filter(({ properties }) => properties["ScalingConfig"]);
-  assert.deepEqual(bounded.map(({ properties, plain }) => [plain(properties["FunctionName"]), properties["ScalingConfig"].MaximumConcurrency]), [["function enrollment-on-saga-requested", 5]]);
+  assert.deepEqual(bounded.map(({ properties, plain }) => [plain(properties["FunctionName"]), properties["ScalingConfig"].MaximumConcurrency]), [["function enrollment-on-saga-requested", 5], ["function moodle-on-work-marked", 6]]);
 });
 
 test("every queue is encrypted, gives up after three tries, and hides a batch while it is worked on", () => {

@@ -14,8 +14,8 @@ use crate::processes::{create_log, output};
 use crate::state::State;
 
 /// Each is a package with a bootstrap of the same name.
-pub const CONTEXTS: [&str; 6] =
-    ["identity", "catalog", "enrollment", "billing", "notifications", "operations"];
+pub const CONTEXTS: [&str; 7] =
+    ["identity", "catalog", "enrollment", "billing", "moodle", "notifications", "operations"];
 const SIMULATORS: [&str; 2] = ["payment-provider", "university"];
 const SIMULATORS_PACKAGE: &str = "testkit";
 const ERRORS_SHOWN_MAX: usize = 5;

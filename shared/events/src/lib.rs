@@ -5,6 +5,7 @@ mod catalog;
 mod enrollment;
 mod envelope;
 mod identity;
+mod moodle;
 mod notifications;
 mod operations;
 mod verification;
@@ -26,6 +27,7 @@ pub use identity::{
     PasswordResetRequested, PersonChanged, PersonRegistered, RefreshTokenReused, RoleAssigned,
     RoleEnded,
 };
+pub use moodle::WorkMarked;
 pub use notifications::MessageQueued;
 pub use operations::ImportApplied;
 pub use verification::{LinkPurpose, link_token, verification_code};
@@ -67,6 +69,7 @@ pub fn catalogue() -> Vec<Description> {
         Description::of::<ChargeReversed>(),
         Description::of::<PaymentSucceeded>(),
         Description::of::<PaymentFailed>(),
+        Description::of::<WorkMarked>(),
         Description::of::<MessageQueued>(),
         Description::of::<ImportApplied>(),
     ]

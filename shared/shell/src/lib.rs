@@ -36,6 +36,6 @@ pub use locales::{Sentences, sentence};
 pub use request::{RequestRefusal, SENTENCES};
 pub use route::{Access, Allow, HttpOperation, Method, Route};
 pub use runtime::{Context, operation, required_environment};
-pub use secrets::secret;
+pub use secrets::{forget_secret_named, secret, secret_named};
 pub use step::{Step, Tick, run_again, run_step, schedule, step};
 pub use stream::{StreamRecord, publish_batch, stream};

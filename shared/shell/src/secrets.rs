@@ -11,12 +11,28 @@ static KNOWN: Mutex<Option<HashMap<String, Arc<str>>>> = Mutex::const_new(None);
 
 /// The secret whose ARN stands in the environment variable `variable`.
 pub async fn secret(variable: &str) -> Result<Arc<str>, Fault> {
+    known_or_read(variable, || crate::required_environment(variable)).await
+}
+
+/// The secret of this name: for secrets that an operator adds while the functions run.
+pub async fn secret_named(name: &str) -> Result<Arc<str>, Fault> {
+    known_or_read(name, || name.to_owned()).await
+}
+
+/// Lets the secret of this name be read again when it is next needed: it may have been replaced.
+pub async fn forget_secret_named(name: &str) {
+    if let Some(known) = KNOWN.lock().await.as_mut() {
+        known.remove(name);
+    }
+}
+
+async fn known_or_read(variable: &str, id: impl FnOnce() -> String) -> Result<Arc<str>, Fault> {
     let mut known = KNOWN.lock().await;
     let known = known.get_or_insert_default();
     if let Some(secret) = known.get(variable) {
         return Ok(Arc::clone(secret));
     }
-    let id = crate::required_environment(variable);
+    let id = id();
     let client = aws_sdk_secretsmanager::Client::new(crate::aws::sdk_config());
     let reply = client.get_secret_value().secret_id(id).send().await.map_err(|error| {
         Fault::outside(format!("the secret {variable} could not be read"), error)

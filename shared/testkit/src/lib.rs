@@ -1,10 +1,12 @@
 //! For tests and benches: an embedded DynamoDB engine, faults on the wire, calls and events made by hand, a payment
-//! provider, a made-up university, and a Runtime API that runs real bootstraps.
+//! provider, a Moodle site, a made-up university, and a Runtime API that runs real bootstraps.
 
 mod engine;
 mod fault_walk;
 mod faults;
 mod fixtures;
+mod moodle_recordings;
+mod moodle_site;
 mod payment_provider;
 mod runtime_api;
 mod step_functions;
@@ -14,6 +16,10 @@ pub use engine::{Engine, TestTable};
 pub use fault_walk::under_every_fault;
 pub use faults::{Fault, Faults};
 pub use fixtures::{NOW, call, delivery, http_event, now, person, published, sqs_batch, step};
+pub use moodle_recordings::{
+    MoodleRecording, MoodleReplay, NOT_RECORDED, moodle_recording, moodle_recordings,
+};
+pub use moodle_site::{MoodleAsked, MoodleFault, MoodleSite, MoodleSiteSettings};
 pub use payment_provider::{
     PaymentProvider, PaymentProviderSettings, webhook_body, webhook_signature,
 };

@@ -1,0 +1,159 @@
+//! What an answer means. Moodle fails with status 200 as a rule, succeeds with `null`, and hides its reasons while
+//! debugging is off: what counts is what to do next.
+
+use std::error::Error;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// What to do after a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Remedy {
+    /// The same request may pass in a moment: others were writing.
+    Retry,
+    /// The site is down or being worked on: nothing passes now.
+    Wait,
+    /// An administrator has to mend token, rights or address: nothing passes until then.
+    Credentials,
+    /// This request never passes as it stands.
+    Permanent,
+    /// What stands in Moodle is not what we think, or nobody knows what was done: look before anything else.
+    LookAgain,
+}
+
+/// A call that did not succeed. It names the function and Moodle's code, and never what was sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{function} failed with {code}")]
+pub struct CallFailure {
+    pub function: String,
+    pub remedy: Remedy,
+    /// Moodle's own code, or ours in capitals where it has none.
+    pub code: String,
+    /// As the site asks, where it does.
+    pub retry_after_s: Option<u64>,
+    /// Whether the site may have carried the request out.
+    pub maybe_done: bool,
+}
+
+/// Longer codes are sentences, or pages.
+const CODE_LENGTH_MAX: usize = 64;
+
+impl CallFailure {
+    fn new(function: &str, remedy: Remedy, code: &str) -> Self {
+        let is_code = code.len() <= CODE_LENGTH_MAX && !code.contains('<');
+        Self {
+            function: function.to_owned(),
+            remedy,
+            code: if is_code { code.to_owned() } else { "REFUSED_WITH_TEXT".to_owned() },
+            retry_after_s: None,
+            maybe_done: false,
+        }
+    }
+
+    /// No answer came. Where the connection never stood, nothing was done either.
+    pub fn silence(function: &str, error: &reqwest::Error) -> Self {
+        let is_unreachable = error.is_connect();
+        tracing::warn!(
+            function,
+            error = error.source().map(ToString::to_string),
+            "a site did not answer"
+        );
+        let code = if is_unreachable { "UNREACHABLE" } else { "UNANSWERED" };
+        let remedy = if is_unreachable { Remedy::Wait } else { Remedy::LookAgain };
+        Self { maybe_done: !is_unreachable, ..Self::new(function, remedy, code) }
+    }
+
+    /// What a warning told of one item.
+    pub fn of_warning(function: &str, code: &str) -> Self {
+        Self::new(function, Remedy::Permanent, code)
+    }
+
+    /// Whether it is about the site and not about what was asked.
+    pub fn is_of_site(&self) -> bool {
+        matches!(self.remedy, Remedy::Wait | Remedy::Credentials)
+    }
+
+    /// A call that only reads and got no answer: the site is as good as down.
+    #[must_use]
+    pub fn of_reading(self) -> Self {
+        if self.maybe_done { Self { remedy: Remedy::Wait, ..self } } else { self }
+    }
+}
+
+/// The typed answer, or what to do about its absence.
+pub fn judge<R: DeserializeOwned>(
+    function: &str,
+    status: u16,
+    retry_after_s: Option<u64>,
+    text: &str,
+) -> Result<R, CallFailure> {
+    let failure = |remedy, code: &str| {
+        let failure = CallFailure::new(function, remedy, code);
+        Err(CallFailure { retry_after_s, ..failure })
+    };
+    match status {
+        200 => {}
+        403 => return failure(Remedy::Credentials, "WEB_SERVICES_OFF"),
+        408 | 429 | 500..=599 => {
+            let down = CallFailure::new(function, Remedy::Wait, "SITE_DOWN");
+            // A gateway gives up on what PHP may still carry out.
+            return Err(CallFailure { retry_after_s, maybe_done: true, ..down });
+        }
+        // Not found, or a redirect: the address is not the site's own.
+        _ => return failure(Remedy::Credentials, "WRONG_ADDRESS"),
+    }
+    let Ok(body) = serde_json::from_str::<Value>(text) else {
+        // XML answers a form that was not read as it was sent: too large for PHP, above all.
+        let is_xml = text.trim_start().starts_with("<?xml");
+        return if is_xml {
+            failure(Remedy::LookAgain, "FORM_LOST")
+        } else {
+            let page = CallFailure::new(function, Remedy::Wait, "ANSWERED_WITH_PAGE");
+            Err(CallFailure { maybe_done: true, ..page })
+        };
+    };
+    if body.get("exception").is_some() || body.get("errorcode").is_some() {
+        // A defect in PHP has no code: nobody knows how far it came.
+        let Some(code) = body["errorcode"].as_str() else {
+            return failure(Remedy::LookAgain, "PHP_ERROR");
+        };
+        return failure(remedy(code), code);
+    }
+    serde_json::from_value(body).or_else(|_| failure(Remedy::LookAgain, "UNEXPECTED_ANSWER"))
+}
+
+/// By Moodle's code, never by the class of its exception: classes are renamed between versions.
+pub fn remedy(code: &str) -> Remedy {
+    match code {
+        "sitemaintenance" | "upgraderunning" | "dbconnectionfailed" | "dmlreadexception" => {
+            Remedy::Wait
+        }
+        "dmlwriteexception" | "dmltransactionexception" | "ddlexecuteerror" => Remedy::Retry,
+        "invalidtoken"
+        | "accessexception"
+        | "nopermissions"
+        | "servicenotavailable"
+        | "servicerequireslogin"
+        | "forcepasswordchangenotice"
+        | "sitepolicynotagreed"
+        | "invalidlogin"
+        | "cannotcreatetoken"
+        | "usernotallowed"
+        | "requireloginerror" => Remedy::Credentials,
+        code if code.starts_with("wsaccess") => Remedy::Credentials,
+        "wsusercannotassign"
+        | "wsnoinstance"
+        | "wscannotenrol"
+        | "guestsarenotallowed"
+        | "useradminodelete"
+        | "criteriaerror"
+        | "cannotviewreport"
+        | "nocriteriaset"
+        | "enddatebeforestartdate"
+        | "errorinvalidparam"
+        | "cannotdeletecategorycourse" => Remedy::Permanent,
+        // A password rule, as HTML.
+        code if code.contains('<') => Remedy::Permanent,
+        _ => Remedy::LookAgain,
+    }
+}

@@ -1,0 +1,205 @@
+//! What the other contexts have told of people, sections, registrations and charges, as far as a site depends on it.
+
+use std::collections::BTreeMap;
+
+use events::SectionOffered;
+use kernel::{
+    ChargeId, Email, Money, PersonId, PersonName, RegistrationId, RoleAssignmentId, SectionId,
+    Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use shell::Role;
+
+/// A person's name and address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Profile {
+    pub person: PersonId,
+    pub name: PersonName,
+    pub email: Email,
+    /// Version of the profile in identity that this is a copy of.
+    pub profile_version: u64,
+}
+
+impl Profile {
+    /// A newer profile replaces an older one, never the other way round.
+    pub fn supersedes(&self, known: Option<&Self>) -> bool {
+        known.is_none_or(|known| self.profile_version > known.profile_version)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldRole {
+    pub role: Role,
+    pub department: Option<String>,
+}
+
+/// The roles of one person, by assignment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldRoles {
+    pub person: PersonId,
+    pub roles: BTreeMap<RoleAssignmentId, HeldRole>,
+}
+
+/// A section as a course is made of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Section {
+    pub section: SectionId,
+    pub section_version: u64,
+    pub code: String,
+    pub term_code: String,
+    pub course_code: String,
+    pub course_title: String,
+    pub department: String,
+    /// Midnight (UTC) of the first meeting's day, in seconds; 0 where it has no meetings.
+    pub starts_at_s: i64,
+    /// Midnight after the last meeting's day.
+    pub ends_at_s: i64,
+}
+
+impl Section {
+    pub fn of(offered: SectionOffered) -> Self {
+        let midnight = |date: kernel::Date| {
+            date.to_zoned(jiff::tz::TimeZone::UTC).map_or(0, |day| day.timestamp().as_second())
+        };
+        let first = offered.meetings.iter().map(|meeting| meeting.first_day).min();
+        let last = offered.meetings.iter().map(|meeting| meeting.last_day).max();
+        let behind = last.and_then(|day| day.tomorrow().ok());
+        Self {
+            section: offered.section,
+            section_version: offered.section_version,
+            code: offered.code,
+            term_code: offered.term.code,
+            course_code: offered.course.code,
+            course_title: offered.course.title,
+            department: offered.department,
+            starts_at_s: first.map_or(0, midnight),
+            ends_at_s: behind.map_or(0, midnight),
+        }
+    }
+}
+
+/// How far a registration has come. Later ones stand behind earlier ones, whatever the order of their events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    Confirmed,
+    Dropped,
+}
+
+/// All registrations of one student in one section.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registrations {
+    pub section: SectionId,
+    pub student: PersonId,
+    pub registrations: BTreeMap<RegistrationId, Standing>,
+}
+
+impl Registrations {
+    pub fn none(section: SectionId, student: PersonId) -> Self {
+        Self { section, student, registrations: BTreeMap::new() }
+    }
+
+    /// Takes news in; answers whether anything changed.
+    pub fn learn(&mut self, registration: RegistrationId, standing: Standing) -> bool {
+        let known = self.registrations.get(&registration).copied();
+        if known.is_some_and(|known| known >= standing) {
+            return false;
+        }
+        self.registrations.insert(registration, standing);
+        true
+    }
+
+    pub fn is_active(&self) -> bool {
+        self.registrations.values().any(|standing| *standing == Standing::Confirmed)
+    }
+}
+
+/// What is known of one charge.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    pub posted: Option<Money>,
+    pub is_settled: bool,
+    /// Taken back, by credit note: each counts once, however often it is told.
+    pub reversals: BTreeMap<String, Money>,
+}
+
+impl Charge {
+    pub fn is_open(&self) -> bool {
+        let reversed: i64 = self.reversals.values().map(|money| money.minor).sum();
+        !self.is_settled && self.posted.as_ref().is_some_and(|posted| posted.minor > reversed)
+    }
+}
+
+/// A student's charges that are not behind us, and when they last changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charges {
+    pub student: PersonId,
+    pub charges: BTreeMap<ChargeId, Charge>,
+    pub changed_at: Timestamp,
+}
+
+impl Charges {
+    pub fn is_owing(&self) -> bool {
+        self.charges.values().any(Charge::is_open)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use events::Event;
+    use kernel::Id;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn francs(minor: i64) -> Money {
+        Money::new(minor, "XAF".parse().expect("a currency"))
+    }
+
+    #[test]
+    fn a_section_lasts_from_its_first_meeting_to_the_day_after_its_last() {
+        let section = Section::of(SectionOffered::example());
+        assert_eq!(section.starts_at_s, 1_801_440_000);
+        assert_eq!(section.ends_at_s, 1_814_400_000);
+        let without = SectionOffered { meetings: Vec::new(), ..SectionOffered::example() };
+        assert_eq!(Section::of(without).ends_at_s, 0);
+    }
+
+    #[test]
+    fn a_charge_is_open_until_it_is_settled_or_taken_back() {
+        let mut charge = Charge::default();
+        assert!(!charge.is_open(), "a charge that nobody told of");
+        charge.posted = Some(francs(100));
+        charge.reversals.insert("CN-1".into(), francs(40));
+        assert!(charge.is_open());
+        charge.reversals.insert("CN-1".into(), francs(40));
+        assert!(charge.is_open(), "the same credit note, told twice");
+        charge.reversals.insert("CN-2".into(), francs(60));
+        assert!(!charge.is_open());
+        let settled = Charge { is_settled: true, ..Charge::default() };
+        assert!(!Charge { posted: Some(francs(1)), ..settled }.is_open(), "told in other order");
+    }
+
+    proptest! {
+        #[test]
+        fn registrations_end_the_same_in_whatever_order_they_are_told(
+            news in proptest::collection::vec((0_u8..3, any::<bool>()), 0..12),
+            shuffled in any::<u64>(),
+        ) {
+            let learned = |news: &[(u8, bool)]| {
+                let student = PersonId::derived_from("ada");
+                let mut known = Registrations::none(SectionId::derived_from("x"), student);
+                for (number, dropped) in news {
+                    let id = RegistrationId::derived_from(&number.to_string());
+                    known.learn(id, if *dropped { Standing::Dropped } else { Standing::Confirmed });
+                }
+                known
+            };
+            let mut other = news.clone();
+            other.sort_by_key(|(number, dropped)| {
+                u64::from(*number).wrapping_mul(shuffled | 1) ^ u64::from(*dropped)
+            });
+            prop_assert_eq!(learned(&news), learned(&other));
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Everything that the moodle context says no to.
+
+use shell::{Refuse, Sentences};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    SiteUnknown,
+    SiteAddressWrong,
+    TemplateFieldUnknown { field: String },
+    PersonUnknown,
+    SectionUnknown,
+    ReplayNotNamed,
+    TokenUnavailable,
+}
+
+/// Also those of troubles and findings, which are told and not refused.
+pub static SENTENCES: Sentences = shell::sentences!();
+
+impl Refuse for Refusal {
+    fn code_and_status(&self) -> (&'static str, u16) {
+        match self {
+            Self::SiteUnknown => ("SITE_UNKNOWN", 404),
+            Self::SiteAddressWrong => ("SITE_ADDRESS_WRONG", 422),
+            Self::TemplateFieldUnknown { .. } => ("TEMPLATE_FIELD_UNKNOWN", 422),
+            Self::PersonUnknown => ("PERSON_UNKNOWN", 404),
+            Self::SectionUnknown => ("SECTION_UNKNOWN", 404),
+            Self::ReplayNotNamed => ("REPLAY_NOT_NAMED", 422),
+            Self::TokenUnavailable => ("TOKEN_UNAVAILABLE", 409),
+        }
+    }
+
+    fn arguments(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::TemplateFieldUnknown { field } => vec![("field", field.clone())],
+            _ => Vec::new(),
+        }
+    }
+
+    fn sentences(&self) -> &'static Sentences {
+        &SENTENCES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::Locale;
+
+    use super::*;
+
+    #[test]
+    fn every_language_has_the_same_sentences() {
+        let english = SENTENCES.codes(Locale::En);
+        assert!(english.len() > 30);
+        assert_eq!(english, SENTENCES.codes(Locale::Fr));
+        assert_eq!(english, SENTENCES.codes(Locale::Es));
+    }
+}

@@ -1,0 +1,194 @@
+//! A Moodle site: where it is, who and what belongs into it, and what things are called there.
+
+use kernel::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shell::Role;
+
+use super::Refusal;
+use super::naming::unknown_field;
+
+/// Short name of a site: `academics`, `finance`, `hr`.
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(transparent)]
+pub struct SiteCode(
+    #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z][a-z0-9-]*$"))] pub String,
+);
+
+impl std::fmt::Display for SiteCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A site as its administrator describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SiteSettings {
+    #[schemars(length(min = 1, max = 100))]
+    pub title: String,
+    /// Base address; `https`, or `http` on this machine.
+    #[schemars(length(min = 8, max = 200))]
+    pub url: String,
+    /// Last part of the name of the secret that holds the web service token: `moodle/<it>`.
+    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z][a-z0-9-]*$"))]
+    pub token_secret: String,
+    /// Whether anything is sent. A site that is not active keeps its work until it is.
+    pub is_active: bool,
+    /// Whoever holds one of these roles has an account here.
+    #[schemars(length(max = 6))]
+    pub people: Vec<Role>,
+    pub courses: CourseRule,
+    /// Ids of the site's own roles.
+    pub roles: MoodleRoles,
+    pub naming: Naming,
+    /// Cohorts that are kept.
+    #[schemars(length(max = 2))]
+    pub cohorts: Vec<CohortRule>,
+    /// Moodle's way to log in: `manual` (Moodle makes a password and mails it), `oauth2`, …
+    #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z][a-z0-9_]*$"))]
+    pub auth: String,
+}
+
+/// Which sections are courses here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum CourseRule {
+    None,
+    All,
+    Departments {
+        #[schemars(length(min = 1, max = 100))]
+        departments: Vec<String>,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MoodleRoles {
+    #[schemars(range(min = 1))]
+    pub student: i64,
+}
+
+/// Templates with fields in braces.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Naming {
+    /// Of `{email}`, `{person}`. Made fit for Moodle; set when the account is made, and never after.
+    #[schemars(length(min = 1, max = 100))]
+    pub username: String,
+    /// Of `{course_title}`, `{course_code}`, `{section_code}`, `{term_code}`, `{department}`.
+    #[schemars(length(min = 1, max = 200))]
+    pub course_full_name: String,
+    #[schemars(length(min = 1, max = 100))]
+    pub course_short_name: String,
+    /// Categories from the outermost in; the same fields.
+    #[schemars(length(min = 1, max = 4))]
+    pub categories: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CohortRule {
+    /// One for each department in which somebody holds a role that belongs here.
+    Department,
+    /// `owing` and `clear`, by what a student owes.
+    Balance,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Site {
+    pub code: SiteCode,
+    pub settings: SiteSettings,
+    pub changed_at: Timestamp,
+}
+
+pub const USER_FIELDS: [&str; 2] = ["email", "person"];
+pub const COURSE_FIELDS: [&str; 5] =
+    ["course_title", "course_code", "section_code", "term_code", "department"];
+
+impl SiteSettings {
+    /// What the schema cannot say.
+    pub fn check(&self) -> Result<(), Refusal> {
+        let rest = self.url.strip_prefix("https://");
+        let local = ["http://127.0.0.1:", "http://localhost:"]
+            .iter()
+            .find_map(|here| self.url.strip_prefix(here));
+        let rest = rest.or(local).ok_or(Refusal::SiteAddressWrong)?;
+        let is_clean = !rest.contains(['?', '#', '@', ' ', '\\']) && !rest.starts_with('/');
+        if rest.is_empty() || !is_clean {
+            return Err(Refusal::SiteAddressWrong);
+        }
+        let course = [&self.naming.course_full_name, &self.naming.course_short_name];
+        let course = course.into_iter().chain(&self.naming.categories);
+        let unknown = course
+            .map(|template| (template, COURSE_FIELDS.as_slice()))
+            .chain([(&self.naming.username, USER_FIELDS.as_slice())])
+            .find_map(|(template, fields)| unknown_field(template, fields));
+        match unknown {
+            Some(field) => Err(Refusal::TemplateFieldUnknown { field }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl CourseRule {
+    pub fn includes(&self, department: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Departments { departments } => departments.iter().any(|one| one == department),
+        }
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    pub fn settings(url: &str) -> SiteSettings {
+        SiteSettings {
+            title: "Academics".into(),
+            url: url.into(),
+            token_secret: "academics".into(),
+            is_active: true,
+            people: vec![Role::Student, Role::Teacher],
+            courses: CourseRule::All,
+            roles: MoodleRoles { student: 5 },
+            naming: Naming {
+                username: "{email}".into(),
+                course_full_name: "{course_title} ({section_code})".into(),
+                course_short_name: "{section_code} {term_code}".into(),
+                categories: vec!["{term_code}".into(), "{department}".into()],
+            },
+            cohorts: Vec::new(),
+            auth: "manual".into(),
+        }
+    }
+
+    #[test]
+    fn an_address_must_be_safe_and_a_template_must_know_its_fields() {
+        let check = |change: &dyn Fn(&mut SiteSettings)| {
+            let mut settings = settings("https://moodle.university.example/moodle");
+            change(&mut settings);
+            settings.check()
+        };
+        assert_eq!(check(&|_| ()), Ok(()));
+        assert_eq!(check(&|settings| settings.url = "http://127.0.0.1:8080".into()), Ok(()));
+        for wrong in [
+            "http://moodle.university.example",
+            "https://",
+            "https://me@moodle.university.example",
+            "https://moodle.university.example/?token=1",
+            "ftp://moodle.university.example",
+        ] {
+            let found = check(&|settings| settings.url = wrong.into());
+            assert_eq!(found, Err(Refusal::SiteAddressWrong), "{wrong}");
+        }
+        let found = check(&|settings| settings.naming.username = "{phone}".into());
+        assert_eq!(found, Err(Refusal::TemplateFieldUnknown { field: "phone".into() }));
+        let found = check(&|settings| settings.naming.categories.push("{room".into()));
+        assert_eq!(found, Err(Refusal::TemplateFieldUnknown { field: "room".into() }));
+    }
+}

@@ -1,0 +1,191 @@
+//! What is to be looked at in a site, what stands there of ours, and who is at it.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+use kernel::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::SiteCode;
+
+/// What an entity is in Moodle. In the order in which they are dealt with: who is enrolled must be there.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    Course,
+    User,
+    Enrolment,
+    Category,
+    Cohort,
+}
+
+impl Kind {
+    /// Those that events mark; the others are made on the way.
+    pub const MARKED: [Self; 3] = [Self::Course, Self::User, Self::Enrolment];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Course => "course",
+            Self::User => "user",
+            Self::Enrolment => "enrolment",
+            Self::Category => "category",
+            Self::Cohort => "cohort",
+        }
+    }
+}
+
+/// One entity in one site.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkId {
+    pub site: SiteCode,
+    pub kind: Kind,
+    /// A section's or a person's id, or both with a `/` between them.
+    pub entity: String,
+}
+
+/// Why an entity is not in step, in words that somebody at the site can act on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Trouble {
+    /// Of the sentence.
+    pub code: String,
+    /// What Moodle called it.
+    pub moodle_code: Option<String>,
+}
+
+impl Trouble {
+    pub fn new(code: &str) -> Self {
+        Self { code: code.to_owned(), moodle_code: None }
+    }
+}
+
+/// An entity that was marked: what should stand there may differ from what does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Work {
+    pub site: SiteCode,
+    pub kind: Kind,
+    pub entity: String,
+    /// Since when it waits; kept while it is marked again.
+    pub marked_at: Timestamp,
+    pub due_at: Timestamp,
+    /// Times that it was put off since it was marked.
+    pub attempts: u32,
+    pub trouble: Option<Trouble>,
+    /// Asked in vain: it waits for a change, or for somebody to ask for it again.
+    pub is_stuck: bool,
+    pub correlation_id: String,
+}
+
+impl Work {
+    const ATTEMPTS_MAX: u32 = 20;
+    const WAIT_FIRST: SignedDuration = SignedDuration::from_secs(2);
+    const WAIT_MAX: SignedDuration = SignedDuration::from_mins(10);
+
+    pub fn id(&self) -> WorkId {
+        WorkId { site: self.site.clone(), kind: self.kind, entity: self.entity.clone() }
+    }
+
+    /// Marked, for the first time or again.
+    pub fn marked(
+        id: &WorkId,
+        before: Option<&Self>,
+        now: Timestamp,
+        correlation_id: &str,
+    ) -> Self {
+        Self {
+            site: id.site.clone(),
+            kind: id.kind,
+            entity: id.entity.clone(),
+            marked_at: before.map_or(now, |before| before.marked_at),
+            due_at: now,
+            attempts: 0,
+            trouble: None,
+            is_stuck: false,
+            correlation_id: correlation_id.to_owned(),
+        }
+    }
+
+    /// Tried again later, and later each time; in the end it is stuck.
+    #[must_use]
+    pub fn put_off(&self, trouble: Trouble, now: Timestamp) -> Self {
+        let attempts = self.attempts + 1;
+        let doubled = Self::WAIT_FIRST.checked_mul(1 << attempts.min(10)).unwrap_or(Self::WAIT_MAX);
+        Self {
+            due_at: now + doubled.min(Self::WAIT_MAX),
+            attempts,
+            trouble: Some(trouble),
+            is_stuck: attempts >= Self::ATTEMPTS_MAX,
+            ..self.clone()
+        }
+    }
+
+    #[must_use]
+    pub fn stuck(&self, trouble: Trouble) -> Self {
+        Self { trouble: Some(trouble), is_stuck: true, ..self.clone() }
+    }
+}
+
+/// What stands in Moodle of ours, and what was last sent of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mapping {
+    pub site: SiteCode,
+    pub kind: Kind,
+    pub entity: String,
+    /// 0 for an enrolment, which has no id that we are told.
+    pub moodle_id: i64,
+    pub fingerprint: String,
+    /// Of an enrolment.
+    pub role: Option<i64>,
+    /// Of an enrolment or an account.
+    pub is_suspended: bool,
+    /// Of an account.
+    pub cohorts: BTreeSet<String>,
+    pub sent_at: Timestamp,
+}
+
+impl Mapping {
+    pub fn new(id: &WorkId, moodle_id: i64, fingerprint: String, now: Timestamp) -> Self {
+        Self {
+            site: id.site.clone(),
+            kind: id.kind,
+            entity: id.entity.clone(),
+            moodle_id,
+            fingerprint,
+            role: None,
+            is_suspended: false,
+            cohorts: BTreeSet::new(),
+            sent_at: now,
+        }
+    }
+}
+
+/// Who works at a site now. One at a time: creates of one kind never meet, and an entity is in one hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    pub site: SiteCode,
+    pub holder: String,
+    pub held_until: Timestamp,
+}
+
+impl Lease {
+    /// Longer than two requests may take.
+    pub const HELD: SignedDuration = SignedDuration::from_secs(90);
+
+    pub fn is_free(&self, now: Timestamp) -> bool {
+        self.held_until <= now
+    }
+}
+
+/// Everything known is marked again, page by page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replay {
+    pub site: SiteCode,
+    pub kind: Kind,
+    /// Section whose enrolments are gone through.
+    pub section: Option<String>,
+    pub after: Option<String>,
+    pub marked: u64,
+    pub asked_at: Timestamp,
+}

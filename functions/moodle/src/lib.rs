@@ -1,0 +1,84 @@
+//! Moodle: people, courses and enrolments provisioned into the university's Moodle sites, and kept in step.
+
+mod check;
+pub mod client;
+pub mod domain;
+#[cfg(test)]
+mod fixtures;
+pub mod operations;
+mod store;
+pub mod sync;
+mod token;
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use shell::HttpOperation;
+use table::Table;
+
+pub use token::Tokens;
+
+/// What the operations of this context share. Whatever only some of them need is built when it is first needed.
+#[derive(Clone, Debug)]
+pub struct Ctx {
+    pub table: Table,
+    pub tokens: Tokens,
+    reply_timeout: Duration,
+    http: OnceLock<reqwest::Client>,
+}
+
+impl Ctx {
+    pub fn from_environment() -> Self {
+        Self::new(shell::aws::table(), Tokens::SecretsManager, client::REPLY_TIMEOUT)
+    }
+
+    pub fn new(table: Table, tokens: Tokens, reply_timeout: Duration) -> Self {
+        Self { table, tokens, reply_timeout, http: OnceLock::new() }
+    }
+
+    pub(crate) fn http(&self) -> reqwest::Client {
+        self.http.get_or_init(|| client::http(self.reply_timeout)).clone()
+    }
+}
+
+impl shell::Context for Ctx {
+    fn table(&self) -> &Table {
+        &self.table
+    }
+}
+
+/// The context's HTTP operations, with the shapes of what goes in and comes out.
+pub fn http_operations() -> Vec<HttpOperation> {
+    use operations as op;
+    const CONTEXT: &str = "moodle";
+    vec![
+        HttpOperation::of::<op::set_site::Command, op::read_site::Reply>(
+            CONTEXT,
+            op::set_site::ROUTE,
+        ),
+        HttpOperation::of::<op::list_sites::Command, op::list_sites::Reply>(
+            CONTEXT,
+            op::list_sites::ROUTE,
+        ),
+        HttpOperation::of::<op::read_site::Command, op::read_site::Reply>(
+            CONTEXT,
+            op::read_site::ROUTE,
+        ),
+        HttpOperation::of::<op::check_site::Command, op::check_site::Reply>(
+            CONTEXT,
+            op::check_site::ROUTE,
+        ),
+        HttpOperation::of::<op::list_stuck_work::Command, op::list_stuck_work::Reply>(
+            CONTEXT,
+            op::list_stuck_work::ROUTE,
+        ),
+        HttpOperation::of::<op::read_accounts::Command, op::read_accounts::Reply>(
+            CONTEXT,
+            op::read_accounts::ROUTE,
+        ),
+        HttpOperation::of::<op::replay_site::Command, op::replay_site::Reply>(
+            CONTEXT,
+            op::replay_site::ROUTE,
+        ),
+    ]
+}

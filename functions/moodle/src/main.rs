@@ -1,0 +1,32 @@
+//! The moodle context: one Lambda function per line; Lambda's handler setting picks which.
+
+use moodle::{Ctx, operations as op};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let ctx = &Ctx::from_environment();
+    match shell::operation().as_str() {
+        // HTTP
+        "set-site" => shell::http(&op::set_site::ROUTE, ctx, op::set_site::handle).await,
+        "list-sites" => shell::http(&op::list_sites::ROUTE, ctx, op::list_sites::handle).await,
+        "read-site" => shell::http(&op::read_site::ROUTE, ctx, op::read_site::handle).await,
+        "check-site" => shell::http(&op::check_site::ROUTE, ctx, op::check_site::handle).await,
+        "list-stuck-work" => {
+            shell::http(&op::list_stuck_work::ROUTE, ctx, op::list_stuck_work::handle).await
+        }
+        "read-accounts" => {
+            shell::http(&op::read_accounts::ROUTE, ctx, op::read_accounts::handle).await
+        }
+        "replay-site" => shell::http(&op::replay_site::ROUTE, ctx, op::replay_site::handle).await,
+        // Events
+        "on-person-changed" => shell::events(ctx, op::on_person_changed::handle).await,
+        "on-role-assigned" => shell::events(ctx, op::on_role_assigned::handle).await,
+        "on-section-offered" => shell::events(ctx, op::on_section_offered::handle).await,
+        "on-registration-changed" => shell::events(ctx, op::on_registration_changed::handle).await,
+        "on-charge-changed" => shell::events(ctx, op::on_charge_changed::handle).await,
+        "on-work-marked" => shell::events(ctx, op::on_work_marked::handle).await,
+        // Schedules
+        "sweep-sites" => shell::schedule(ctx, op::sweep_sites::handle).await,
+        unknown => panic!("moodle has no operation {unknown:?}"),
+    }
+}

@@ -1,0 +1,109 @@
+//! A Moodle site, added or described anew. Everything known is looked at again there: it may belong now, or be called
+//! otherwise.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use shell::{Call, Failure, Route};
+use table::Stored;
+
+use super::ADMINISTRATORS;
+use super::read_site::Reply;
+use crate::Ctx;
+use crate::domain::{Kind, Replay, Site, SiteCode, SiteSettings};
+use crate::store::{self, Cause};
+
+pub const ROUTE: Route = Route::put(
+    "set-site",
+    "/moodle/sites/{site}",
+    ADMINISTRATORS,
+    "Add a Moodle site, or describe it anew",
+);
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    pub site: SiteCode,
+    pub settings: SiteSettings,
+}
+
+pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
+    let Command { site: code, settings } = call.command.clone();
+    settings.check()?;
+    let standing = ctx.table.get(&store::site_key(&code)).await?;
+    if let Some(standing) = standing.as_ref().filter(|known| known.value.settings == settings) {
+        return Reply::of(ctx, standing, call.now, call.locale).await;
+    }
+    let read_version = standing.map(|standing| standing.version);
+    let site = Site { code: code.clone(), settings, changed_at: call.now };
+    let replay = ctx.table.get(&store::replay_key(&code)).await?;
+    let mut transaction = ctx.table.transaction();
+    transaction.put(&site, read_version);
+    let begun = Replay {
+        site: code.clone(),
+        kind: Kind::Course,
+        section: None,
+        after: None,
+        marked: 0,
+        asked_at: call.now,
+    };
+    transaction.put(&begun, replay.map(|replay| replay.version));
+    transaction.commit().await?;
+    let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
+    store::wake(&ctx.table, &code, cause, "settings").await?;
+    let version = read_version.unwrap_or_default() + 1;
+    Reply::of(ctx, &Stored { value: site, version }, call.now, call.locale).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{self, World, code, settings};
+
+    fn command(url: &str) -> Command {
+        Command { site: SiteCode("academics".into()), settings: settings(url) }
+    }
+
+    #[tokio::test]
+    async fn a_site_is_added_and_described_anew_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| {
+                let ctx = fixtures::ctx(table);
+                let first = testkit::call(command("https://one.example"));
+                handle(&ctx, &first).await.expect("added");
+                testkit::call(command("https://two.example"))
+            },
+            async |table, call| handle(&fixtures::ctx(table), call).await.map(drop),
+            async |table, call| {
+                let again = handle(&fixtures::ctx(table), call).await.expect("it stands");
+                assert_eq!(again.version, 2);
+                assert_eq!(again.settings.url, "https://two.example");
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_site_that_cannot_be_is_refused() {
+        let test = testkit::TestTable::new().await;
+        let ctx = fixtures::ctx(&test.table);
+        let call = testkit::call(command("http://moodle.example"));
+        assert_eq!(code(handle(&ctx, &call).await), "SITE_ADDRESS_WRONG");
+        let mut wrong = command("https://moodle.example");
+        wrong.settings.naming.course_full_name = "{room}".into();
+        assert_eq!(code(handle(&ctx, &testkit::call(wrong)).await), "TEMPLATE_FIELD_UNKNOWN");
+    }
+
+    #[tokio::test]
+    async fn what_was_known_before_the_site_comes_into_it() {
+        let world = World::without_site().await;
+        world.enrol("a", "ada").await;
+        world.enrol("a", "bob").await;
+        world.enrol("b", "ada").await;
+        let command = command(world.site.url());
+        handle(&world.ctx, &testkit::call(command)).await.expect("added");
+        world.run().await;
+        let ab = |section: &str, student: &str| (section.to_owned(), student.to_owned(), false);
+        assert_eq!(world.enrolled(), [ab("a", "ada"), ab("a", "bob"), ab("b", "ada")]);
+        assert_eq!(fixtures::marked(&world.ctx, "academics").await, Vec::<String>::new());
+    }
+}

@@ -1,0 +1,82 @@
+//! Schedule: wakes every site in which something is due and which may be asked: after an outage, after a wait, and
+//! where a wake-up was lost.
+
+use serde::Serialize;
+use shell::{Failure, Tick};
+
+use crate::store::{self, Cause};
+use crate::{Ctx, sync};
+
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Reply {
+    /// Sites that were woken.
+    pub woken: u32,
+    /// Sites that are left alone, with work waiting.
+    pub left_alone: u32,
+}
+
+pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<Reply, Failure> {
+    let mut reply = Reply::default();
+    for site in store::all_sites(&ctx.table).await? {
+        let code = &site.value.code;
+        let is_waiting = sync::is_anything_due(ctx, code, tick.now).await?
+            || ctx.table.get(&store::replay_key(code)).await?.is_some();
+        if !is_waiting {
+            continue;
+        }
+        let (health, _) = store::health(&ctx.table, code).await?;
+        if !site.value.settings.is_active || !health.may_be_asked(tick.now) {
+            reply.left_alone += 1;
+            shell::telemetry::count("MoodleSitesLeftAlone", 1, ("site", &code.0));
+            continue;
+        }
+        let cause = Cause { now: tick.now, correlation_id: &tick.correlation_id };
+        store::wake(&ctx.table, code, cause, &tick.now.to_string()).await?;
+        reply.woken += 1;
+    }
+    Ok(reply)
+}
+
+#[cfg(test)]
+mod tests {
+    use events::{Event, WorkMarked};
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::fixtures::{self, World};
+
+    fn tick(after_s: i64) -> Tick {
+        let now = testkit::now() + SignedDuration::from_secs(after_s);
+        Tick { now, correlation_id: "tick".into() }
+    }
+
+    async fn wakes(ctx: &Ctx) -> usize {
+        let events = testkit::published(&ctx.table).await.into_iter();
+        let of_site = events.filter(|event| event.data["kind"] == "site");
+        of_site.filter(|event| event.name == WorkMarked::NAME).count()
+    }
+
+    #[tokio::test]
+    async fn a_site_with_work_is_woken_and_one_without_is_not() {
+        let test = testkit::TestTable::new().await;
+        let ctx = fixtures::ctx(&test.table);
+        fixtures::add_site(&ctx, "academics", "http://127.0.0.1:9").await;
+        assert_eq!(handle(&ctx, &tick(0)).await.expect("sweeps"), Reply::default());
+        fixtures::deliver_person(&ctx, "ada").await;
+        let reply = handle(&ctx, &tick(1)).await.expect("sweeps");
+        assert_eq!(reply, Reply { woken: 1, left_alone: 0 });
+        assert_eq!(wakes(&ctx).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_site_that_failed_is_woken_when_its_time_has_come() {
+        let world = World::start().await;
+        world.site.break_after(0, testkit::MoodleFault::Maintenance, u64::MAX);
+        world.enrol("a", "ada").await;
+        world.run().await;
+        let reply = handle(&world.ctx, &tick(5)).await.expect("sweeps");
+        assert_eq!(reply, Reply { woken: 0, left_alone: 1 });
+        let reply = handle(&world.ctx, &tick(120)).await.expect("sweeps");
+        assert_eq!(reply, Reply { woken: 1, left_alone: 0 });
+    }
+}

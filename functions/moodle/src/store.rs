@@ -1,0 +1,442 @@
+//! The moodle context's items: how they lie in the table, what is read together, and how work is marked and recorded.
+
+use events::WorkMarked;
+use kernel::{PersonId, SectionId, Timestamp};
+use serde::{Deserialize, Serialize};
+use shell::Failure;
+use table::{
+    Batch, CommitFailure, Key, PageRequest, Partition, Record, Stored, Table, Transaction,
+};
+
+use crate::domain::{
+    Charges, Health, HeldRoles, Kind, Lease, Mapping, Profile, Refusal, Registrations, Replay,
+    Section, Site, SiteCode, Trouble, Work, WorkId,
+};
+
+impl Record for Site {
+    const KIND: &'static str = "site";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        site_key(&self.code)
+    }
+}
+
+impl Record for Health {
+    const KIND: &'static str = "health";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        health_key(&self.site)
+    }
+}
+
+impl Record for Lease {
+    const KIND: &'static str = "lease";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        lease_key(&self.site)
+    }
+}
+
+impl Record for Replay {
+    const KIND: &'static str = "replay";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        replay_key(&self.site)
+    }
+}
+
+impl Record for Work {
+    const KIND: &'static str = "work";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        work_key(&self.id())
+    }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        Some(if self.is_stuck {
+            (format!("STUCK#{}", self.site), format!("{}#{}", self.kind.name(), self.entity))
+        } else {
+            let sk = format!("{:.3}#{}", self.due_at, self.entity);
+            (format!("DUE#{}#{}", self.site, self.kind.name()), sk)
+        })
+    }
+}
+
+impl Record for Mapping {
+    const KIND: &'static str = "mapping";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        mapping_key(&self.site, self.kind, &self.entity)
+    }
+}
+
+/// The way back from a Moodle id: one thing there stands for one thing here.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MoodleId {
+    pub site: SiteCode,
+    pub kind: Kind,
+    pub id: i64,
+    pub entity: String,
+}
+
+impl Record for MoodleId {
+    const KIND: &'static str = "moodle-id";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        let Self { site, kind, id, .. } = self;
+        Key::new(format!("MOODLE#{site}#{}#{id}", kind.name()), "MOODLE")
+    }
+}
+
+impl Record for Profile {
+    const KIND: &'static str = "profile";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        profile_key(self.person)
+    }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        Some(("PEOPLE".to_owned(), self.person.to_string()))
+    }
+}
+
+impl Record for HeldRoles {
+    const KIND: &'static str = "held-roles";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        held_roles_key(self.person)
+    }
+}
+
+impl Record for Registrations {
+    const KIND: &'static str = "registrations";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        registrations_key(self.section, self.student)
+    }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        Some((format!("SECTION#{}", self.section), self.student.to_string()))
+    }
+}
+
+impl Record for Charges {
+    const KIND: &'static str = "charges";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        charges_key(self.student)
+    }
+}
+
+impl Record for Section {
+    const KIND: &'static str = "section";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        section_key(self.section)
+    }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        Some(("SECTIONS".to_owned(), self.section.to_string()))
+    }
+}
+
+pub fn site_key(code: &SiteCode) -> Key<Site> {
+    Key::new("SITES", code.0.clone())
+}
+
+pub fn health_key(site: &SiteCode) -> Key<Health> {
+    Key::new(format!("SITE#{site}"), "HEALTH")
+}
+
+pub fn lease_key(site: &SiteCode) -> Key<Lease> {
+    Key::new(format!("SITE#{site}"), "LEASE")
+}
+
+pub fn replay_key(site: &SiteCode) -> Key<Replay> {
+    Key::new(format!("SITE#{site}"), "REPLAY")
+}
+
+pub fn work_key(id: &WorkId) -> Key<Work> {
+    Key::new(format!("WORK#{}#{}", id.site, id.kind.name()), id.entity.clone())
+}
+
+pub fn mapping_key(site: &SiteCode, kind: Kind, entity: &str) -> Key<Mapping> {
+    Key::new(format!("MAPPING#{site}#{}#{entity}", kind.name()), "MAPPING")
+}
+
+pub fn person_collection(person: PersonId) -> String {
+    format!("PERSON#{person}")
+}
+
+pub fn profile_key(person: PersonId) -> Key<Profile> {
+    Key::new(person_collection(person), "PROFILE")
+}
+
+pub fn held_roles_key(person: PersonId) -> Key<HeldRoles> {
+    Key::new(person_collection(person), "ROLES")
+}
+
+pub fn charges_key(person: PersonId) -> Key<Charges> {
+    Key::new(person_collection(person), "CHARGES")
+}
+
+/// Sort keys of what a person is registered for begin with it.
+pub const REGISTRATIONS: &str = "REGISTRATIONS#";
+
+pub fn registrations_key(section: SectionId, student: PersonId) -> Key<Registrations> {
+    Key::new(person_collection(student), format!("{REGISTRATIONS}{section}"))
+}
+
+pub fn section_key(section: SectionId) -> Key<Section> {
+    Key::new(format!("SECTION#{section}"), "SECTION")
+}
+
+pub fn sites() -> Partition<Site> {
+    Partition::new("SITES", "")
+}
+
+/// What waits of one kind, in the order in which it is due.
+pub fn due(site: &SiteCode, kind: Kind) -> Partition<Work> {
+    Partition::in_index(format!("DUE#{site}#{}", kind.name()), "")
+}
+
+/// What waits for a change, or for somebody.
+pub fn stuck(site: &SiteCode) -> Partition<Work> {
+    Partition::in_index(format!("STUCK#{site}"), "")
+}
+
+pub fn people() -> Partition<Profile> {
+    Partition::in_index("PEOPLE", "")
+}
+
+pub fn sections() -> Partition<Section> {
+    Partition::in_index("SECTIONS", "")
+}
+
+pub fn students_of(section: &str) -> Partition<Registrations> {
+    Partition::in_index(format!("SECTION#{section}"), "")
+}
+
+/// Every site: there are a handful.
+pub async fn all_sites(table: &Table) -> Result<Vec<Stored<Site>>, Failure> {
+    Ok(table.query(&sites(), &PageRequest { after: None, limit: 100 }).await?.records)
+}
+
+pub async fn site(table: &Table, code: &SiteCode) -> Result<Stored<Site>, Failure> {
+    Ok(table.get(&site_key(code)).await?.ok_or(Refusal::SiteUnknown)?)
+}
+
+pub async fn health(table: &Table, site: &SiteCode) -> Result<(Health, Option<u64>), Failure> {
+    Ok(match table.get(&health_key(site)).await? {
+        Some(known) => (known.value, Some(known.version)),
+        None => (Health::unknown(site.clone()), None),
+    })
+}
+
+/// Records of any kind, however many.
+pub async fn batch(table: &Table, keys: Vec<(String, String)>) -> Result<Vec<Batch>, Failure> {
+    const KEYS_MAX: usize = 100;
+    let mut batches = Vec::new();
+    for keys in keys.chunks(KEYS_MAX) {
+        batches.push(table.get_batch(keys.to_vec()).await?);
+    }
+    Ok(batches)
+}
+
+pub fn take<R: Record>(batches: &mut [Batch], key: &Key<R>) -> Result<Option<Stored<R>>, Failure> {
+    for batch in batches {
+        if let Some(found) = batch.take(key)? {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// What set an event off, for what is written because of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Cause<'a> {
+    pub now: Timestamp,
+    pub correlation_id: &'a str,
+}
+
+/// Marks entities of sites to be looked at, and wakes whoever looks. Marked again, an entity is written again: whoever
+/// is at it must not take it for done.
+pub async fn mark(
+    table: &Table,
+    transaction: &mut Transaction<'_>,
+    ids: &[WorkId],
+    cause: Cause<'_>,
+) -> Result<(), Failure> {
+    let mut standing = batch(table, ids.iter().map(|id| (&work_key(id)).into()).collect()).await?;
+    for id in ids {
+        let before = take(&mut standing, &work_key(id))?;
+        let read_version = before.as_ref().map(|before| before.version);
+        let before = before.as_ref().map(|before| &before.value);
+        let work = Work::marked(id, before, cause.now, cause.correlation_id);
+        transaction.put(&work, read_version);
+        let event = WorkMarked {
+            site: id.site.0.clone(),
+            kind: id.kind.name().to_owned(),
+            entity: id.entity.clone(),
+        };
+        let version = read_version.unwrap_or_default() + 1;
+        transaction.event(event, version, cause.now, cause.correlation_id);
+    }
+    Ok(())
+}
+
+/// Wakes whoever looks at a site as a whole. Wake-ups of one `occasion` are one.
+pub async fn wake(
+    table: &Table,
+    site: &SiteCode,
+    cause: Cause<'_>,
+    occasion: &str,
+) -> Result<(), Failure> {
+    let mut transaction = table.transaction();
+    let (kind, entity) = ("site".to_owned(), occasion.to_owned());
+    let event = WorkMarked { site: site.0.clone(), kind, entity };
+    let version = u64::try_from(cause.now.as_millisecond()).unwrap_or_default();
+    transaction.event(event, version, cause.now, cause.correlation_id);
+    Ok(transaction.commit().await?)
+}
+
+/// What came of looking at an entity.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Nothing differs.
+    InStep,
+    /// It was sent, or found there: this stands there now.
+    Sent(Mapping),
+    /// What stood there is gone: it is made anew, and forgotten first.
+    Gone,
+    /// Later again.
+    PutOff(Trouble),
+    /// Not before something changes.
+    Stuck(Trouble),
+}
+
+/// An entity that was looked at, as it was read.
+#[derive(Debug, Clone)]
+pub struct Looked {
+    pub work: Stored<Work>,
+    pub mapping: Option<Stored<Mapping>>,
+    pub outcome: Outcome,
+}
+
+/// Three items each, and the lease.
+const RECORDED_AT_ONCE_MAX: usize = 30;
+
+/// Records what came of looking at entities, as long as the lease is still ours.
+pub async fn record(
+    table: &Table,
+    lease: &Stored<Lease>,
+    looked: &[Looked],
+    now: Timestamp,
+) -> Result<(), Failure> {
+    for some in looked.chunks(RECORDED_AT_ONCE_MAX) {
+        match commit(table, lease, some, now, true).await {
+            Ok(()) => {}
+            // One of them was marked again meanwhile: each by itself then.
+            Err(CommitFailure::ConditionFailed(_)) => {
+                for one in some {
+                    record_one(table, lease, one, now).await?;
+                }
+            }
+            Err(failure) => return Err(failure.into()),
+        }
+    }
+    Ok(())
+}
+
+async fn record_one(
+    table: &Table,
+    lease: &Stored<Lease>,
+    one: &Looked,
+    now: Timestamp,
+) -> Result<(), Failure> {
+    let one_alone = std::slice::from_ref(one);
+    match commit(table, lease, one_alone, now, true).await {
+        Err(CommitFailure::ConditionFailed(_)) => {}
+        other => return Ok(other?),
+    }
+    let key = lease_key(&lease.value.site);
+    if table.get(&key).await?.map(|known| known.version) != Some(lease.version) {
+        return Err(Failure::Conflict { with_twin: false });
+    }
+    let work = table.get(&work_key(&one.work.value.id())).await?;
+    if work.map(|work| work.version) != Some(one.work.version) {
+        // It stays marked, and what was sent is remembered all the same.
+        return Ok(commit(table, lease, one_alone, now, false).await?);
+    }
+    let twice = Looked { outcome: Outcome::Stuck(Trouble::new("MAPPED_TWICE")), ..one.clone() };
+    Ok(commit(table, lease, std::slice::from_ref(&twice), now, true).await?)
+}
+
+async fn commit(
+    table: &Table,
+    lease: &Stored<Lease>,
+    looked: &[Looked],
+    now: Timestamp,
+    with_work: bool,
+) -> Result<(), CommitFailure> {
+    let mut transaction = table.transaction();
+    transaction.check(&lease_key(&lease.value.site), Some(lease.version));
+    for Looked { work, mapping, outcome } in looked {
+        match outcome {
+            Outcome::Sent(new) => {
+                transaction.put(new, mapping.as_ref().map(|mapping| mapping.version));
+                if mapping.is_none() && new.moodle_id != 0 {
+                    transaction.create(&MoodleId {
+                        site: new.site.clone(),
+                        kind: new.kind,
+                        id: new.moodle_id,
+                        entity: new.entity.clone(),
+                    });
+                }
+            }
+            Outcome::Gone => {
+                if let Some(mapping) = mapping {
+                    transaction.delete(mapping);
+                }
+            }
+            Outcome::InStep | Outcome::PutOff(_) | Outcome::Stuck(_) => {}
+        }
+        if with_work {
+            write_work(&mut transaction, work, outcome, now);
+        }
+    }
+    transaction.commit().await
+}
+
+fn write_work(
+    transaction: &mut Transaction<'_>,
+    work: &Stored<Work>,
+    outcome: &Outcome,
+    now: Timestamp,
+) {
+    let changed = match outcome {
+        Outcome::InStep | Outcome::Sent(_) => {
+            transaction.delete(work);
+            return;
+        }
+        Outcome::Gone => {
+            let again = work.value.put_off(Trouble::new("GONE_THERE"), now);
+            Work { due_at: now, ..again }
+        }
+        Outcome::PutOff(trouble) => work.value.put_off(trouble.clone(), now),
+        Outcome::Stuck(trouble) => work.value.stuck(trouble.clone()),
+    };
+    transaction.put(&changed, Some(work.version));
+}

@@ -1,0 +1,155 @@
+//! Batches that Moodle carries out whole or not at all: where one fails, halves find the record that spoils it.
+
+use crate::client::{CallFailure, Remedy};
+
+/// What became of each item that was tried, and why trying ended early.
+pub struct Bisected<T> {
+    pub tried: Vec<(T, Result<i64, CallFailure>)>,
+    pub halted: Option<CallFailure>,
+}
+
+/// Times that a batch is sent again because others were writing.
+const RETRIES_MAX: u32 = 2;
+
+/// Sends items in batches. After a failure `look` says which of them stand there all the same, with their ids: nothing
+/// is sent again before that. What is left is sent in halves.
+pub async fn bisected<T: Clone>(
+    items: Vec<T>,
+    batch_max: usize,
+    may_send: impl Fn() -> bool,
+    send: impl AsyncFn(&[T]) -> Result<Vec<i64>, CallFailure>,
+    look: impl AsyncFn(&[T]) -> Result<Vec<Option<i64>>, CallFailure>,
+) -> Bisected<T> {
+    let mut tried = Vec::with_capacity(items.len());
+    let mut waiting: Vec<Vec<T>> = items.chunks(batch_max).rev().map(<[T]>::to_vec).collect();
+    while let Some(batch) = waiting.pop() {
+        if !may_send() {
+            break;
+        }
+        let failure = match send_patiently(&batch, &send).await {
+            Ok(ids) => {
+                tried.extend(batch.into_iter().zip(ids.into_iter().map(Ok)));
+                continue;
+            }
+            Err(failure) => failure,
+        };
+        if failure.is_of_site() && !failure.maybe_done {
+            return Bisected { tried, halted: Some(failure) };
+        }
+        let found = match look(&batch).await {
+            Ok(found) => found,
+            Err(failure) => return Bisected { tried, halted: Some(failure) },
+        };
+        let alone = batch.len() == 1;
+        let mut left = Vec::new();
+        for (item, id) in batch.into_iter().zip(found) {
+            match id {
+                Some(id) => tried.push((item, Ok(id))),
+                None if alone => tried.push((item, Err(failure.clone()))),
+                None => left.push(item),
+            }
+        }
+        let half = left.len().div_ceil(2);
+        if half > 0 {
+            waiting.extend(left.chunks(half).rev().map(<[T]>::to_vec));
+        }
+    }
+    Bisected { tried, halted: None }
+}
+
+async fn send_patiently<T>(
+    batch: &[T],
+    send: &impl AsyncFn(&[T]) -> Result<Vec<i64>, CallFailure>,
+) -> Result<Vec<i64>, CallFailure> {
+    let mut retries = 0;
+    loop {
+        match send(batch).await {
+            Err(failure) if failure.remedy == Remedy::Retry && retries < RETRIES_MAX => {
+                retries += 1;
+                let wait = std::time::Duration::from_millis(100 << retries);
+                tokio::time::sleep(wait).await;
+            }
+            other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn failure(remedy: Remedy, maybe_done: bool) -> CallFailure {
+        let code = "test".to_owned();
+        CallFailure { function: "f".into(), remedy, code, retry_after_s: None, maybe_done }
+    }
+
+    proptest! {
+        #[test]
+        fn every_good_item_is_made_once_and_every_bad_one_found(
+            count in 0_usize..70,
+            bad in proptest::collection::btree_set(0_usize..70, 0..6),
+            silent in proptest::collection::btree_set(0_usize..40, 0..5),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()
+                .expect("a runtime");
+            let made: RefCell<Vec<usize>> = RefCell::default();
+            let requests = RefCell::new(0);
+            let result = runtime.block_on(bisected(
+                (0..count).collect(),
+                25,
+                || true,
+                async |items: &[usize]| {
+                    let request = requests.replace_with(|number| *number + 1);
+                    if items.iter().any(|item| bad.contains(item)) {
+                        return Err(failure(Remedy::LookAgain, false));
+                    }
+                    made.borrow_mut().extend(items);
+                    // Carried out, and nobody hears of it.
+                    if silent.contains(&request) {
+                        return Err(failure(Remedy::LookAgain, true));
+                    }
+                    Ok(items.iter().map(|item| i64::try_from(*item).expect("small")).collect())
+                },
+                async |items: &[usize]| {
+                    let made = made.borrow();
+                    let id = |item: &usize| i64::try_from(*item).ok().filter(|_| made.contains(item));
+                    Ok(items.iter().map(id).collect())
+                },
+            ));
+            let made = made.into_inner();
+            let once: BTreeSet<usize> = made.iter().copied().collect();
+            prop_assert_eq!(once.len(), made.len(), "made twice");
+            let good: BTreeSet<usize> = (0..count).filter(|item| !bad.contains(item)).collect();
+            prop_assert_eq!(&once, &good);
+            let (ok, failed): (Vec<_>, Vec<_>) =
+                result.tried.iter().partition(|(_, outcome)| outcome.is_ok());
+            prop_assert_eq!(ok.len(), good.len());
+            prop_assert_eq!(failed.len(), count - good.len());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_site_that_fails_as_a_whole_is_not_asked_on() {
+        let requests = RefCell::new(0);
+        let result = bisected(
+            vec![1, 2, 3],
+            1,
+            || true,
+            async |_: &[i32]| {
+                requests.replace_with(|number| *number + 1);
+                Err(failure(Remedy::Credentials, false))
+            },
+            async |_: &[i32]| unreachable!("there is nothing to look for"),
+        )
+        .await;
+        assert_eq!((result.tried.len(), requests.into_inner()), (0, 1));
+        assert_eq!(result.halted.map(|failure| failure.remedy), Some(Remedy::Credentials));
+    }
+}

@@ -1,0 +1,90 @@
+//! Cohorts of a site: made when first needed, and who belongs into them added and taken out.
+
+use std::collections::BTreeMap;
+
+use super::users::Account;
+use super::{Halt, Session};
+use crate::client::{CallFailure, CohortMember};
+use crate::domain::{Kind, Trouble};
+use crate::store::{Looked, Outcome};
+
+/// Already a member.
+const MEMBER_ALREADY: &str = "3";
+
+impl Session<'_> {
+    /// Brings accounts that stand in Moodle into their cohorts, and says what became of each.
+    pub(super) async fn in_cohorts(&mut self, accounts: Vec<Account>) -> Result<Vec<Looked>, Halt> {
+        let mut looked = Vec::with_capacity(accounts.len());
+        for account in accounts {
+            let outcome = match self.join_cohorts(&account).await {
+                Ok(()) => self.sent_user(&account),
+                Err(failure) if failure.is_of_site() => return Err(failure.into()),
+                Err(failure) => {
+                    let moodle_code = Some(failure.code);
+                    Outcome::PutOff(Trouble { moodle_code, ..Trouble::new("COHORT_REFUSED") })
+                }
+            };
+            looked.push(account.looked(outcome));
+        }
+        Ok(looked)
+    }
+
+    async fn join_cohorts(&mut self, account: &Account) -> Result<(), CallFailure> {
+        let Some(user) = account.id else { return Ok(()) };
+        let wanted = &account.wanted.cohorts;
+        let empty = std::collections::BTreeSet::new();
+        let before = account.mapping.as_ref().map_or(&empty, |known| &known.value.cohorts);
+        let (mut joined, mut left) = (Vec::new(), Vec::new());
+        for cohort in wanted.difference(before) {
+            joined.push(CohortMember { cohort: self.cohort(cohort).await?, user });
+        }
+        for cohort in before.difference(wanted) {
+            left.push(CohortMember { cohort: self.cohort(cohort).await?, user });
+        }
+        if !joined.is_empty() {
+            let told = self.client.add_cohort_members(&joined).await?;
+            let refused = told.warnings.iter().find(|one| one.warningcode != MEMBER_ALREADY);
+            if let Some(warning) = refused {
+                return Err(CallFailure::of_warning(
+                    "core_cohort_add_cohort_members",
+                    &warning.warningcode,
+                ));
+            }
+        }
+        if !left.is_empty() {
+            self.client.delete_cohort_members(&left).await?;
+        }
+        Ok(())
+    }
+
+    /// A cohort by its id number; made where it is not there.
+    async fn cohort(&mut self, id_number: &str) -> Result<i64, CallFailure> {
+        let key = (Kind::Cohort, id_number.to_owned());
+        if let Some(known) = self.known_ids.get(&key) {
+            return Ok(*known);
+        }
+        let find = async || {
+            let cohorts = self.client.cohorts().await?;
+            let by_number: BTreeMap<String, i64> =
+                cohorts.into_iter().map(|one| (one.idnumber, one.id)).collect();
+            Ok::<_, CallFailure>(by_number)
+        };
+        let mut known = find().await?;
+        if !known.contains_key(id_number) {
+            match self.client.create_cohort(id_number, id_number).await {
+                Ok(created) => _ = known.insert(created.idnumber, created.id),
+                // Whoever made it meanwhile has made it for us.
+                Err(failure) => {
+                    known = find().await?;
+                    if !known.contains_key(id_number) {
+                        return Err(failure);
+                    }
+                }
+            }
+        }
+        let id = known[id_number];
+        let of_kind = known.into_iter().filter(|(number, _)| !number.is_empty());
+        self.known_ids.extend(of_kind.map(|(number, id)| ((Kind::Cohort, number), id)));
+        Ok(id)
+    }
+}

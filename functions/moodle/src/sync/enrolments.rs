@@ -1,0 +1,301 @@
+//! Enrolments in a site, of many courses in one request: sent whole each time, suspended where a student dropped.
+
+use std::collections::{BTreeSet, HashMap};
+
+use futures_util::{StreamExt, stream};
+use kernel::{PersonId, SectionId};
+use table::{Batch, Stored};
+
+use super::bisect::{Bisected, bisected};
+use super::{Halt, Session};
+use crate::client::{CONNECTIONS_MAX, CallFailure, Enrolment, Remedy, RoleAssignment, UserField};
+use crate::domain::{
+    Kind, Mapping, Registrations, Trouble, WantedEnrolment, Work, fingerprint, wanted_enrolment,
+};
+use crate::store::{self, Looked, Outcome};
+
+const SENT_AT_ONCE_MAX: usize = 50;
+
+/// How an enrolment is named among a site's work.
+pub fn entity_of(section: SectionId, student: PersonId) -> String {
+    format!("{section}/{student}")
+}
+
+fn parts_of(entity: &str) -> Option<(SectionId, PersonId)> {
+    let (section, student) = entity.split_once('/')?;
+    Some((section.parse().ok()?, student.parse().ok()?))
+}
+
+/// A registration that was looked at, and the enrolment that it should be.
+#[derive(Clone)]
+struct Seat {
+    work: Stored<Work>,
+    mapping: Option<Stored<Mapping>>,
+    wanted: WantedEnrolment,
+    section: SectionId,
+    student: PersonId,
+    user: i64,
+    course: i64,
+}
+
+impl Seat {
+    fn enrolment(&self) -> Enrolment {
+        Enrolment {
+            roleid: self.wanted.role,
+            userid: self.user,
+            courseid: self.course,
+            timestart: 0,
+            timeend: 0,
+            suspend: self.wanted.is_suspended,
+        }
+    }
+
+    /// Other ids there are another enrolment.
+    fn fingerprint(&self) -> String {
+        fingerprint(&(self.wanted, self.user, self.course))
+    }
+
+    /// The role that was sent before, where it is another one now: Moodle adds roles and takes none away.
+    fn outdated_role(&self) -> Option<RoleAssignment> {
+        let before = self.mapping.as_ref()?.value.role?;
+        (before != self.wanted.role).then_some(RoleAssignment {
+            roleid: before,
+            userid: self.user,
+            contextlevel: "course",
+            instanceid: self.course,
+        })
+    }
+
+    fn looked(self, outcome: Outcome) -> Looked {
+        Looked { work: self.work, mapping: self.mapping, outcome }
+    }
+}
+
+impl Session<'_> {
+    pub(super) async fn enrolments(&mut self) -> Result<usize, Halt> {
+        let due = self.due(Kind::Enrolment).await?;
+        if due.is_empty() {
+            return Ok(0);
+        }
+        let (settled, seats) = self.wanted_enrolments(due).await?;
+        let mut looked = self.record(&settled).await?;
+        let batches: Vec<Vec<Seat>> =
+            seats.chunks(SENT_AT_ONCE_MAX).map(<[Seat]>::to_vec).collect();
+        let session = &*self;
+        let sent: Vec<Bisected<Seat>> = stream::iter(batches)
+            .map(|batch| session.enrol(batch))
+            .buffer_unordered(CONNECTIONS_MAX)
+            .collect()
+            .await;
+        let mut halted = None;
+        let mut outcomes = Vec::new();
+        for Bisected { tried, halted: because } in sent {
+            for (seat, result) in tried {
+                outcomes.push(self.conclude(seat, result).await?);
+            }
+            halted = halted.or(because);
+        }
+        looked += self.record(&outcomes).await?;
+        match halted {
+            Some(failure) => Err(failure.into()),
+            None => Ok(looked),
+        }
+    }
+
+    /// Said again, an enrolment changes nothing: there is nothing to look for after silence.
+    async fn enrol(&self, seats: Vec<Seat>) -> Bisected<Seat> {
+        bisected(
+            seats,
+            SENT_AT_ONCE_MAX,
+            || self.may_send(),
+            async |seats: &[Seat]| {
+                let enrolments: Vec<Enrolment> = seats.iter().map(Seat::enrolment).collect();
+                self.client.enrol_users(&enrolments).await?;
+                let outdated: Vec<RoleAssignment> =
+                    seats.iter().filter_map(Seat::outdated_role).collect();
+                if !outdated.is_empty() {
+                    self.client.unassign_roles(&outdated).await?;
+                }
+                Ok(vec![0; seats.len()])
+            },
+            async |seats: &[Seat]| Ok(vec![None; seats.len()]),
+        )
+        .await
+    }
+
+    async fn wanted_enrolments(
+        &self,
+        due: Vec<Stored<Work>>,
+    ) -> Result<(Vec<Looked>, Vec<Seat>), Halt> {
+        let mut around = Surroundings::read(self, &due).await?;
+        let (mut settled, mut seats) = (Vec::new(), Vec::new());
+        let mut lacking = BTreeSet::new();
+        for work in due {
+            let Some((section, student)) = parts_of(&work.value.entity) else {
+                settled.push(Looked { work, mapping: None, outcome: Outcome::InStep });
+                continue;
+            };
+            let mapping = around.mapping(self, &work.value.entity)?;
+            let Some(is_here) = around.is_here(self, section)? else {
+                let outcome = Outcome::PutOff(Trouble::new("WAITS_FOR_COURSE"));
+                settled.push(Looked { work, mapping, outcome });
+                continue;
+            };
+            let known = around.registrations(section, student)?;
+            let wanted = known
+                .filter(|_| is_here || mapping.is_some())
+                .and_then(|known| wanted_enrolment(&self.settings, &known, mapping.is_some()));
+            let Some(wanted) = wanted else {
+                settled.push(Looked { work, mapping, outcome: Outcome::InStep });
+                continue;
+            };
+            let course = around.moodle_id(self, Kind::Course, section.to_string())?;
+            let user = around.moodle_id(self, Kind::User, student.to_string())?;
+            let (Some(user), Some(course)) = (user, course) else {
+                let (kind, entity, code) = if course.is_none() {
+                    (Kind::Course, section.to_string(), "WAITS_FOR_COURSE")
+                } else {
+                    (Kind::User, student.to_string(), "WAITS_FOR_USER")
+                };
+                lacking.insert(self.id(kind, &entity));
+                let outcome = Outcome::PutOff(Trouble::new(code));
+                settled.push(Looked { work, mapping, outcome });
+                continue;
+            };
+            let seat = Seat { work, mapping, wanted, section, student, user, course };
+            if seat.mapping.as_ref().is_some_and(|m| m.value.fingerprint == seat.fingerprint()) {
+                settled.push(seat.looked(Outcome::InStep));
+            } else {
+                seats.push(seat);
+            }
+        }
+        self.mark_lacking(&lacking.into_iter().collect::<Vec<_>>()).await?;
+        Ok((settled, seats))
+    }
+
+    /// What an enrolment waits for is looked at, unless it waits itself already.
+    async fn mark_lacking(&self, ids: &[crate::domain::WorkId]) -> Result<(), Halt> {
+        let keys = ids.iter().map(|id| (&store::work_key(id)).into()).collect();
+        let mut standing = store::batch(&self.ctx.table, keys).await?;
+        let mut unmarked = Vec::new();
+        for id in ids {
+            if store::take(&mut standing, &store::work_key(id))?.is_none() {
+                unmarked.push(id.clone());
+            }
+        }
+        self.mark(&unmarked).await
+    }
+
+    async fn conclude(&self, seat: Seat, result: Result<i64, CallFailure>) -> Result<Looked, Halt> {
+        let outcome = match result {
+            Ok(_) => {
+                let work = self.id(Kind::Enrolment, &seat.work.value.entity);
+                let mapping = Mapping::new(&work, 0, seat.fingerprint(), self.now());
+                Outcome::Sent(Mapping {
+                    role: Some(seat.wanted.role),
+                    is_suspended: seat.wanted.is_suspended,
+                    ..mapping
+                })
+            }
+            Err(failure) => self.refused(&seat, &failure).await?,
+        };
+        Ok(seat.looked(outcome))
+    }
+
+    /// Why one enrolment alone is not taken. Moodle says the same of a wrong course and of a wrong user: both are
+    /// looked up, and what is gone is made anew.
+    async fn refused(&self, seat: &Seat, failure: &CallFailure) -> Result<Outcome, Halt> {
+        let trouble =
+            |code: &str| Trouble { code: code.to_owned(), moodle_code: Some(failure.code.clone()) };
+        match failure.code.as_str() {
+            "wsnoinstance" => return Ok(Outcome::Stuck(trouble("NO_MANUAL_ENROLMENT"))),
+            "wsusercannotassign" => return Ok(Outcome::Stuck(trouble("ROLE_NOT_ASSIGNABLE"))),
+            _ if failure.remedy == Remedy::Retry || failure.maybe_done => {
+                return Ok(Outcome::PutOff(trouble("MOODLE_BUSY")));
+            }
+            _ => {}
+        }
+        let (section, student) = (seat.section.to_string(), seat.student.to_string());
+        if self.client.courses_by("id", &seat.course.to_string()).await?.is_empty() {
+            self.forget(Kind::Course, &section).await?;
+            return Ok(Outcome::PutOff(trouble("WAITS_FOR_COURSE")));
+        }
+        let users = self.client.users_by(UserField::Id, &[seat.user.to_string()]).await?;
+        // By id Moodle finds deleted users too, without their id number.
+        if !users.iter().any(|user| user.idnumber == student) {
+            self.forget(Kind::User, &student).await?;
+            return Ok(Outcome::PutOff(trouble("WAITS_FOR_USER")));
+        }
+        Ok(Outcome::Stuck(trouble("ENROLMENT_REFUSED")))
+    }
+}
+
+/// What is known around the enrolments of a round, read together. A course or a user stands for several of them.
+struct Surroundings {
+    records: Vec<Batch>,
+    ids: HashMap<(Kind, String), Option<i64>>,
+    /// Whether a section belongs into this site; none where it is still on its way.
+    here: HashMap<SectionId, Option<bool>>,
+}
+
+impl Surroundings {
+    async fn read(session: &Session<'_>, due: &[Stored<Work>]) -> Result<Self, Halt> {
+        let mut keys: BTreeSet<(String, String)> = BTreeSet::new();
+        for work in due {
+            let Some((section, student)) = parts_of(&work.value.entity) else { continue };
+            let mapping = |kind, entity: &str| store::mapping_key(&session.site, kind, entity);
+            keys.insert((&store::registrations_key(section, student)).into());
+            keys.insert((&store::section_key(section)).into());
+            keys.insert((&mapping(Kind::Enrolment, &work.value.entity)).into());
+            keys.insert((&mapping(Kind::Course, &section.to_string())).into());
+            keys.insert((&mapping(Kind::User, &student.to_string())).into());
+        }
+        let records = store::batch(&session.ctx.table, keys.into_iter().collect()).await?;
+        Ok(Self { records, ids: HashMap::new(), here: HashMap::new() })
+    }
+
+    fn mapping(
+        &mut self,
+        session: &Session<'_>,
+        entity: &str,
+    ) -> Result<Option<Stored<Mapping>>, Halt> {
+        let key = store::mapping_key(&session.site, Kind::Enrolment, entity);
+        Ok(store::take(&mut self.records, &key)?)
+    }
+
+    fn registrations(
+        &mut self,
+        section: SectionId,
+        student: PersonId,
+    ) -> Result<Option<Registrations>, Halt> {
+        let found = store::take(&mut self.records, &store::registrations_key(section, student))?;
+        Ok(found.map(|known| known.value))
+    }
+
+    fn is_here(&mut self, session: &Session<'_>, section: SectionId) -> Result<Option<bool>, Halt> {
+        if let Some(known) = self.here.get(&section) {
+            return Ok(*known);
+        }
+        let found = store::take(&mut self.records, &store::section_key(section))?;
+        let courses = &session.settings.courses;
+        let is_here = found.map(|known| courses.includes(&known.value.department));
+        self.here.insert(section, is_here);
+        Ok(is_here)
+    }
+
+    fn moodle_id(
+        &mut self,
+        session: &Session<'_>,
+        kind: Kind,
+        entity: String,
+    ) -> Result<Option<i64>, Halt> {
+        if let Some(known) = self.ids.get(&(kind, entity.clone())) {
+            return Ok(*known);
+        }
+        let key = store::mapping_key(&session.site, kind, &entity);
+        let found: Option<Stored<Mapping>> = store::take(&mut self.records, &key)?;
+        let id = found.map(|mapping| mapping.value.moodle_id);
+        self.ids.insert((kind, entity), id);
+        Ok(id)
+    }
+}

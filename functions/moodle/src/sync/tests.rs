@@ -1,0 +1,326 @@
+//! A site brought into step, with everything that can go wrong on the way: nothing is done twice, nothing is lost.
+
+use serde_json::{Value, json};
+use testkit::MoodleFault;
+
+use super::*;
+use crate::domain::{Breaker, CohortRule};
+use crate::fixtures::{self, World, marked};
+use crate::operations as op;
+
+fn enrolled(section: &str, student: &str) -> (String, String, bool) {
+    (section.to_owned(), student.to_owned(), false)
+}
+
+async fn health(world: &World) -> Health {
+    let site = SiteCode("academics".into());
+    store::health(&world.ctx.table, &site).await.expect("reads").0
+}
+
+async fn stuck(world: &World) -> Vec<String> {
+    let site = SiteCode("academics".into());
+    let page = PageRequest { after: None, limit: 100 };
+    let works = world.ctx.table.query(&store::stuck(&site), &page).await.expect("reads");
+    let code = |work: Stored<Work>| work.value.trouble.map(|trouble| trouble.code);
+    works.records.into_iter().filter_map(code).collect()
+}
+
+/// The site as it must stand when three students are in two courses, and nothing else.
+fn assert_in_step(world: &World, what: &str) {
+    let expected = [enrolled("a", "ada"), enrolled("a", "bob"), enrolled("b", "ada")];
+    assert_eq!(world.enrolled(), expected, "{what}");
+    assert_eq!(world.site.users().len(), 2, "{what}: {:?}", world.site.users());
+    assert_eq!(world.site.courses().len(), 2, "{what}: {:?}", world.site.courses());
+}
+
+async fn three_enrolments(world: &World) {
+    world.enrol("a", "ada").await;
+    world.enrol("a", "bob").await;
+    world.enrol("b", "ada").await;
+}
+
+#[tokio::test]
+async fn confirmed_registrations_arrive_with_their_people_and_courses() {
+    let world = World::start().await;
+    three_enrolments(&world).await;
+    let run = world.run().await;
+    assert_in_step(&world, "first");
+    assert!(!run.more && run.looked > 0);
+    assert_eq!(marked(&world.ctx, "academics").await, Vec::<String>::new());
+    let courses = world.site.courses();
+    let full_name = "Calculus & < Analysis> 🎓 (MATH101-A)";
+    let course = courses.iter().find(|course| course["fullname"] == full_name).expect("a course");
+    assert_eq!(course["startdate"], 1_801_440_000);
+    let ada = testkit::person("ada").to_string();
+    assert!(world.site.users().iter().any(|user| user["idnumber"] == ada.as_str()));
+    let asked = world.site.take_asked();
+    assert_eq!(asked.requests["enrol_manual_enrol_users"], 1, "one request mixes courses");
+    assert_eq!(world.run_after(100).await.requests, 0, "nothing is left to send");
+}
+
+#[tokio::test]
+async fn what_stands_there_already_is_adopted_by_its_id_number() {
+    let world = World::start().await;
+    let (ada, section) = (testkit::person("ada").to_string(), fixtures::section("a").to_string());
+    world.site.act(
+        "core_user_create_users",
+        &json!({ "users": [{
+        "username": "ada", "firstname": "A", "lastname": "N", "email": "old@matricula.example",
+        "idnumber": ada, "password": "Str0ng#Pass1",
+    }] }),
+    );
+    world.site.act(
+        "core_course_create_courses",
+        &json!({ "courses": [{
+        "fullname": "Old", "shortname": "OLD", "categoryid": "1", "idnumber": section,
+    }] }),
+    );
+    world.enrol("a", "ada").await;
+    world.run().await;
+    assert_eq!((world.site.users().len(), world.site.courses().len()), (1, 1));
+    assert_eq!(world.site.users()[0]["email"], "ada@matricula.example");
+    assert_eq!(world.site.users()[0]["username"], "ada", "a name to log in with stays");
+    assert_eq!(world.site.courses()[0]["shortname"], "MATH101-A 2027S");
+    assert_eq!(world.enrolled(), [enrolled("a", "ada")]);
+}
+
+#[tokio::test]
+async fn a_drop_suspends_and_a_new_registration_brings_back() {
+    let world = World::start().await;
+    world.enrol("a", "ada").await;
+    world.run().await;
+    world.drop_registration("a", "ada").await;
+    world.run_after(100).await;
+    assert_eq!(world.enrolled(), [("a".to_owned(), "ada".to_owned(), true)]);
+    let mut again = fixtures::confirmed("a", "ada");
+    again.envelope.id.push_str("again");
+    let id: kernel::RegistrationId = kernel::Id::derived_from("another");
+    again.envelope.data["registration"] = Value::String(id.to_string());
+    op::on_registration_changed::handle(&world.ctx, &again).await.expect("taken in");
+    world.run_after(200).await;
+    assert_eq!(world.enrolled(), [enrolled("a", "ada")]);
+    assert_eq!(world.site.take_asked().requests.get("enrol_manual_unenrol_users"), None);
+}
+
+#[tokio::test]
+async fn whatever_fails_at_whichever_request_nothing_is_done_twice_and_nothing_is_lost() {
+    // Look-ups, creates and the enrolling, closest where the request may have been carried out.
+    let everywhere = vec![0, 2, 4, 5, 6, 7, 8, 10];
+    let some = vec![5, 10];
+    for (fault, places) in [
+        (MoodleFault::CarriedOutUnanswered, &everywhere),
+        (MoodleFault::CarriedOutBadGateway, &everywhere),
+        (MoodleFault::TokenExpired, &some),
+        (MoodleFault::Xml, &some),
+        (MoodleFault::WriteFailed, &some),
+        (MoodleFault::Maintenance, &some),
+        (MoodleFault::MaintenancePage, &some),
+        (MoodleFault::DatabaseDown, &some),
+        (MoodleFault::BadGateway, &some),
+        (MoodleFault::Upgrading, &some),
+    ] {
+        for after in places.iter().copied() {
+            let world = World::start().await;
+            three_enrolments(&world).await;
+            world.site.break_after(after, fault, 1);
+            world.run().await;
+            world.site.mend();
+            for seconds in [700, 2_100] {
+                world.run_after(seconds).await;
+            }
+            assert_in_step(&world, &format!("{fault:?} at request {after}"));
+            assert_eq!(stuck(&world).await, Vec::<String>::new(), "{fault:?} at {after}");
+            assert_eq!(marked(&world.ctx, "academics").await, Vec::<String>::new());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_site_that_fails_is_left_alone_until_its_time_and_says_why() {
+    let world = World::start().await;
+    world.site.break_after(0, MoodleFault::MaintenancePage, u64::MAX);
+    three_enrolments(&world).await;
+    world.run().await;
+    let asked = world.site.take_asked().requests.values().sum::<u64>();
+    assert!(asked <= 4, "{asked}: a dead site is not asked on");
+    let down = health(&world).await;
+    let Breaker::Open { until, failures: 1 } = down.breaker else { panic!("{down:?}") };
+    assert_eq!(until.duration_since(down.last_error.expect("why").at).as_secs(), 300, "as it asks");
+    assert_eq!(world.run_after(299).await.requests, 0);
+    world.site.mend();
+    world.run_after(400).await;
+    assert_in_step(&world, "after the outage");
+    assert_eq!(health(&world).await.breaker, Breaker::Closed);
+}
+
+#[tokio::test]
+async fn a_user_and_a_course_deleted_there_are_made_anew_with_their_enrolments() {
+    let world = World::start().await;
+    three_enrolments(&world).await;
+    world.run().await;
+    world.site.delete_by_id_number(&testkit::person("ada").to_string());
+    world.site.delete_by_id_number(&fixtures::section("a").to_string());
+    let changed = fixtures::person_changed("ada", "Adaeze", 2);
+    op::on_person_changed::handle(&world.ctx, &changed).await.expect("taken in");
+    op::on_section_offered::handle(&world.ctx, &fixtures::offered("a", 2)).await.expect("taken in");
+    world.enrol("b", "cleo").await;
+    let mut settings_changed = fixtures::settings(world.site.url());
+    settings_changed.naming.course_full_name = "{course_title}".into();
+    world.change_settings(|settings| *settings = settings_changed).await;
+    for seconds in [100, 200, 300] {
+        world.run_after(seconds).await;
+    }
+    let expected =
+        [enrolled("a", "ada"), enrolled("a", "bob"), enrolled("b", "ada"), enrolled("b", "cleo")];
+    assert_eq!(world.enrolled(), expected, "{:?}", stuck(&world).await);
+    assert_eq!(world.site.users().len(), 3);
+}
+
+#[tokio::test]
+async fn an_enrolment_into_a_course_that_was_deleted_there_makes_it_anew() {
+    let world = World::start().await;
+    world.enrol("a", "ada").await;
+    world.run().await;
+    world.site.delete_by_id_number(&fixtures::section("a").to_string());
+    world.enrol("a", "bob").await;
+    for seconds in [100, 200, 300] {
+        world.run_after(seconds).await;
+    }
+    assert_eq!(world.enrolled(), [enrolled("a", "ada"), enrolled("a", "bob")]);
+}
+
+#[tokio::test]
+async fn an_id_number_that_stands_there_twice_is_nobodys_guess() {
+    let world = World::start().await;
+    let ada = testkit::person("ada").to_string();
+    for name in ["one", "two"] {
+        world.site.act(
+            "core_user_create_users",
+            &json!({ "users": [{
+            "username": name, "firstname": "A", "lastname": "N", "password": "Str0ng#Pass1",
+            "email": format!("{name}@matricula.example"), "idnumber": ada,
+        }] }),
+        );
+    }
+    world.enrol("a", "ada").await;
+    world.enrol("a", "bob").await;
+    world.run().await;
+    assert_eq!(stuck(&world).await, ["ID_NUMBER_TWICE"]);
+    assert_eq!(world.enrolled(), [enrolled("a", "bob")]);
+}
+
+#[tokio::test]
+async fn a_form_that_php_cuts_is_noticed_and_sent_in_smaller_ones() {
+    let settings = testkit::MoodleSiteSettings {
+        max_input_vars: 30,
+        ..testkit::MoodleSiteSettings::default()
+    };
+    let world = World::with_site(settings).await;
+    for student in ["ada", "bob", "cleo", "dora"] {
+        world.enrol("a", student).await;
+    }
+    world.run().await;
+    for seconds in [100, 200] {
+        world.run_after(seconds).await;
+    }
+    assert_eq!(world.site.users().len(), 4);
+    assert_eq!(world.enrolled().len(), 4);
+}
+
+#[tokio::test]
+async fn two_at_once_work_one_after_the_other() {
+    let world = World::start().await;
+    three_enrolments(&world).await;
+    let (one, two) = tokio::join!(world.run(), async {
+        let site = SiteCode("academics".into());
+        run(&world.ctx, &site, testkit::now(), "another").await
+    });
+    let two = two.unwrap_or_default();
+    assert!(one.looked == 0 || two.looked == 0, "{one:?} {two:?}");
+    world.run_after(100).await;
+    assert_in_step(&world, "two at once");
+}
+
+#[tokio::test]
+async fn who_lost_the_lease_records_nothing() {
+    let world = World::start().await;
+    let site = SiteCode("academics".into());
+    let lease = acquire(&world.ctx, &site, testkit::now(), "old").await.expect("reads");
+    let lease = lease.expect("it is free");
+    let later = testkit::now() + Lease::HELD;
+    acquire(&world.ctx, &site, later, "new").await.expect("reads").expect("it ran out");
+    fixtures::deliver_person(&world.ctx, "ada").await;
+    let id =
+        WorkId { site: site.clone(), kind: Kind::User, entity: testkit::person("ada").to_string() };
+    let work = world.ctx.table.get(&store::work_key(&id)).await.expect("reads").expect("marked");
+    let looked = Looked { work, mapping: None, outcome: store::Outcome::InStep };
+    let result = store::record(&world.ctx.table, &lease, &[looked], later).await;
+    assert!(matches!(result, Err(Failure::Conflict { .. })), "{result:?}");
+    assert_eq!(marked(&world.ctx, "academics").await.len(), 1);
+}
+
+#[tokio::test]
+async fn cohorts_follow_what_a_student_owes() {
+    use events::{ChargePosted, ChargeSettled, Event, PersonRegistered};
+    let world = World::without_site().await;
+    fixtures::add_finance_site(&world.ctx, world.site.url()).await;
+    let student = ChargePosted::example().student;
+    let person = PersonRegistered { person: student, ..PersonRegistered::example() };
+    let deliver = testkit::delivery("on-person-changed", person);
+    op::on_person_changed::handle(&world.ctx, &deliver).await.expect("taken in");
+    let mut role = fixtures::role("x", shell::Role::Student, None);
+    role.envelope.data["person"] = Value::String(student.to_string());
+    op::on_role_assigned::handle(&world.ctx, &role).await.expect("taken in");
+    let finance = SiteCode("finance".into());
+    let now = testkit::now();
+    run(&world.ctx, &finance, now, "test").await.expect("it runs");
+    assert_eq!(world.site.cohort_members("balance:clear"), [student.to_string()]);
+    let posted = testkit::delivery("on-charge-changed", ChargePosted::example());
+    op::on_charge_changed::handle(&world.ctx, &posted).await.expect("taken in");
+    run(&world.ctx, &finance, now, "test").await.expect("it runs");
+    assert_eq!(world.site.cohort_members("balance:clear"), Vec::<String>::new());
+    assert_eq!(world.site.cohort_members("balance:owing"), [student.to_string()]);
+    let settled = testkit::delivery("on-charge-changed", ChargeSettled::example());
+    op::on_charge_changed::handle(&world.ctx, &settled).await.expect("taken in");
+    run(&world.ctx, &finance, now, "test").await.expect("it runs");
+    assert_eq!(world.site.cohort_members("balance:clear"), [student.to_string()]);
+    assert_eq!(world.site.courses().len(), 0);
+}
+
+#[tokio::test]
+async fn staff_have_accounts_where_their_role_belongs_in_the_cohort_of_their_department() {
+    let world = World::start().await;
+    world
+        .change_settings(|settings| {
+            settings.people = vec![shell::Role::Teacher, shell::Role::HeadOfDepartment];
+            settings.courses = crate::domain::CourseRule::None;
+            settings.cohorts = vec![CohortRule::Department];
+        })
+        .await;
+    for name in ["ada", "bob"] {
+        fixtures::deliver_person(&world.ctx, name).await;
+    }
+    let teacher = fixtures::role("ada", shell::Role::Teacher, Some("MATH"));
+    op::on_role_assigned::handle(&world.ctx, &teacher).await.expect("taken in");
+    world.run().await;
+    let ada = testkit::person("ada").to_string();
+    assert_eq!(world.site.users().len(), 1, "bob is no staff");
+    assert_eq!(world.site.users()[0]["department"], "MATH");
+    assert_eq!(world.site.cohort_members("department:MATH"), [ada]);
+}
+
+#[tokio::test]
+async fn a_race_with_dynamodb_in_the_way_ends_in_step() {
+    for seed in 0..4 {
+        let world = World::start().await;
+        three_enrolments(&world).await;
+        world.test.engine.set_faults(testkit::Faults::seeded(seed, 60));
+        let site = SiteCode("academics".into());
+        drop(run(&world.ctx, &site, testkit::now(), "test").await);
+        world.test.engine.set_faults(testkit::Faults::none());
+        for seconds in [120, 240] {
+            world.run_after(seconds).await;
+        }
+        assert_in_step(&world, &format!("seed {seed}"));
+    }
+}

@@ -1,0 +1,48 @@
+// Moodle: people, courses and enrolments provisioned into the sites, and kept in step.
+import { Duration, Stack } from "aws-cdk-lib";
+import type { Construct } from "constructs";
+import { Context, type Shared } from "./context.ts";
+import { cursors, type Permission, reads, writes } from "./permissions.ts";
+
+// A run goes on until nothing is due: one wake-up brings a whole registration day into a site. One wake-up at a time, so
+// that no site waits behind another.
+const RUN = { memoryMb: 512, timeoutS: 300, concurrency: 6, batchSize: 1 };
+// The check asks a site up to ten times.
+const CHECK = { timeoutS: 29 };
+
+export function moodle(scope: Construct, shared: Shared): Context {
+  const context = new Context(scope, "moodle", shared);
+  // HTTP
+  context.http("set-site", "PUT /moodle/sites/{site}", [writes]);
+  context.http("list-sites", "GET /moodle/sites", [reads, cursors]);
+  context.http("read-site", "GET /moodle/sites/{site}", [reads]);
+  context.http("check-site", "POST /moodle/sites/{site}/checks", [reads, readsTokens], CHECK);
+  context.http("list-stuck-work", "GET /moodle/sites/{site}/stuck-work", [reads, cursors]);
+  context.http("read-accounts", "GET /moodle/people/{person}", [reads]);
+  context.http("replay-site", "POST /moodle/sites/{site}/replays", [writes]);
+  // Events
+  context.events("on-person-changed", ["identity.person.registered", "identity.person.changed"], [writes]);
+  context.events("on-role-assigned", ["identity.role.assigned"], [writes]);
+  context.events("on-section-offered", ["catalog.section.offered"], [writes]);
+  context.events("on-registration-changed", ["enrollment.registration.confirmed", "enrollment.registration.dropped"], [writes]);
+  context.events("on-charge-changed", ["billing.charge.posted", "billing.charge.settled", "billing.charge.reversed"], [writes]);
+  context.events("on-work-marked", ["moodle.work.marked"], [writes, readsTokens], RUN);
+  // Schedules
+  context.schedule("sweep-sites", Duration.minutes(1), [writes]);
+  return context;
+}
+
+/** Reads the web service tokens of the sites, and no other secret. An operator adds one secret for each site. */
+const readsTokens: Permission = (context) => {
+  const name = `matricula/${context.shared.settings.stage}/moodle`;
+  return {
+    statements: [
+      {
+        actions: ["secretsmanager:GetSecretValue"],
+        resources: [Stack.of(context).formatArn({ service: "secretsmanager", resource: `secret:${name}/*` })],
+        because: "Sites are added while Matricula runs: their tokens' secrets are not known here.",
+      },
+    ],
+    environment: { MOODLE_TOKENS: name },
+  };
+};

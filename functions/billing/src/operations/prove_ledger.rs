@@ -189,9 +189,9 @@ mod tests {
     #[tokio::test]
     async fn a_ledger_is_proved_whatever_happens_on_the_wire() {
         testkit::under_every_fault(
-            async |table| drop(charge(&ctx(table), "ada", "one").await),
-            async |table, ()| handle(&ctx(table), &tick()).await.map(drop),
-            async |table, ()| {
+            async |table| charge(&ctx(table), "ada", "one").await,
+            async |table, _| handle(&ctx(table), &tick()).await.map(drop),
+            async |table, _| {
                 let proof = read(&ctx(table)).await;
                 assert_eq!(proof.finished_at, Some(testkit::now()));
                 assert_eq!((proof.accounts, proof.entries, proof.documents), (1, 1, 1));

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use events::{
     Event, OfferedCourse, OfferedTerm, PersonChanged, PersonRegistered, RegistrationConfirmed,
-    RegistrationDropped, RoleAssigned, SectionOffered,
+    RegistrationDropped, RoleAssigned, RoleEnded, SectionOffered,
 };
 use jiff::SignedDuration;
 use kernel::{Id, Locale, PersonName, RegistrationId, RoleAssignmentId, SectionId};
@@ -99,7 +99,20 @@ pub fn role(name: &str, role: Role, department: Option<&str>) -> Delivery {
         valid_to: None,
         assigned_by: None,
     };
-    testkit::delivery("on-role-assigned", event)
+    testkit::delivery("on-role-changed", event)
+}
+
+/// The end of what `role` assigns.
+pub fn role_ended(name: &str, role: Role, department: Option<&str>) -> Delivery {
+    let event = RoleEnded {
+        assignment: RoleAssignmentId::derived_from(&format!("{name}{role:?}{department:?}")),
+        person: testkit::person(name),
+        role: role.name().to_owned(),
+        department: department.map(str::to_owned),
+        ended_at: testkit::now(),
+        ended_by: testkit::person("registrar"),
+    };
+    testkit::delivery("on-role-changed", event)
 }
 
 pub fn offered(name: &str, version: u64) -> Delivery {

@@ -20,7 +20,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "replay-site" => shell::http(&op::replay_site::ROUTE, ctx, op::replay_site::handle).await,
         // Events
         "on-person-changed" => shell::events(ctx, op::on_person_changed::handle).await,
-        "on-role-assigned" => shell::events(ctx, op::on_role_assigned::handle).await,
+        "on-role-changed" => shell::events(ctx, op::on_role_changed::handle).await,
         "on-section-offered" => shell::events(ctx, op::on_section_offered::handle).await,
         "on-registration-changed" => shell::events(ctx, op::on_registration_changed::handle).await,
         "on-charge-changed" => shell::events(ctx, op::on_charge_changed::handle).await,

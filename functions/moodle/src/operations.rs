@@ -6,7 +6,7 @@ pub mod list_stuck_work;
 pub mod on_charge_changed;
 pub mod on_person_changed;
 pub mod on_registration_changed;
-pub mod on_role_assigned;
+pub mod on_role_changed;
 pub mod on_section_offered;
 pub mod on_work_marked;
 pub mod read_accounts;

@@ -22,7 +22,7 @@ export function moodle(scope: Construct, shared: Shared): Context {
   context.http("replay-site", "POST /moodle/sites/{site}/replays", [writes]);
   // Events
   context.events("on-person-changed", ["identity.person.registered", "identity.person.changed"], [writes]);
-  context.events("on-role-assigned", ["identity.role.assigned"], [writes]);
+  context.events("on-role-changed", ["identity.role.assigned", "identity.role.ended"], [writes]);
   context.events("on-section-offered", ["catalog.section.offered"], [writes]);
   context.events("on-registration-changed", ["enrollment.registration.confirmed", "enrollment.registration.dropped"], [writes]);
   context.events("on-charge-changed", ["billing.charge.posted", "billing.charge.settled", "billing.charge.reversed"], [writes]);

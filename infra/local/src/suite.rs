@@ -1,4 +1,5 @@
 //! `test`: format, lints, tests, the template's tests, and journeys on a cloud of their own.
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -95,6 +96,9 @@ impl Suite<'_> {
         if self.has_nextest {
             let mut nextest =
                 cargo(&["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=pass"]);
+            // Walks through every fault wait more than they compute.
+            let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+            nextest.args(["--test-threads", &(2 * processors).to_string()]);
             if self.has_journeys() {
                 nextest.args(["--filterset", &format!("not binary({JOURNEYS})")]);
             }

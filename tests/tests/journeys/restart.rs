@@ -20,7 +20,7 @@ const FOUND_WITHIN: Duration = Duration::from_mins(2);
 
 #[test]
 fn before_the_restart_one_bundle_awaits_approval_and_one_its_payment() {
-    let (term, student) = (Term::open(), newcomer("Renée"));
+    let (term, student) = (Term::open(), newcomer("Renate"));
     let guarded = term.section(Offer { approval_required: true, ..Offer::PLAIN });
     let bundles = submit(&student, &term, &[&guarded, &term.plain_section()]);
     bundles[0].await_approval();

@@ -4,7 +4,8 @@
 //! What is to go wrong is told by the submission's correlation id, for which these journeys put switches into the
 //! deployed definition. Executions that say nothing, as those of all other journeys, pass every switch by.
 
-use std::fs;
+use std::fs::{self, File};
+use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 use std::thread;
@@ -68,6 +69,7 @@ fn every_step_carried_out_twice_does_what_one_does() {
 /// The answer got lost, and only the time-out ends the waiting; then the saga looks once more.
 #[test]
 fn an_approval_and_a_payment_that_nobody_was_told_of_still_count() {
+    let _turn = take_turn();
     let ways = ["deaf-to-approval", "deaf-to-payment"];
     walk_all(&Term::open(), ways.map(|wish| (wish.to_owned(), End::Registered)));
 }
@@ -75,6 +77,7 @@ fn an_approval_and_a_payment_that_nobody_was_told_of_still_count() {
 #[test]
 fn processes_killed_between_any_two_steps_leave_nothing_half_done() {
     const STUDENTS: usize = 8;
+    let _turn = take_turn();
     let term = Term::open();
     let ways = (0..STUDENTS).map(|number| match number % 2 {
         0 => ("plain".to_owned(), End::Registered),
@@ -302,6 +305,15 @@ fn references(state: &mut Value) -> Vec<&mut Value> {
         }
     }
     found
+}
+
+/// Whoever waits with a token that is nobody's would wait for the whole of the machine's retries after a kill: one at a
+/// time, until this is dropped.
+fn take_turn() -> File {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("saga-laws.lock");
+    let turn = File::create(path).expect("the lock can be written");
+    turn.lock().expect("the lock can be taken");
+    turn
 }
 
 /// For some seconds, one process after the other that carries out a step of the saga; answers how many.

@@ -1,6 +1,6 @@
 //! What the other contexts have told of people, sections, registrations and charges, as far as a site depends on it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use events::SectionOffered;
 use kernel::{
@@ -38,6 +38,25 @@ pub struct HeldRole {
 pub struct HeldRoles {
     pub person: PersonId,
     pub roles: BTreeMap<RoleAssignmentId, HeldRole>,
+    /// Assignments that have ended: news of their beginning may still come.
+    pub ended: BTreeSet<RoleAssignmentId>,
+}
+
+impl HeldRoles {
+    pub fn none(person: PersonId) -> Self {
+        Self { person, roles: BTreeMap::new(), ended: BTreeSet::new() }
+    }
+
+    /// `false` where nothing changes.
+    pub fn assign(&mut self, assignment: RoleAssignmentId, role: HeldRole) -> bool {
+        !self.ended.contains(&assignment) && self.roles.insert(assignment, role).is_none()
+    }
+
+    /// For good. `false` where nothing changes.
+    pub fn end(&mut self, assignment: RoleAssignmentId) -> bool {
+        self.roles.remove(&assignment);
+        self.ended.insert(assignment)
+    }
 }
 
 /// A section as a course is made of it.

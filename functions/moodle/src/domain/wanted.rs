@@ -166,7 +166,7 @@ mod tests {
             let department = department.map(str::to_owned);
             (RoleAssignmentId::derived_from(&at.to_string()), HeldRole { role: *role, department })
         });
-        HeldRoles { person: testkit::person("ada"), roles: roles.collect() }
+        HeldRoles { roles: roles.collect(), ..HeldRoles::none(testkit::person("ada")) }
     }
 
     #[test]

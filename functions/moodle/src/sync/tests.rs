@@ -270,7 +270,7 @@ async fn cohorts_follow_what_a_student_owes() {
     op::on_person_changed::handle(&world.ctx, &deliver).await.expect("taken in");
     let mut role = fixtures::role("x", shell::Role::Student, None);
     role.envelope.data["person"] = Value::String(student.to_string());
-    op::on_role_assigned::handle(&world.ctx, &role).await.expect("taken in");
+    op::on_role_changed::handle(&world.ctx, &role).await.expect("taken in");
     let finance = SiteCode("finance".into());
     let now = testkit::now();
     run(&world.ctx, &finance, now, "test").await.expect("it runs");
@@ -301,12 +301,17 @@ async fn staff_have_accounts_where_their_role_belongs_in_the_cohort_of_their_dep
         fixtures::deliver_person(&world.ctx, name).await;
     }
     let teacher = fixtures::role("ada", shell::Role::Teacher, Some("MATH"));
-    op::on_role_assigned::handle(&world.ctx, &teacher).await.expect("taken in");
+    op::on_role_changed::handle(&world.ctx, &teacher).await.expect("taken in");
     world.run().await;
     let ada = testkit::person("ada").to_string();
     assert_eq!(world.site.users().len(), 1, "bob is no staff");
     assert_eq!(world.site.users()[0]["department"], "MATH");
     assert_eq!(world.site.cohort_members("department:MATH"), [ada]);
+    let ended = fixtures::role_ended("ada", shell::Role::Teacher, Some("MATH"));
+    op::on_role_changed::handle(&world.ctx, &ended).await.expect("taken in");
+    world.run().await;
+    assert_eq!(world.site.users()[0]["suspended"], true, "whoever has left is not deleted");
+    assert_eq!(world.site.cohort_members("department:MATH"), Vec::<String>::new());
 }
 
 #[tokio::test]

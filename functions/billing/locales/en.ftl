@@ -15,6 +15,7 @@ webhook-malformed = The webhook's body is not an event.
 webhook-signature-invalid = The webhook's signature is not valid.
 webhook-timestamp-old = The webhook was signed too long ago, or too far in the future.
 posting-period-closed = That posting period is closed.
+posting-period-to-come = That posting period has not begun yet.
 payment-not-received = The money of this payment has not come in, or was taken back.
 not-unapplied = So much of the payment is not unapplied: free it first.
 amount-not-positive = The amount must be more than nothing.

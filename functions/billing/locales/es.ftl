@@ -15,6 +15,7 @@ webhook-malformed = El cuerpo del webhook no es un evento.
 webhook-signature-invalid = La firma del webhook no es válida.
 webhook-timestamp-old = El webhook se firmó hace demasiado tiempo, o en el futuro.
 posting-period-closed = Ese período contable está cerrado.
+posting-period-to-come = Ese período contable aún no ha comenzado.
 payment-not-received = El dinero de este pago no ha llegado, o fue retirado.
 not-unapplied = Esa parte del pago no está sin aplicar: libérela primero.
 amount-not-positive = El importe debe ser mayor que cero.

@@ -15,6 +15,7 @@ webhook-malformed = Le corps du webhook n'est pas un événement.
 webhook-signature-invalid = La signature du webhook n'est pas valable.
 webhook-timestamp-old = Le webhook a été signé il y a trop longtemps, ou dans le futur.
 posting-period-closed = Cette période comptable est clôturée.
+posting-period-to-come = Cette période comptable n'a pas encore commencé.
 payment-not-received = L’argent de ce paiement n’est pas arrivé, ou a été repris.
 not-unapplied = Une telle part du paiement n’est pas disponible : libérez-la d’abord.
 amount-not-positive = Le montant doit être supérieur à zéro.

@@ -132,6 +132,8 @@ impl<'c> Bookkeeping<'c> {
         let unread = |row: &&crate::domain::Allocation| !self.invoices.contains_key(&row.invoice);
         let mut wanted: Vec<InvoiceId> =
             turn.applied.iter().filter(unread).map(|row| row.invoice).collect();
+        // One invoice may be paid by several funds, not one after the other.
+        wanted.sort_unstable();
         wanted.dedup();
         self.read_invoices(&wanted).await?;
         for row in &turn.applied {

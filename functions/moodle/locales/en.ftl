@@ -1,6 +1,7 @@
 # Refusals of the moodle context, troubles with what is sent, and findings of the check, in English.
 site-unknown = There is no such Moodle site.
 site-address-wrong = The address must begin with https:// and hold nothing but a host and a path.
+site-address-fixed = A site keeps its address, since what is known of its accounts and courses holds there alone: add a new site.
 template-field-unknown = The template names a field that does not exist: { $field }.
 person-unknown = There is no such person.
 section-unknown = There is no such section.

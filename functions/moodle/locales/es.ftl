@@ -1,6 +1,7 @@
 # Refusals of the moodle context, troubles with what is sent, and findings of the check, in Spanish.
 site-unknown = Este sitio de Moodle no existe.
 site-address-wrong = La dirección debe empezar por https:// y contener solo un servidor y una ruta.
+site-address-fixed = Un sitio conserva su dirección, pues lo que se sabe de sus cuentas y cursos solo vale allí: añada un sitio nuevo.
 template-field-unknown = La plantilla nombra un campo que no existe: { $field }.
 person-unknown = Esta persona no existe.
 section-unknown = Este grupo no existe.

@@ -1,6 +1,7 @@
 # Refusals of the moodle context, troubles with what is sent, and findings of the check, in French.
 site-unknown = Ce site Moodle n'existe pas.
 site-address-wrong = L'adresse doit commencer par https:// et ne contenir qu'un hôte et un chemin.
+site-address-fixed = Un site garde son adresse, car ce que l'on sait de ses comptes et de ses cours ne vaut que là : ajoutez un nouveau site.
 template-field-unknown = Le modèle nomme un champ qui n'existe pas : { $field }.
 person-unknown = Cette personne n'existe pas.
 section-unknown = Ce groupe n'existe pas.

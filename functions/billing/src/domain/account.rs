@@ -75,8 +75,9 @@ pub struct Turn {
     pub applied: Vec<Allocation>,
 }
 
-/// Allocations of one turn: each may touch an invoice and a charge of its own, and a transaction holds 100 items.
-const ROWS_MAX: usize = 30;
+/// Allocations of one turn: each may write itself, an invoice, a charge and the event that it is settled, and a
+/// transaction holds 100 items.
+const ROWS_MAX: usize = 20;
 
 /// The fold of a student's journal entries, kept so that nobody has to fold them again; a replay proves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -163,7 +163,11 @@ impl TermBill {
         let after = rules.assess(population, &self.registered, None, self.currency)?;
         let washed = self.wash(&dropped, dropped_on, rules.wash);
         let row = rules.calendar.as_ref().and_then(|calendar| calendar.row(dropped_on));
-        let mut fee_left = row.and_then(|row| row.administrative_fee).map_or(0, |fee| fee.minor);
+        let fee = row.and_then(|row| row.administrative_fee);
+        if fee.is_some_and(|fee| fee.currency != self.currency) {
+            return Err(Refusal::CurrenciesDiffer);
+        }
+        let mut fee_left = fee.map_or(0, |fee| fee.minor);
         let mut adjustment = Adjustment::default();
         for one in &before {
             let item = (&one.code, one.registration);
@@ -220,7 +224,11 @@ impl TermBill {
     fn wash(&mut self, dropped: &Registered, dropped_on: Date, wash: Wash) -> u32 {
         let mut left = dropped.credits_hundredths;
         for one in &mut self.registered {
-            if washes(wash, dropped_on, one.registered_on) {
+            // What was there before, or came with what is dropped, was not taken in its place.
+            let is_exchange = one.registered_on >= dropped.registered_on
+                && one.bundle != dropped.bundle
+                && (one.registered_on == dropped_on || one.registered_on > dropped.registered_on);
+            if is_exchange && washes(wash, dropped_on, one.registered_on) {
                 let washed = left.min(one.unwashed_hundredths);
                 one.unwashed_hundredths -= washed;
                 left -= washed;

@@ -233,6 +233,10 @@ impl TuitionRules {
                 not_negative(amount)?;
             }
         }
+        let rows = self.calendar.iter().flat_map(|calendar| &calendar.rows);
+        for fee in rows.filter_map(|row| row.administrative_fee.as_ref()) {
+            not_negative(fee)?;
+        }
         match &self.calendar {
             Some(calendar) if calendar.last_day < calendar.first_day => {
                 Err(Refusal::CalendarOutOfOrder)

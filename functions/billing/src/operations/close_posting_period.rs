@@ -5,10 +5,11 @@ use kernel::{PersonId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Call, Failure, Route};
+use table::Stored;
 
 use super::BURSAR;
 use crate::Ctx;
-use crate::domain::{Books, PostingPeriod};
+use crate::domain::{Books, PostingPeriod, Refusal};
 use crate::store;
 
 pub const ROUTE: Route = Route::act(
@@ -43,21 +44,33 @@ impl Reply {
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    open_from(ctx, call, call.command.period.next()).await
+    let period = call.command.period;
+    if period > PostingPeriod::of(ctx.institution().date(call.now)) {
+        return Err(Refusal::PostingPeriodToCome.into());
+    }
+    change(ctx, call, |open_from| open_from.map_or(period.next(), |from| from.max(period.next())))
+        .await
 }
 
+/// From which period on the books are to be open, given from which they are; none while all are.
+type OpenFrom = Option<PostingPeriod>;
+
 /// Writes every copy of the books at once: a booking that looked at any of them before has to look again.
-pub(super) async fn open_from<C>(
+pub(super) async fn change<C>(
     ctx: &Ctx,
     call: &Call<C>,
-    open_from: PostingPeriod,
+    decide: impl Fn(OpenFrom) -> PostingPeriod,
 ) -> Result<Reply, Failure> {
     let keys = (0..Books::COPIES).map(|copy| (&store::books_key(copy)).into()).collect();
     let mut batch = ctx.table.get_batch(keys).await?;
-    let mut transaction = ctx.table.transaction();
+    let copies = (0..Books::COPIES).map(|copy| batch.take(&store::books_key(copy)));
+    let copies: Vec<Option<Stored<Books>>> = copies.collect::<Result<_, _>>()?;
+    // All copies say the same.
+    let standing = copies[0].as_ref().map(|stored| stored.value.open_from);
+    let open_from = decide(standing);
     let changed = |copy| Books { copy, open_from, changed_at: call.now, changed_by: call.person() };
-    for copy in 0..Books::COPIES {
-        let stored = batch.take(&store::books_key(copy))?;
+    let mut transaction = ctx.table.transaction();
+    for (copy, stored) in (0..Books::COPIES).zip(copies) {
         transaction.put(&changed(copy), stored.map(|stored| stored.version));
     }
     let reply = Reply::of(Some(&changed(0)));
@@ -70,7 +83,7 @@ pub(super) async fn open_from<C>(
 mod tests {
     use super::super::{read_posting_periods, reopen_posting_period};
     use super::*;
-    use crate::fixtures::{charge, check_ledger, ctx, journal};
+    use crate::fixtures::{charge, check_ledger, code, ctx, journal};
 
     fn close(period: &str) -> Call<Command> {
         testkit::call(Command { period: period.parse().expect("a period") })
@@ -117,6 +130,23 @@ mod tests {
         assert_eq!(check_ledger(&ctx).await, 3);
         let periods = journal(&ctx).await.into_iter().map(|entry| entry.posting_period());
         assert_eq!(periods.filter(|booked| *booked == period).count(), 2);
+    }
+
+    #[tokio::test]
+    async fn closing_an_earlier_period_opens_none_and_opening_a_later_one_closes_none() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let period = |text: &str| text.parse::<PostingPeriod>().expect("a period");
+        let reopen =
+            |text: &str| testkit::call(reopen_posting_period::Command { period: period(text) });
+        handle(&ctx, &close("2026-12")).await.expect("closed");
+        let reply = handle(&ctx, &close("2026-10")).await.expect("it was closed before");
+        assert_eq!(reply.open_from, Some(period("2027-01")));
+        let later = reopen_posting_period::handle(&ctx, &reopen("2027-06")).await.expect("open");
+        assert_eq!(later.open_from, Some(period("2027-01")));
+        let earlier = reopen_posting_period::handle(&ctx, &reopen("2026-11")).await.expect("open");
+        assert_eq!(earlier.open_from, Some(period("2026-11")));
+        assert_eq!(code(handle(&ctx, &close("2027-02")).await), "POSTING_PERIOD_TO_COME");
     }
 
     #[tokio::test]

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use shell::{Call, Failure, Route};
 
 use super::BURSAR;
-use super::close_posting_period::{Reply, open_from};
+use super::close_posting_period::{Reply, change};
 use crate::Ctx;
 use crate::domain::PostingPeriod;
 
@@ -23,5 +23,6 @@ pub struct Command {
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    open_from(ctx, call, call.command.period).await
+    let period = call.command.period;
+    change(ctx, call, |open_from| open_from.map_or(period, |from| from.min(period))).await
 }

@@ -1,4 +1,4 @@
-//! A section does not take place: its rooms are free again, and registration is told to drop its students.
+//! A section does not take place: its rooms are free again, and nobody registers for it any more.
 
 use kernel::SectionId;
 use schemars::JsonSchema;
@@ -14,7 +14,7 @@ pub const ROUTE: Route = Route::act(
     "cancel-section",
     "/sections/{section}/cancellation",
     PLANNERS,
-    "Cancel a section: its students are dropped and get everything back",
+    "Cancel a section: nobody registers for it any more",
 );
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

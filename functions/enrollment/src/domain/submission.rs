@@ -328,18 +328,21 @@ fn window(
     let of_population = known.into_iter().flat_map(|known| &known.windows).filter(|window| {
         window.population.prove(&background.record, &NO_GRADES).verdict != Verdict::NotMet
     });
-    let mut windows = of_population.map(|window| (window.opens_at, window.closes_at)).chain([own]);
+    let mut windows: Vec<_> =
+        of_population.map(|window| (window.opens_at, window.closes_at)).collect();
+    if windows.is_empty() {
+        windows.push(own);
+    }
     if seats.term.id != term || state == TermState::Closed {
         return Some(ItemRefusal::new(ItemCode::TermClosed));
     }
     if state != TermState::Published {
         return Some(ItemRefusal::new(ItemCode::WindowNotOpen));
     }
-    let (mut any_open, mut any_to_come) = (false, false);
-    windows.by_ref().for_each(|(opens_at, closes_at)| {
-        any_open |= opens_at <= now && now <= closes_at;
-        any_to_come |= now < opens_at;
-    });
+    let is_open =
+        |(opens_at, closes_at): &(Timestamp, Timestamp)| *opens_at <= now && now <= *closes_at;
+    let any_open = windows.iter().any(is_open);
+    let any_to_come = windows.iter().any(|(opens_at, _)| now < *opens_at);
     match (any_open, any_to_come) {
         (true, _) => None,
         (false, true) => Some(ItemRefusal::new(ItemCode::WindowNotOpen)),

@@ -1,6 +1,7 @@
 //! A second factor: codes from an app that somebody carries with them, and ten recovery codes on paper for the day that
 //! it is lost. No code and no seed is stored: they follow from a secret, the account and the moment of the enrolment.
 
+use jiff::SignedDuration;
 use kernel::{AccountId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,8 @@ pub struct SecondFactor {
     pub enrolled_at: Timestamp,
     /// Absent until a first code has shown that the app knows the seed.
     pub confirmed_at: Option<Timestamp>,
+    /// The half minute of that first code.
+    pub confirmed_step: Option<u64>,
     /// The half minute of the last code that was used: each is good once.
     pub last_step: u64,
     pub used_recovery_codes: Vec<u8>,
@@ -27,6 +30,8 @@ pub enum Code {
 
 impl SecondFactor {
     pub const RECOVERY_CODES: u8 = 10;
+    /// How long the first code may be sent again for its reply.
+    const CONFIRMATION_REPEATABLE: SignedDuration = SignedDuration::from_secs(90);
 
     /// An enrolment that waits for its first code. One that is confirmed is not replaced in passing.
     pub fn enroll(
@@ -37,8 +42,14 @@ impl SecondFactor {
         if standing.is_some_and(Self::is_confirmed) {
             return Err(Refusal::SecondFactorEnrolled);
         }
-        let (confirmed_at, used_recovery_codes) = (None, Vec::new());
-        Ok(Self { account, enrolled_at: now, confirmed_at, last_step: 0, used_recovery_codes })
+        Ok(Self {
+            account,
+            enrolled_at: now,
+            confirmed_at: None,
+            confirmed_step: None,
+            last_step: 0,
+            used_recovery_codes: Vec::new(),
+        })
     }
 
     pub fn is_confirmed(&self) -> bool {
@@ -59,13 +70,24 @@ impl SecondFactor {
         Ok(())
     }
 
-    /// Takes the first code. Repeated, it changes nothing; false then.
+    /// Takes the first code. Repeated at once, as when the reply was lost, it changes nothing; false then. The code
+    /// of a later log-in is no first one: whoever has seen it must not be shown the recovery codes.
     pub fn confirm(&mut self, code: Code, now: Timestamp) -> Result<bool, Refusal> {
+        let just_now =
+            self.confirmed_at.is_some_and(|at| now <= at + Self::CONFIRMATION_REPEATABLE);
         match code {
-            Code::Step(step) if self.is_confirmed() && step == self.last_step => Ok(false),
-            Code::Step(_) if !self.is_confirmed() => {
+            Code::Step(step)
+                if just_now
+                    && self.confirmed_step == Some(step)
+                    && self.last_step == step
+                    && self.used_recovery_codes.is_empty() =>
+            {
+                Ok(false)
+            }
+            Code::Step(step) if !self.is_confirmed() => {
                 self.take(code)?;
                 self.confirmed_at = Some(now);
+                self.confirmed_step = Some(step);
                 Ok(true)
             }
             _ => Err(Refusal::SecondFactorWrong),
@@ -79,6 +101,20 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn only_the_first_code_repeated_at_once_is_a_confirmation() {
+        let (now, account) = (testkit::now(), AccountId::derived_from("ada"));
+        let mut factor = SecondFactor::enroll(None, account, now).expect("enrolls");
+        assert_eq!(factor.confirm(Code::Step(5), now), Ok(true));
+        assert_eq!(factor.confirm(Code::Step(5), now), Ok(false), "its reply was lost");
+        let later = now + SignedDuration::from_secs(91);
+        assert_eq!(factor.confirm(Code::Step(5), later), Err(Refusal::SecondFactorWrong));
+        factor.take(Code::Step(6)).expect("a log-in");
+        for step in [5, 6, 7] {
+            assert_eq!(factor.confirm(Code::Step(step), now), Err(Refusal::SecondFactorWrong));
+        }
+    }
 
     proptest! {
         /// Whatever is typed in whatever order: no code is taken twice, and none that is older than the last one.

@@ -1,11 +1,11 @@
-//! The end of the caller's second factor, from a session that has passed it. To change the app, one removes it and
-//! enrolls again.
+//! The end of the caller's second factor, from a session that has passed it, and of every other session: none counts as
+//! one that has passed it any more. To change the app, one removes it and enrolls again.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Call, Failure, Route};
 
-use crate::domain::Refusal;
+use crate::domain::{Refusal, SessionsEnd};
 use crate::{Ctx, store};
 
 pub const ROUTE: Route = Route::delete(
@@ -21,7 +21,7 @@ pub struct Command {}
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     let session = call.caller.as_ref().expect("the route is not public").session;
-    let Some(session) = ctx.table.get(&store::session_key(session)).await? else {
+    let Some(mut session) = ctx.table.get(&store::session_key(session)).await? else {
         return Err(Refusal::SecondFactorNeeded.into());
     };
     let factor = ctx.table.get(&store::second_factor_key(session.value.account)).await?;
@@ -31,6 +31,10 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     }
     let mut transaction = ctx.table.transaction();
     transaction.delete(&factor);
+    session.value.passed_second_factor = false;
+    transaction.update(&session);
+    let (person, kept) = (session.value.person, Some(session.value.id));
+    transaction.overwrite(&SessionsEnd { person, at: call.now, kept });
     Ok(transaction.commit().await?)
 }
 
@@ -51,9 +55,12 @@ mod tests {
                 (account, Call { caller, ..testkit::call(Command {}) })
             },
             async |table, (_, call)| handle(&ctx(table), call).await,
-            async |table, (account, _)| {
+            async |table, (account, call)| {
                 let factor = table.get(&store::second_factor_key(*account)).await.expect("reads");
                 assert!(factor.is_none());
+                let session = call.caller.as_ref().expect("somebody").session;
+                let session = table.get(&store::session_key(session)).await.expect("reads");
+                assert!(!session.expect("it stands").value.passed_second_factor);
             },
         )
         .await;

@@ -1,6 +1,5 @@
 //! The functions that we call. Those that only read answer "down" where no answer comes: there is nothing to look up.
 
-use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::shapes::{
@@ -126,12 +125,12 @@ impl Client {
     /// All or none. Said again it changes nothing.
     pub async fn enrol_users(&self, enrolments: &[Enrolment]) -> Result<(), CallFailure> {
         let parameters = json!({ "enrolments": enrolments });
-        self.call::<Option<IgnoredAny>>("enrol_manual_enrol_users", &parameters).await.map(drop)
+        self.call::<()>("enrol_manual_enrol_users", &parameters).await
     }
 
     pub async fn unassign_roles(&self, roles: &[RoleAssignment]) -> Result<(), CallFailure> {
         let parameters = json!({ "unassignments": roles });
-        self.call::<Option<IgnoredAny>>("core_role_unassign_roles", &parameters).await.map(drop)
+        self.call::<()>("core_role_unassign_roles", &parameters).await
     }
 
     /// One page of a course's users with their roles, by id.
@@ -191,7 +190,7 @@ impl Client {
         let members: Vec<Value> = members.iter().map(member).collect();
         let parameters = json!({ "members": members });
         let function = "core_cohort_delete_cohort_members";
-        self.call::<Option<IgnoredAny>>(function, &parameters).await.map(drop)
+        self.call::<()>(function, &parameters).await
     }
 
     /// The grades of one user in a course.

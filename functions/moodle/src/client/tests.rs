@@ -133,9 +133,7 @@ async fn is_typed(replay: &MoodleReplay, recording: &MoodleRecording) -> Option<
         "gradereport_user_get_grade_items" => asked::<Report>(replay, recording).await.is_ok(),
         "enrol_manual_enrol_users"
         | "core_role_unassign_roles"
-        | "core_cohort_delete_cohort_members" => {
-            asked::<Option<serde::de::IgnoredAny>>(replay, recording).await.is_ok()
-        }
+        | "core_cohort_delete_cohort_members" => asked::<()>(replay, recording).await.is_ok(),
         _ => return None,
     })
 }

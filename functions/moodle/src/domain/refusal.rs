@@ -6,6 +6,7 @@ use shell::{Refuse, Sentences};
 pub enum Refusal {
     SiteUnknown,
     SiteAddressWrong,
+    SiteAddressFixed,
     TemplateFieldUnknown { field: String },
     PersonUnknown,
     SectionUnknown,
@@ -21,6 +22,7 @@ impl Refuse for Refusal {
         match self {
             Self::SiteUnknown => ("SITE_UNKNOWN", 404),
             Self::SiteAddressWrong => ("SITE_ADDRESS_WRONG", 422),
+            Self::SiteAddressFixed => ("SITE_ADDRESS_FIXED", 409),
             Self::TemplateFieldUnknown { .. } => ("TEMPLATE_FIELD_UNKNOWN", 422),
             Self::PersonUnknown => ("PERSON_UNKNOWN", 404),
             Self::SectionUnknown => ("SECTION_UNKNOWN", 404),

@@ -9,7 +9,7 @@ use table::Stored;
 use super::ADMINISTRATORS;
 use super::read_site::Reply;
 use crate::Ctx;
-use crate::domain::{Kind, Replay, Site, SiteCode, SiteSettings};
+use crate::domain::{Kind, Refusal, Replay, Site, SiteCode, SiteSettings};
 use crate::store::{self, Cause};
 
 pub const ROUTE: Route = Route::put(
@@ -32,6 +32,10 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let standing = ctx.table.get(&store::site_key(&code)).await?;
     if let Some(standing) = standing.as_ref().filter(|known| known.value.settings == settings) {
         return Reply::of(ctx, standing, call.now, call.locale).await;
+    }
+    // Another Moodle gives the same ids to other people.
+    if standing.as_ref().is_some_and(|known| known.value.settings.url != settings.url) {
+        return Err(Refusal::SiteAddressFixed.into());
     }
     let read_version = standing.map(|standing| standing.version);
     let site = Site { code: code.clone(), settings, changed_at: call.now };
@@ -70,16 +74,27 @@ mod tests {
                 let ctx = fixtures::ctx(table);
                 let first = testkit::call(command("https://one.example"));
                 handle(&ctx, &first).await.expect("added");
-                testkit::call(command("https://two.example"))
+                let mut anew = command("https://one.example");
+                anew.settings.naming.course_full_name = "{course_title}".into();
+                testkit::call(anew)
             },
             async |table, call| handle(&fixtures::ctx(table), call).await.map(drop),
             async |table, call| {
                 let again = handle(&fixtures::ctx(table), call).await.expect("it stands");
                 assert_eq!(again.version, 2);
-                assert_eq!(again.settings.url, "https://two.example");
+                assert_eq!(again.settings.naming.course_full_name, "{course_title}");
             },
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn what_is_known_of_one_moodle_is_not_taken_to_another() {
+        let test = testkit::TestTable::new().await;
+        let ctx = fixtures::ctx(&test.table);
+        handle(&ctx, &testkit::call(command("https://one.example"))).await.expect("added");
+        let moved = handle(&ctx, &testkit::call(command("https://two.example"))).await;
+        assert_eq!(code(moved), "SITE_ADDRESS_FIXED");
     }
 
     #[tokio::test]

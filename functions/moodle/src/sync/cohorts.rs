@@ -38,7 +38,8 @@ impl Session<'_> {
         for cohort in wanted.difference(before) {
             joined.push(CohortMember { cohort: self.cohort(cohort).await?, user });
         }
-        for cohort in before.difference(wanted) {
+        // Whoever is suspended keeps their cohorts: leaving one can unenrol them, and with that their grades are gone.
+        for cohort in before.difference(wanted).filter(|_| !account.wanted.is_suspended) {
             left.push(CohortMember { cohort: self.cohort(cohort).await?, user });
         }
         if !joined.is_empty() {

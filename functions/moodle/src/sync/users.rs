@@ -318,11 +318,11 @@ impl Session<'_> {
         let wanted = &account.wanted;
         let id = account.id.unwrap_or_default();
         let mapping = Mapping::new(&work, id, fingerprint(wanted), self.now());
-        Outcome::Sent(Mapping {
-            cohorts: wanted.cohorts.clone(),
-            is_suspended: wanted.is_suspended,
-            ..mapping
-        })
+        let mut cohorts = wanted.cohorts.clone();
+        if let Some(known) = account.mapping.as_ref().filter(|_| wanted.is_suspended) {
+            cohorts.extend(known.value.cohorts.iter().cloned());
+        }
+        Outcome::Sent(Mapping { cohorts, is_suspended: wanted.is_suspended, ..mapping })
     }
 }
 

@@ -30,7 +30,17 @@ enum Token {
     End,
 }
 
+/// What is read must be readable as it is printed: that is how it is stored, and printing puts branches of one kind
+/// together and spaces between.
 pub(super) fn requirement(text: &str) -> Result<Requirement, RequirementSyntaxError> {
+    let requirement = read(text)?;
+    match read(&requirement.to_string()) {
+        Ok(again) if again == requirement => Ok(requirement),
+        _ => Err(RequirementSyntaxError { at: text.chars().count() + 1, expected: "END" }),
+    }
+}
+
+fn read(text: &str) -> Result<Requirement, RequirementSyntaxError> {
     let length = text.chars().count();
     if length > Requirement::LENGTH_MAX {
         return Err(RequirementSyntaxError { at: Requirement::LENGTH_MAX + 1, expected: "END" });

@@ -13,8 +13,8 @@ use ureq::http::{HeaderMap, Request};
 
 use crate::cloud;
 
-/// Longer than the gateway waits for a function.
-const ANSWER_MAX: Duration = Duration::from_secs(40);
+/// Longer than the gateway waits for a function, and than two hundred callers at once take on two busy cores.
+const ANSWER_MAX: Duration = Duration::from_mins(3);
 /// A refusal that says "try again" is tried again so often; then it is the reply.
 const TRIES_MAX: u32 = 6;
 

@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// Far above what anything takes on two busy cores; what takes longer is stuck.
-pub const LIMIT: Duration = Duration::from_secs(90);
+pub const LIMIT: Duration = Duration::from_mins(3);
 const POLL: Duration = Duration::from_millis(250);
 
 /// What `look` finds; where it is not there yet, `look` says what is.

@@ -1,18 +1,15 @@
 //! For the tests of this context: a context by hand, a charged bundle, and what waits for it.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::StatusCode;
 use events::ChargeableRegistration;
 use kernel::{BundleId, Id, Money, RegistrationId, SectionId, TermId};
-use serde_json::{Value, json};
+use serde_json::Value;
 use shell::{Call, Failure, Raw, Step};
 use table::{PageRequest, Table};
-use testkit::{PaymentProvider, PaymentProviderSettings};
+use testkit::{Engine, PaymentProvider, PaymentProviderSettings, StepFunctions};
 
 use crate::Ctx;
 use crate::bookkeeping::{Bookkeeping, Wanted};
@@ -217,69 +214,10 @@ pub async fn count(ctx: &Ctx, event: &str) -> usize {
     testkit::published(&ctx.table).await.iter().filter(|sent| sent.name == event).count()
 }
 
-/// Step Functions, as far as a task token needs it: an HTTP server that keeps what it is sent.
-pub struct StepFunctions {
-    url: String,
-    shared: Arc<Answers>,
-    task: tokio::task::JoinHandle<()>,
-}
-
-#[derive(Default)]
-struct Answers {
-    sent: Mutex<Vec<Value>>,
-    error: Mutex<Option<&'static str>>,
-}
-
-impl StepFunctions {
-    pub async fn start() -> Self {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("the listener is bound"));
-        let shared = Arc::new(Answers::default());
-        let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
-        let task = tokio::spawn(async { axum::serve(listener, router).await.expect("serves") });
-        Self { url, shared, task }
-    }
-
-    /// From now on every call is answered with this error.
-    pub fn refuse_with(&self, error: &'static str) {
-        *self.shared.error.lock().expect("no test panics here") = Some(error);
-    }
-
-    /// The tokens that were answered, each with its output.
-    pub fn sent(&self) -> Vec<(String, Value)> {
-        let sent = self.shared.sent.lock().expect("no test panics here");
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        sent.iter()
-            .map(|request| {
-                let output = serde_json::from_str(&text(&request["output"])).expect("JSON");
-                (text(&request["taskToken"]), output)
-            })
-            .collect()
-    }
-
-    /// The context, talking to these Step Functions.
-    pub fn known_to(&self, ctx: &Ctx, engine: &testkit::Engine) -> Ctx {
-        let config = engine.sdk_config().into_builder().endpoint_url(&self.url).build();
-        Ctx { step_functions: aws_sdk_sfn::Client::new(&config).into(), ..ctx.clone() }
-    }
-}
-
-impl Drop for StepFunctions {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn answer(State(shared): State<Arc<Answers>>, body: Bytes) -> (StatusCode, String) {
-    let request = serde_json::from_slice(&body).expect("a request is JSON");
-    shared.sent.lock().expect("no test panics here").push(request);
-    match *shared.error.lock().expect("no test panics here") {
-        Some(error) => {
-            let body = json!({ "__type": error, "message": "no" });
-            (StatusCode::BAD_REQUEST, body.to_string())
-        }
-        None => (StatusCode::OK, "{}".to_owned()),
-    }
+/// The context, talking to these Step Functions.
+pub fn with_step_functions(ctx: &Ctx, machine: &StepFunctions, engine: &Engine) -> Ctx {
+    let client = aws_sdk_sfn::Client::new(&machine.sdk_config(engine));
+    Ctx { step_functions: client.into(), ..ctx.clone() }
 }
 
 pub fn wait_step(

@@ -225,9 +225,8 @@ impl TermBill {
         let mut left = dropped.credits_hundredths;
         for one in &mut self.registered {
             // What was there before, or came with what is dropped, was not taken in its place.
-            let is_exchange = one.registered_on >= dropped.registered_on
-                && one.bundle != dropped.bundle
-                && (one.registered_on == dropped_on || one.registered_on > dropped.registered_on);
+            let is_exchange = one.registered_on > dropped.registered_on
+                || (one.registered_on == dropped_on && one.bundle != dropped.bundle);
             if is_exchange && washes(wash, dropped_on, one.registered_on) {
                 let washed = left.min(one.unwashed_hundredths);
                 one.unwashed_hundredths -= washed;

@@ -205,6 +205,35 @@ fn vector_4_credits_dropped_and_added_on_one_day_cancel_out() {
 }
 
 #[test]
+fn a_drop_is_not_washed_against_what_was_there_all_along() {
+    let per_credit = TuitionRule::PerCredit { amount: dollars(100) };
+    let mut desk = Desk::new(TuitionRules { wash: Wash::WholeTerm, ..rules(per_credit, 50) });
+    desk.add(registered(1, 4, "2027-01-15"));
+    desk.add(registered(2, 4, "2027-01-15"));
+    desk.drop(1, "2027-02-03");
+    assert_eq!(desk.billed(), 600, "400 for what stays, half of what went");
+}
+
+#[test]
+fn an_administrative_fee_below_nothing_or_in_another_currency_is_refused() {
+    let with_fee = |fee| {
+        let mut rules = rules(TuitionRule::PerCredit { amount: dollars(100) }, 50);
+        let rows = &mut rules.calendar.as_mut().expect("a calendar").rows;
+        for row in rows {
+            row.administrative_fee = Some(fee);
+        }
+        rules
+    };
+    assert_eq!(with_fee(dollars(-30)).check(), Err(Refusal::PriceNegative));
+    let euros = Money::new(30, "EUR".parse().expect("a currency"));
+    let mut desk = Desk::new(with_fee(euros));
+    desk.add(registered(1, 4, "2027-01-15"));
+    let dropped =
+        desk.bill.drop(registration(1), date("2027-02-03"), &desk.rules, &desk.population);
+    assert_eq!(dropped.map(drop), Err(Refusal::CurrenciesDiffer));
+}
+
+#[test]
 fn a_drop_is_rated_by_its_day_in_the_calendar() {
     let calendar = calendar(&[(0, 100), (7, 50), (30, 0)]);
     let percent = |on| calendar.row(date(on)).map(|row| row.refund_basis_points / 100);

@@ -46,13 +46,18 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
+    use testkit::StepFunctions;
 
     use super::super::{on_charge_settled, receive_webhook, reverse_charge};
     use super::*;
     use crate::fixtures::{
-        StepFunctions, bundle, charge, code, ctx, ctx_with, pay, provider, wait_step, webhook,
+        bundle, charge, code, ctx, ctx_with, pay, provider, wait_step, webhook, with_step_functions,
     };
+
+    fn told_settled() -> Value {
+        json!({ "taskToken": "token", "output": json!({ "settled": true }).to_string() })
+    }
 
     async fn token(ctx: &Ctx, name: &str) -> Option<String> {
         let key = store::charge_key(Charge::id_of(bundle(name)));
@@ -85,19 +90,19 @@ mod tests {
     async fn what_is_settled_already_is_answered_at_once() {
         let test = testkit::TestTable::new().await;
         let (provider, sfn) = (provider().await, StepFunctions::start().await);
-        let ctx = sfn.known_to(&ctx_with(&test.table, &provider), &test.engine);
+        let ctx = with_step_functions(&ctx_with(&test.table, &provider), &sfn, &test.engine);
         let charge = charge(&ctx, "ada", "one").await;
         pay(&ctx, &charge, "pm_card_visa").await;
         let told = webhook(&provider.intents()[0]);
         receive_webhook::handle(&ctx, &told).await.expect("paid");
         let reply = handle(&ctx, &wait_step("one", "token")).await.expect("answered");
         assert!(reply.settled);
-        assert_eq!(sfn.sent(), [("token".to_owned(), json!({ "settled": true }))]);
+        assert_eq!(sfn.calls("SendTaskSuccess"), [told_settled()]);
         for error in ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"] {
-            sfn.refuse_with(error);
+            sfn.refuse("SendTaskSuccess", error);
             handle(&ctx, &wait_step("one", "late")).await.expect("that nobody waits is no failure");
         }
-        sfn.refuse_with("AccessDeniedException");
+        sfn.refuse("SendTaskSuccess", "AccessDeniedException");
         let failed = handle(&ctx, &wait_step("one", "late")).await;
         assert!(matches!(failed, Err(Failure::Fault(fault)) if fault.retryable));
     }
@@ -106,7 +111,7 @@ mod tests {
     async fn whoever_waits_is_told_when_the_charge_settles() {
         let test = testkit::TestTable::new().await;
         let (provider, sfn) = (provider().await, StepFunctions::start().await);
-        let ctx = sfn.known_to(&ctx_with(&test.table, &provider), &test.engine);
+        let ctx = with_step_functions(&ctx_with(&test.table, &provider), &sfn, &test.engine);
         let charge = charge(&ctx, "ada", "one").await;
         let settled = events::ChargeSettled {
             charge: charge.charge,
@@ -116,14 +121,14 @@ mod tests {
         };
         let delivery = testkit::delivery("on-charge-settled", settled);
         on_charge_settled::handle(&ctx, &delivery).await.expect("nobody waits yet");
-        assert_eq!(sfn.sent(), []);
+        assert_eq!(sfn.calls("SendTaskSuccess"), Vec::<Value>::new());
         handle(&ctx, &wait_step("one", "token")).await.expect("kept");
         pay(&ctx, &charge, "pm_card_visa").await;
         let told = webhook(&provider.intents()[0]);
         receive_webhook::handle(&ctx, &told).await.expect("paid");
         on_charge_settled::handle(&ctx, &delivery).await.expect("told");
-        assert_eq!(sfn.sent(), [("token".to_owned(), json!({ "settled": true }))]);
-        sfn.refuse_with("TaskTimedOut");
+        assert_eq!(sfn.calls("SendTaskSuccess"), [told_settled()]);
+        sfn.refuse("SendTaskSuccess", "TaskTimedOut");
         on_charge_settled::handle(&ctx, &delivery).await.expect("a duplicate is harmless");
     }
 

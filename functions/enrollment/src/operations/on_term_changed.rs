@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_population_s_window_opens_beside_the_term_s_own() {
+    async fn a_population_s_window_takes_the_place_of_the_term_s_own() {
         let test = testkit::TestTable::new().await;
         let ctx = Ctx::new(test.table.clone());
         let section = offer(&test.table, "a", |_| ()).await;
@@ -83,6 +83,15 @@ mod tests {
         submit::handle(&ctx, &cart(&[section]))
             .await
             .expect("everybody has earned nothing at least");
+        let other = offer(&test.table, "b", |_| ()).await;
+        let staggered = |term: &mut TermChanged| {
+            term.windows = TermChanged::example().windows;
+            term.windows[0].population = "credits_earned(0)".parse().expect("a requirement");
+            term.windows[0].opens_at = moment("2027-01-20T00:00:00Z");
+        };
+        handle(&ctx, &changed(3, staggered)).await.expect("taken in");
+        let early = submit::handle(&ctx, &cart(&[other])).await;
+        assert_eq!(code(early), "WINDOW_NOT_OPEN", "though the term's own is open");
     }
 
     #[tokio::test]

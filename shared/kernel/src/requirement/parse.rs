@@ -313,6 +313,20 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn what_could_not_be_read_back_as_it_is_printed_is_refused() {
+        let half = vec!["permission"; 30].join(" OR ");
+        let flattened = format!("({half}) OR ({half})");
+        assert_eq!(stops(&flattened).1, "END", "sixty branches stand on one level then");
+        let mut dense = "standing(3)".to_owned();
+        while dense.len() < 480 {
+            dense.push_str("OR standing(3)");
+        }
+        let longer = printed(&dense);
+        assert!(longer.len() > dense.len());
+        assert_eq!(printed(&longer), longer);
+    }
+
+    #[test]
     fn what_is_written_in_many_ways_is_printed_in_one() {
         assert_eq!(printed("course(math101)"), "course(MATH101)");
         assert_eq!(

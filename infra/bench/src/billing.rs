@@ -18,13 +18,13 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::Common;
-use crate::engine_process::{EngineProcess, table_of};
+use crate::engine_process::{EngineProcess, table_at};
 use crate::failure::{Explain, Failure};
-use crate::function::{Function, Functions, Invoker};
+use crate::function::{Function, Functions, Invoker, Outside};
 use crate::programs::Programs;
 use crate::report::{print, row};
 use crate::requests::{Request, bursar, carried_out, step, student_id};
-use crate::statistics::rounded;
+use crate::statistics::{mebibytes, rounded};
 
 const BILLING: &str = "billing";
 const TERM_CODE: &str = "2027S";
@@ -112,12 +112,13 @@ struct Tuition {
 
 async fn tuition(programs: &Programs, students: u32) -> Result<Tuition, Failure> {
     let engine = EngineProcess::start(&[BILLING]).await?;
-    let table = table_at(engine.url());
+    let table = table_at(engine.url(), BILLING);
     let term = TermId::derived_from(TERM_CODE);
     put_bills(&table, term, students).await?;
-    let mut functions = Functions::new(programs, engine.url());
+    let outside = Outside::engine(engine.url());
+    let mut functions = Functions::new(programs, outside.clone());
     let run = start_run(&mut functions, term).await?;
-    let ticks = Function::start(programs, engine.url(), BILLING, "continue-tuition-runs", 1).await;
+    let ticks = Function::start(programs, &outside, BILLING, "continue-tuition-runs", 1).await;
     let began = Instant::now();
     let first = tick_until_done(&ticks.invoker(), &mut functions, &run).await?;
     let seconds = began.elapsed().as_secs_f64();
@@ -132,17 +133,6 @@ async fn tuition(programs: &Programs, students: u32) -> Result<Tuition, Failure>
     is_whole.then_some(()).explain(&format!("the run left somebody out: {first}"))?;
     (again["adjusted"] == 0).then_some(()).explain("the second run billed somebody again")?;
     Ok(Tuition { students: seen, per_second: rate(seen, seconds), peak_mib })
-}
-
-fn table_at(engine_url: &str) -> Table {
-    let credentials = aws_credential_types::Credentials::new("bench", "bench", None, None, "bench");
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
-        .credentials_provider(credentials)
-        .region(aws_sdk_dynamodb::config::Region::new("eu-west-1"))
-        .endpoint_url(engine_url)
-        .build();
-    Table::new(aws_sdk_dynamodb::Client::from_conf(config), table_of(BILLING))
 }
 
 /// A bill of two registrations for each student, of which nothing is billed yet.
@@ -211,13 +201,14 @@ struct Issue {
 
 async fn issue(programs: &Programs, issuers: u32, invoices: u32) -> Result<Issue, Failure> {
     let engine = EngineProcess::start(&[BILLING]).await?;
-    let mut functions = Functions::new(programs, engine.url());
+    let outside = Outside::engine(engine.url());
+    let mut functions = Functions::new(programs, outside.clone());
     let price = json!({ "per_credit": francs(25_000) });
     let price = Request::put(price).at("price_group", &"standard").by(bursar()).event();
     carried_out(&functions.invoke(BILLING, "set-price-group", price).await?)?;
     functions.stop().await?;
     let processes = usize::try_from(issuers).expect("a number of processes");
-    let charge = Function::start(programs, engine.url(), BILLING, "charge", processes).await;
+    let charge = Function::start(programs, &outside, BILLING, "charge", processes).await;
     let began = Instant::now();
     let mut work = JoinSet::new();
     for number in 0..invoices {
@@ -226,7 +217,7 @@ async fn issue(programs: &Programs, issuers: u32, invoices: u32) -> Result<Issue
     let issued: Vec<String> = work.join_all().await.into_iter().collect::<Result<_, _>>()?;
     let seconds = began.elapsed().as_secs_f64();
     charge.stop().await?;
-    let numbers = register(&table_at(engine.url())).await?;
+    let numbers = register(&table_at(engine.url(), BILLING)).await?;
     engine.stop().await?;
     let distinct: BTreeSet<&String> = issued.iter().collect();
     let last = numbers.last().copied().unwrap_or_default();
@@ -391,11 +382,6 @@ fn francs(minor: i64) -> Money {
 #[expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 fn rate(count: u64, seconds: f64) -> f64 {
     rounded(count as f64 / seconds)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "memory far below 2^52 KiB")]
-fn mebibytes(kib: u64) -> f64 {
-    rounded(kib as f64 / 1_024.0)
 }
 
 fn ratio(whole: f64, part: f64) -> f64 {

@@ -14,11 +14,11 @@ use zip::write::SimpleFileOptions;
 
 use crate::engine_process::EngineProcess;
 use crate::failure::{Explain, Failure};
-use crate::function::{DEADLINE, invoke, spawn, stop};
+use crate::function::{DEADLINE, Outside, invoke, spawn, stop};
 use crate::programs::Programs;
 use crate::report::{print, row};
 use crate::requests::{Request, registrar, student};
-use crate::statistics::{median, milliseconds, rounded};
+use crate::statistics::{mebibytes, median, milliseconds, rounded};
 use crate::{Chosen, Common};
 
 /// Start of every bootstrap, beside a hello world's: until the first poll and the first reply
@@ -109,7 +109,8 @@ async fn start(
     let event = request.event();
     let api = RuntimeApi::start(DEADLINE).await;
     engine.take_calls().await?;
-    let mut bootstrap = spawn(&programs.file(name), name, operation, &api, engine.url());
+    let mut bootstrap =
+        spawn(&programs.file(name), name, operation, &api, &Outside::engine(engine.url()));
     let began = bootstrap.began;
     let replied = async { invoke(&api, name, event).await.map(|reply| (reply, Instant::now())) };
     let (first_poll, replied) = tokio::select! {
@@ -147,11 +148,6 @@ impl Medians {
         rounded(self.first_reply.as_secs_f64() / hello.first_reply.as_secs_f64())
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a process has less than 2^52 KiB")]
-    fn peak_mib(&self) -> f64 {
-        rounded(self.peak_kib as f64 / 1_024.0)
-    }
-
     #[expect(clippy::cast_precision_loss, reason = "a zip has less than 2^52 bytes")]
     fn zip_mb(&self) -> f64 {
         rounded(self.zip_bytes as f64 / 1_000_000.0)
@@ -166,7 +162,7 @@ fn result(medians: &[(&str, Medians)]) -> Value {
             "first_poll_ms": milliseconds(medians.first_poll),
             "first_reply_ms": milliseconds(medians.first_reply),
             "ratio": medians.ratio_to(hello),
-            "peak_mib": medians.peak_mib(),
+            "peak_mib": mebibytes(medians.peak_kib),
             "zip_mb": medians.zip_mb(),
         });
         ((*name).to_owned(), measured)
@@ -196,7 +192,7 @@ fn table(medians: &[(&str, Medians)]) -> Vec<Vec<String>> {
             &milliseconds(medians.first_poll),
             &milliseconds(medians.first_reply),
             &medians.ratio_to(hello),
-            &medians.peak_mib(),
+            &mebibytes(medians.peak_kib),
             &medians.zip_mb(),
         ])
     }));

@@ -5,6 +5,9 @@
 use std::collections::BTreeMap;
 use std::process::Stdio;
 
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Region};
+use table::Table;
 use testkit::{Engine, Faults};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines, Stdin};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -17,6 +20,18 @@ pub const FAULTS_PER_MILLE: u32 = 50;
 /// A table's name, as it is deployed.
 pub fn table_of(context: &str) -> String {
     format!("matricula-{context}")
+}
+
+/// A context's table, for what the bench itself has to write or to look up.
+pub fn table_at(engine_url: &str, context: &str) -> Table {
+    let credentials = Credentials::new("bench", "bench", None, None, "bench");
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .credentials_provider(credentials)
+        .region(Region::new("eu-west-1"))
+        .endpoint_url(engine_url)
+        .build();
+    Table::new(aws_sdk_dynamodb::Client::from_conf(config), table_of(context))
 }
 
 /// The engine's side: says where it answers, then obeys line by line until there are no more.

@@ -34,14 +34,14 @@ const VARIABLES: &[(&str, &str)] = &[
     ("IMPORTS_BUCKET", "imports"),
     ("IMPORT_STATE_MACHINE_ARN", "arn:aws:states:eu-west-1:000000000000:stateMachine:import"),
     ("MATRICULA_STAGE", "bench"),
-    ("PAYMENT_PROVIDER_SECRET", "provider"),
-    ("PAYMENT_PROVIDER_URL", "http://127.0.0.1:9"),
+    ("PAYMENT_PROVIDER_SECRET", PAYMENT_PROVIDER_SECRET),
     ("LEGAL_ENTITY", "MAT"),
     ("TIME_ZONE", "UTC"),
     ("FISCAL_YEAR_FIRST_MONTH", "1"),
     ("PAYMENT_TERMS_DAYS", "7"),
-    ("PAYMENT_WEBHOOK_SECRET", "webhook"),
-    ("PORTAL_URL", "http://127.0.0.1:9"),
+    ("MOODLE_TOKENS", "moodle"),
+    ("PAYMENT_WEBHOOK_SECRET", PAYMENT_WEBHOOK_SECRET),
+    ("PORTAL_URL", NOWHERE),
     ("SECOND_FACTOR_SECRET", "second-factor"),
     ("SENDER_ADDRESS", "no-reply@matricula.example"),
     ("SES_CONFIGURATION_SET", "matricula"),
@@ -49,8 +49,28 @@ const VARIABLES: &[(&str, &str)] = &[
     ("STAFF_SECOND_FACTOR", "optional"),
     ("TABLE_NAMES", "matricula-operations"),
     ("TOKEN_ISSUER", "https://bench.matricula.example"),
-    ("VERIFICATION_SECRET", "verification"),
+    ("VERIFICATION_SECRET", VERIFICATION_SECRET),
 ];
+
+/// Names of secrets, of which [`testkit::secret_not_put`] gives the texts.
+pub const VERIFICATION_SECRET: &str = "verification";
+pub const PAYMENT_PROVIDER_SECRET: &str = "provider";
+pub const PAYMENT_WEBHOOK_SECRET: &str = "webhook";
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+/// Where a function's calls go.
+#[derive(Debug, Clone)]
+pub struct Outside {
+    pub engine: String,
+    pub payment_provider: String,
+}
+
+impl Outside {
+    /// Nobody takes payments.
+    pub fn engine(url: &str) -> Self {
+        Self { engine: url.to_owned(), payment_provider: NOWHERE.to_owned() }
+    }
+}
 
 /// Starts one process of an operation.
 pub fn spawn(
@@ -58,11 +78,15 @@ pub fn spawn(
     context: &str,
     operation: &str,
     api: &RuntimeApi,
-    engine_url: &str,
+    outside: &Outside,
 ) -> Bootstrap {
     let table = table_of(context);
     let mut environment = VARIABLES.to_vec();
-    environment.extend([("AWS_ENDPOINT_URL", engine_url), ("TABLE_NAME", table.as_str())]);
+    environment.extend([
+        ("AWS_ENDPOINT_URL", outside.engine.as_str()),
+        ("PAYMENT_PROVIDER_URL", outside.payment_provider.as_str()),
+        ("TABLE_NAME", &table),
+    ]);
     Bootstrap::spawn(binary, operation, api, &environment)
 }
 
@@ -99,14 +123,14 @@ impl Invoker {
 impl Function {
     pub async fn start(
         programs: &Programs,
-        engine_url: &str,
+        outside: &Outside,
         context: &str,
         operation: &str,
         processes: usize,
     ) -> Self {
         let api = RuntimeApi::start(DEADLINE).await;
         let binary = programs.file(context);
-        let start = |_| spawn(&binary, context, operation, &api, engine_url);
+        let start = |_| spawn(&binary, context, operation, &api, outside);
         let processes = (0..processes).map(start).collect();
         let name = format!("{context}-{operation}").into();
         Self { invoker: Invoker { name, api: Arc::new(api) }, processes }
@@ -134,13 +158,13 @@ impl Function {
 /// Functions of one process each, started when they are first called.
 pub struct Functions<'a> {
     programs: &'a Programs,
-    engine_url: String,
+    outside: Outside,
     running: BTreeMap<(&'static str, &'static str), Function>,
 }
 
 impl<'a> Functions<'a> {
-    pub fn new(programs: &'a Programs, engine_url: &str) -> Self {
-        Self { programs, engine_url: engine_url.to_owned(), running: BTreeMap::new() }
+    pub fn new(programs: &'a Programs, outside: Outside) -> Self {
+        Self { programs, outside, running: BTreeMap::new() }
     }
 
     pub async fn invoke(
@@ -151,10 +175,15 @@ impl<'a> Functions<'a> {
     ) -> Result<Value, Failure> {
         if !self.running.contains_key(&(context, operation)) {
             let function =
-                Function::start(self.programs, &self.engine_url, context, operation, 1).await;
+                Function::start(self.programs, &self.outside, context, operation, 1).await;
             self.running.insert((context, operation), function);
         }
         self.running[&(context, operation)].invoker.invoke(payload).await
+    }
+
+    /// The most memory that a function which was called has had.
+    pub fn peak_kib(&self, context: &'static str, operation: &'static str) -> Result<u64, Failure> {
+        self.running[&(context, operation)].peak_kib()
     }
 
     pub async fn stop(self) -> Result<(), Failure> {

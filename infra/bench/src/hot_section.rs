@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use crate::Common;
 use crate::engine_process::{EngineProcess, table_of};
 use crate::failure::{Explain, Failure};
-use crate::function::{Function, Functions, Invoker};
+use crate::function::{Function, Functions, Invoker, Outside};
 use crate::offering::{deliver, section};
 use crate::programs::Programs;
 use crate::report::{print, row};
@@ -91,10 +91,11 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
     allow_connections()?;
     let mut engine = EngineProcess::start(&[ENROLLMENT]).await?;
     let hot = section("hot", arguments.seats);
-    let mut functions = Functions::new(&programs, engine.url());
+    let outside = Outside::engine(engine.url());
+    let mut functions = Functions::new(&programs, outside.clone());
     deliver(&mut functions, ENROLLMENT, "on-section-offered", hot.clone()).await?;
     functions.stop().await?;
-    let submit = Function::start(&programs, engine.url(), ENROLLMENT, "submit", PROCESSES).await;
+    let submit = Function::start(&programs, &outside, ENROLLMENT, "submit", PROCESSES).await;
     let (url, front) = open_front(submit.invoker())?;
 
     engine.set_faults(arguments.faults).await?;

@@ -10,13 +10,13 @@ use tokio::time::Instant;
 
 use crate::engine_process::EngineProcess;
 use crate::failure::Failure;
-use crate::function::Functions;
+use crate::function::{Functions, Outside};
 use crate::programs::Programs;
 use crate::report::{print, row};
 use crate::requests::carried_out;
-use crate::statistics::{median, milliseconds, percentile};
+use crate::statistics::{mebibytes, median, milliseconds, percentile};
 use crate::{Chosen, Common};
-use operations::{OPERATIONS, Operation};
+use operations::{LEFT_OUT, OPERATIONS, Operation};
 use world::World;
 
 /// Calls of each operation before those that count: the first one builds validators and connections.
@@ -27,7 +27,8 @@ const WARM_UP: usize = 10;
 /// One process for each operation, called again and again by one caller. `p50_ms` and `p99_ms`: from handing
 /// the event
 /// to the Runtime API until the reply is there; gateway and authorizer are not in it. `reads` and `writes`: calls of
-/// DynamoDB that one call makes, as the engine counts them (a transaction is one write), median.
+/// DynamoDB that one call makes, as the engine counts them (a transaction is one write), median. `peak_mib`: the most
+/// memory that the process has had after all its calls.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -45,21 +46,31 @@ struct Measured {
     p99: Duration,
     reads: u64,
     writes: u64,
+    peak_kib: u64,
 }
 
 pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let contexts = &arguments.chosen.contexts;
     let programs = Programs::ready(contexts, false, arguments.common.no_build)?;
     let mut engine = EngineProcess::start(contexts).await?;
-    let mut functions = Functions::new(&programs, engine.url());
     let calls = usize::try_from(arguments.calls).expect("a count of calls");
-    let world = World::prepare(&mut functions, contexts, WARM_UP + calls).await?;
+    let mut world = World::new(WARM_UP + calls).await;
+    let outside = Outside {
+        engine: engine.url().to_owned(),
+        payment_provider: world.payment_provider.url().to_owned(),
+    };
+    let mut functions = Functions::new(&programs, outside);
+    world.prepare(&mut functions, contexts).await?;
     let mut measured = Vec::new();
+    for (name, reason) in LEFT_OUT {
+        eprintln!("bench: {name} is not measured: it {reason}");
+    }
     let chosen = OPERATIONS
         .iter()
         .filter(|operation| contexts.iter().any(|context| context == operation.context));
     for operation in chosen {
-        measured.push(measure(&mut functions, &mut engine, &world, operation, calls).await?);
+        let figures = measure(&mut functions, &mut engine, &mut world, operation).await?;
+        measured.extend(operation.is_measured.then_some(figures));
     }
     functions.stop().await?;
     engine.stop().await?;
@@ -70,20 +81,24 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
 async fn measure(
     functions: &mut Functions<'_>,
     engine: &mut EngineProcess,
-    world: &World,
+    world: &mut World,
     operation: &Operation,
-    calls: usize,
 ) -> Result<Measured, Failure> {
-    let Operation { context, name, request } = operation;
+    let Operation { context, name, label, request, .. } = operation;
     let (mut times, mut reads, mut writes) = (Vec::new(), Vec::new(), Vec::new());
+    if *context == "identity" {
+        world.hear(engine.url()).await;
+    }
     engine.take_calls().await?;
-    for number in 0..WARM_UP + calls {
+    for number in 0..world.calls {
         let event = request(world, number).event();
         let began = Instant::now();
         let reply = functions.invoke(context, name, event).await?;
         let took = began.elapsed();
         let made = engine.take_calls().await?;
-        carried_out(&reply).map_err(|Failure(what)| Failure(format!("{context}-{name} {what}")))?;
+        let reply = carried_out(&reply)
+            .map_err(|Failure(what)| Failure(format!("{context}-{name} {what}")))?;
+        world.keep(label, reply);
         if number >= WARM_UP {
             times.push(took);
             reads.push(made.reads);
@@ -96,21 +111,51 @@ async fn measure(
         p99: percentile(&times, 99),
         reads: median(&reads),
         writes: median(&writes),
+        peak_kib: functions.peak_kib(context, name)?,
     })
 }
 
 fn result(measured: &[Measured]) -> Value {
-    let operation = |Measured { name, p50, p99, reads, writes }: &Measured| {
-        let (p50, p99) = (milliseconds(*p50), milliseconds(*p99));
-        (name.clone(), json!({ "p50_ms": p50, "p99_ms": p99, "reads": reads, "writes": writes }))
+    let operation = |Measured { name, p50, p99, reads, writes, peak_kib }: &Measured| {
+        let figures = json!({
+            "p50_ms": milliseconds(*p50), "p99_ms": milliseconds(*p99), "reads": reads,
+            "writes": writes, "peak_mib": mebibytes(*peak_kib),
+        });
+        (name.clone(), figures)
     };
     json!({ "operations": measured.iter().map(operation).collect::<serde_json::Map<_, _>>() })
 }
 
 fn table(measured: &[Measured]) -> Vec<Vec<String>> {
-    let mut rows = vec![row([&"operation", &"p50 ms", &"p99 ms", &"reads", &"writes"])];
-    rows.extend(measured.iter().map(|Measured { name, p50, p99, reads, writes }| {
-        row([name, &milliseconds(*p50), &milliseconds(*p99), reads, writes])
+    let mut rows =
+        vec![row([&"operation", &"p50 ms", &"p99 ms", &"reads", &"writes", &"peak MiB"])];
+    rows.extend(measured.iter().map(|Measured { name, p50, p99, reads, writes, peak_kib }| {
+        let (p50, p99) = (milliseconds(*p50), milliseconds(*p99));
+        row([name, &p50, &p99, reads, writes, &mebibytes(*peak_kib)])
     }));
     rows
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_operation_of_the_api_is_measured_or_left_out_for_a_reason() {
+        let document: Value =
+            serde_json::from_str(include_str!("../../../docs/openapi.json")).expect("it is JSON");
+        let methods = document["paths"].as_object().expect("paths").values();
+        let there: BTreeSet<String> = methods
+            .flat_map(|methods| methods.as_object().expect("methods").values())
+            .map(|operation| operation["operationId"].as_str().expect("a name").to_owned())
+            .collect();
+        let measured = OPERATIONS.iter().filter(|operation| operation.is_measured);
+        let known: BTreeSet<String> = measured
+            .map(|Operation { context, name, .. }| format!("{context}-{name}"))
+            .chain(LEFT_OUT.map(|(name, _)| name.to_owned()))
+            .collect();
+        assert_eq!(known, there);
+    }
 }

@@ -13,12 +13,14 @@ pub struct Request {
     path: Vec<(&'static str, String)>,
     query: Vec<(&'static str, String)>,
     headers: Vec<(&'static str, String)>,
+    /// A body that is sent as it stands, instead of the JSON.
+    text: Option<String>,
 }
 
 impl Request {
     fn new(method: &'static str, body: Value) -> Self {
         let (path, query, headers) = (Vec::new(), Vec::new(), Vec::new());
-        Self { method, caller: None, body, path, query, headers }
+        Self { method, caller: None, body, path, query, headers, text: None }
     }
 
     pub fn get() -> Self {
@@ -33,8 +35,18 @@ impl Request {
         Self::new("PUT", body)
     }
 
-    pub fn patch(body: Value) -> Self {
-        Self::new("PATCH", body)
+    /// Of what is at this version.
+    pub fn patch(body: Value, version: u64) -> Self {
+        Self::new("PATCH", body).header("if-match", &format!("\"{version}\""))
+    }
+
+    pub fn delete() -> Self {
+        Self::new("DELETE", Value::Null)
+    }
+
+    /// A body whose bytes count, such as a signed one.
+    pub fn post_text(text: String) -> Self {
+        Self { text: Some(text), ..Self::post(Value::Null) }
     }
 
     pub fn by(mut self, caller: Caller) -> Self {
@@ -68,17 +80,21 @@ impl Request {
         for (name, value) in &self.query {
             event["queryStringParameters"][*name] = value.as_str().into();
         }
+        if let Some(text) = &self.text {
+            event["body"] = text.as_str().into();
+        }
         event
     }
 }
 
-/// The body of a reply that carries out what was asked; anything else is a failure.
+/// The body of a reply that carries out what was asked, where it is JSON; anything else is a failure.
 pub fn carried_out(reply: &Value) -> Result<Value, Failure> {
     let body = reply["body"].as_str().unwrap_or_default();
     if !matches!(reply["statusCode"].as_u64(), Some(200..=299)) {
         return Err(Failure(format!("answered {}: {body}", reply["statusCode"])));
     }
-    if body.is_empty() {
+    let kind = reply["headers"]["content-type"].as_str().unwrap_or_default();
+    if body.is_empty() || !kind.starts_with("application/json") {
         return Ok(Value::Null);
     }
     serde_json::from_str(body).explain("a reply is no JSON")
@@ -101,6 +117,10 @@ pub fn student(number: usize) -> Caller {
 /// Somebody who is known to us, without any role.
 pub fn person(person: PersonId) -> Caller {
     Caller { grants: Vec::new(), ..holder(person, Role::Student) }
+}
+
+pub fn administrator() -> Caller {
+    holder(PersonId::derived_from("administrator"), Role::Administrator)
 }
 
 pub fn registrar() -> Caller {

@@ -11,6 +11,11 @@ pub fn rounded(number: f64) -> f64 {
     (number * 1_000.0).round() / 1_000.0
 }
 
+#[expect(clippy::cast_precision_loss, reason = "memory far below 2^52 KiB")]
+pub fn mebibytes(kib: u64) -> f64 {
+    rounded(kib as f64 / 1_024.0)
+}
+
 /// The value that `per_cent` of all values do not exceed (nearest rank). There must be values.
 pub fn percentile<T: Copy + Ord>(values: &[T], per_cent: usize) -> T {
     let mut sorted = values.to_vec();

@@ -18,8 +18,8 @@ use axum::response::Response;
 use table::Table;
 use tokio::net::TcpListener;
 
-use crate::Faults;
 use crate::faults::Verdict;
+use crate::{Faults, step_functions};
 
 /// An engine with its front. It stops when it is dropped.
 pub struct Engine {
@@ -191,6 +191,9 @@ async fn carry_out(front: &Front, headers: HeaderMap, body: Bytes) -> Response {
         let puts = target.is_some_and(|call| call.ends_with(".PutSecretValue"));
         return secret(&mut secrets, puts, &body);
     }
+    if let Some(call) = target.and_then(|target| target.strip_prefix("AWSStepFunctions.")) {
+        return json_reply(StatusCode::OK, step_functions::positive(call).to_string());
+    }
     let mut request = front.client.post(&front.engine_url).body(body);
     for name in ["x-amz-target", "content-type", "authorization", "x-amz-date"] {
         if let Some(value) = headers.get(name) {
@@ -223,7 +226,12 @@ struct Secret {
     by_token: BTreeMap<String, String>,
 }
 
-/// Secrets Manager, as far as we need it: a secret that nobody has put is its own name, repeated.
+/// The text of a secret that nobody has put: its own name, repeated.
+pub fn secret_not_put(id: &str) -> String {
+    format!("{id}-{id}-{id}-{id}")
+}
+
+/// Secrets Manager, as far as we need it.
 fn secret(secrets: &mut BTreeMap<String, Secret>, puts: bool, body: &Bytes) -> Response {
     let request: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
     let text = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
@@ -238,7 +246,7 @@ fn secret(secrets: &mut BTreeMap<String, Secret>, puts: bool, body: &Bytes) -> R
         }
         secret.text = Some(put);
     }
-    let text = secret.text.clone().unwrap_or_else(|| format!("{id}-{id}-{id}-{id}"));
+    let text = secret.text.clone().unwrap_or_else(|| secret_not_put(&id));
     let reply = serde_json::json!({ "Name": id, "SecretString": text });
     json_reply(StatusCode::OK, reply.to_string())
 }

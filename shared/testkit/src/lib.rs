@@ -12,7 +12,7 @@ mod runtime_api;
 mod step_functions;
 mod university;
 
-pub use engine::{Engine, TestTable};
+pub use engine::{Engine, TestTable, secret_not_put};
 pub use fault_walk::under_every_fault;
 pub use faults::{Fault, Faults};
 pub use fixtures::{NOW, call, delivery, http_event, now, person, published, sqs_batch, step};

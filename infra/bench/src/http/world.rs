@@ -1,34 +1,58 @@
-//! What there must be before operations can be measured: made by real operations, as much of it as there will
-//! be calls.
+//! What there must be before operations can be measured: made by real operations, as much of it as there will be calls.
 
-use events::{ChargeableRegistration, Event, PersonRegistered, SectionOffered};
-use kernel::{ApprovalId, BundleId, Id, PersonId, RegistrationId, SourceId};
+use std::collections::HashMap;
+
+use aws_lc_rs::hmac;
+use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
+use events::{ChargeableRegistration, Event, LinkPurpose, PersonRegistered, SectionOffered};
+use kernel::{
+    AccountId, ApprovalId, BundleId, Id, PersonId, RegistrationId, SourceId, TermId, Timestamp,
+};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shell::Caller;
+use testkit::{
+    MoodleSite, MoodleSiteSettings, PaymentProvider, PaymentProviderSettings, secret_not_put,
+};
 
+use crate::engine_process::table_at;
 use crate::failure::{Explain, Failure};
-use crate::function::Functions;
+use crate::function::{
+    Functions, PAYMENT_PROVIDER_SECRET, PAYMENT_WEBHOOK_SECRET, VERIFICATION_SECRET,
+};
 use crate::offering::{deliver, section};
-use crate::requests::{Request, bursar, carried_out, registrar, step, student, student_id};
+use crate::requests::{Request, bursar, carried_out, person, registrar, step, student, student_id};
 
 pub const DEPARTMENT: &str = "MATH";
 pub const PRICE_GROUP: &str = "standard";
+pub const PASSWORD: &str = "a long walk along the Sanaga";
+pub const NEW_PASSWORD: &str = "a longer walk along the Wouri";
+/// Whose accounts come from where: what their addresses begin with.
+pub const SELF_REGISTERED: &str = "amina";
+pub const INVITED: &str = "ngono";
+/// The secret of [`moodle_site`].
+const MOODLE_TOKEN: &str = "moodle/bench";
 /// Rows that an import step takes at once.
 const ROWS_MAX: usize = 100;
 const SEATS: u32 = 100_000;
 
 /// Ids of what was made; what belongs to a context that is not measured stays empty.
-#[derive(Default)]
 pub struct World {
+    /// Of each operation.
+    pub calls: usize,
     pub people: Vec<PersonId>,
     pub term: String,
     pub course: String,
-    pub section: String,
-    offered: Option<SectionOffered>,
     pub confirmed: Vec<Held>,
     pub waiting: Vec<Held>,
     pub parked: Vec<Held>,
     pub invoices: Vec<String>,
+    pub payment_provider: PaymentProvider,
+    pub moodle: MoodleSite,
+    /// Bodies of replies, by the operation's label and the call's number.
+    made: HashMap<&'static str, Vec<Value>>,
+    /// What was published last of each account, by the event's name.
+    heard: HashMap<(String, AccountId), Value>,
 }
 
 /// A bundle of one registration whose seat was held.
@@ -50,28 +74,138 @@ impl Held {
 }
 
 impl World {
+    pub async fn new(calls: usize) -> Self {
+        let payment_provider = PaymentProvider::start(PaymentProviderSettings {
+            api_key: secret_not_put(PAYMENT_PROVIDER_SECRET),
+            ..PaymentProviderSettings::default()
+        });
+        let moodle = MoodleSite::start(MoodleSiteSettings {
+            token: secret_not_put(MOODLE_TOKEN),
+            ..MoodleSiteSettings::default()
+        });
+        Self {
+            calls,
+            people: Vec::new(),
+            term: String::new(),
+            course: String::new(),
+            confirmed: Vec::new(),
+            waiting: Vec::new(),
+            parked: Vec::new(),
+            invoices: Vec::new(),
+            payment_provider: payment_provider.await,
+            moodle: moodle.await,
+            made: HashMap::new(),
+            heard: HashMap::new(),
+        }
+    }
+
     pub async fn prepare(
+        &mut self,
         functions: &mut Functions<'_>,
         contexts: &[String],
-        calls: usize,
-    ) -> Result<Self, Failure> {
-        let mut world = Self::default();
+    ) -> Result<(), Failure> {
+        let calls = self.calls;
         for context in contexts {
             match context.as_str() {
-                "identity" => world.import_people(functions, calls).await?,
-                "catalog" => world.make_catalog(functions, calls).await?,
-                "enrollment" => world.hold_seats(functions, calls).await?,
-                "billing" => world.charge(functions, calls).await?,
+                "identity" => self.import_people(functions, calls).await?,
+                "catalog" => self.make_catalog(functions, calls).await?,
+                "enrollment" => self.hold_seats(functions, calls).await?,
+                "billing" => self.charge(functions, calls).await?,
+                "moodle" => meet_people(functions, calls).await?,
                 "notifications" => notify(functions, calls).await?,
                 _ => {}
             }
         }
-        Ok(world)
+        Ok(())
+    }
+
+    pub fn keep(&mut self, label: &'static str, reply: Value) {
+        self.made.entry(label).or_default().push(reply);
+    }
+
+    /// Takes note of the codes and links that would have been mailed by now.
+    pub async fn hear(&mut self, engine_url: &str) {
+        for envelope in testkit::published(&table_at(engine_url, "identity")).await {
+            if let Ok(account) = serde_json::from_value(envelope.data["account"].clone()) {
+                self.heard.insert((envelope.name, account), envelope.data);
+            }
+        }
+    }
+
+    pub fn text(&self, label: &str, number: usize, field: &str) -> String {
+        let reply = &self.made[label][number];
+        reply[field].as_str().unwrap_or_else(|| panic!("no {field} in {reply}")).to_owned()
+    }
+
+    pub fn id(&self, label: &str, number: usize) -> String {
+        self.text(label, number, "id")
+    }
+
+    pub fn version(&self, label: &str, number: usize) -> u64 {
+        self.made[label][number]["version"].as_u64().expect("a version")
+    }
+
+    /// Whoever has logged in by this call, in the session that began then.
+    pub fn logged_in(&self, label: &str, number: usize) -> Caller {
+        let token = self.text(label, number, "access_token");
+        let claims = token.split('.').nth(1).expect("a token has three parts");
+        let claims = BASE64URL_NOPAD.decode(claims.as_bytes()).expect("claims are in base 64");
+        let claims: Value = serde_json::from_slice(&claims).expect("claims are JSON");
+        let person = person(parsed(&self.made[label][number]["person"]));
+        Caller { session: parsed(&claims["sid"]), ..person }
+    }
+
+    /// Whose account a call has made, and what stands in this field of an event that told of it.
+    fn told(&self, label: &str, number: usize, event: &str, field: &str) -> (AccountId, Timestamp) {
+        let account = parsed(&self.made[label][number]["account"]);
+        (account, parsed(&self.heard[&(event.to_owned(), account)][field]))
+    }
+
+    pub fn verification_code(&self, number: usize) -> String {
+        const ASKED: &str = "identity.email-verification.requested";
+        let (account, at) = self.told("register-account", number, ASKED, "requested_at");
+        events::verification_code(secret_not_put(VERIFICATION_SECRET).as_bytes(), account, at)
+    }
+
+    pub fn invitation(&self, number: usize) -> String {
+        let sent = self.told("invite-person", number, "identity.invitation.sent", "invited_at");
+        link(LinkPurpose::AcceptInvitation, sent)
+    }
+
+    pub fn password_reset(&self, number: usize) -> String {
+        const ASKED: &str = "identity.password-reset.requested";
+        let asked = self.told("invite-person", number, ASKED, "requested_at");
+        link(LinkPurpose::ResetPassword, asked)
+    }
+
+    /// As an app shows it now (RFC 6238).
+    pub fn one_time_password(&self, number: usize) -> String {
+        const STEP_S: i64 = 30;
+        let seed = self.text("enroll-second-factor", number, "seed");
+        let seed = BASE32_NOPAD.decode(seed.as_bytes()).expect("a seed is in base 32");
+        let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &seed);
+        let tag = hmac::sign(&key, &(shell::now().as_second() / STEP_S).to_be_bytes());
+        let at = usize::from(tag.as_ref()[19] & 0xf);
+        let bytes = tag.as_ref()[at..at + 4].try_into().expect("four bytes");
+        format!("{:06}", (u32::from_be_bytes(bytes) & 0x7fff_ffff) % 1_000_000)
+    }
+
+    /// The provider tells that a payment which was started has succeeded.
+    pub fn webhook(&self, number: usize) -> Request {
+        let payment = self.id("start-payment", number);
+        let intents = self.payment_provider.intents();
+        let intent = intents.iter().find(|intent| intent["metadata"]["payment"] == *payment);
+        let body = testkit::webhook_body(intent.expect("the provider knows the payment"));
+        let now_s = shell::now().as_second();
+        let signature =
+            testkit::webhook_signature(&secret_not_put(PAYMENT_WEBHOOK_SECRET), now_s, &body);
+        Request::post_text(body).header("stripe-signature", &signature)
     }
 
     /// A cart with the section that has seats for everybody.
+    #[expect(clippy::unused_self, reason = "every request is made of the world")]
     pub fn cart(&self) -> Value {
-        cart(self.offered.as_ref().expect("a section was offered"))
+        cart(&offered())
     }
 
     async fn import_people(
@@ -108,8 +242,6 @@ impl World {
         };
         self.term = make("create-term", term(calls)).await?;
         self.course = make("create-course", course(calls)).await?;
-        let body = section_of(&self.term, &self.course, calls);
-        self.section = make("create-section", body).await?;
         Ok(())
     }
 
@@ -119,7 +251,7 @@ impl World {
         functions: &mut Functions<'_>,
         calls: usize,
     ) -> Result<(), Failure> {
-        let open = section("open", SEATS);
+        let open = offered();
         let guarded = SectionOffered { approval_required: true, ..section("guarded", SEATS) };
         for event in [open.clone(), guarded.clone()] {
             deliver(functions, "enrollment", "on-section-offered", event).await?;
@@ -148,15 +280,15 @@ impl World {
             functions.invoke("enrollment", "park", step(command)).await?;
             self.parked.push(held);
         }
-        self.offered = Some(open);
         Ok(())
     }
 
     async fn charge(&mut self, functions: &mut Functions<'_>, calls: usize) -> Result<(), Failure> {
-        let price = json!({ "per_credit": { "minor": 5_000, "currency": "EUR" } });
+        let price = json!({ "per_credit": francs(5_000) });
         let price = Request::put(price).at("price_group", &PRICE_GROUP).by(bursar()).event();
         carried_out(&functions.invoke("billing", "set-price-group", price).await?)?;
-        let offered = section("open", SEATS);
+        let offered = offered();
+        deliver(functions, "billing", "on-section-offered", offered.clone()).await?;
         for number in 0..calls {
             let bundle = BundleId::derived_from(&number.to_string());
             let registration = ChargeableRegistration {
@@ -176,6 +308,15 @@ impl World {
         }
         Ok(())
     }
+}
+
+async fn meet_people(functions: &mut Functions<'_>, calls: usize) -> Result<(), Failure> {
+    for number in 0..calls {
+        let person = student_id(number);
+        let registered = PersonRegistered { person, ..PersonRegistered::example() };
+        deliver(functions, "moodle", "on-person-changed", registered).await?;
+    }
+    Ok(())
 }
 
 /// Each student is told of one registration.
@@ -222,12 +363,81 @@ fn text(value: &Value) -> Result<String, Failure> {
     value.as_str().map(str::to_owned).explain("a reply lacks an id")
 }
 
+fn parsed<T: DeserializeOwned>(value: &Value) -> T {
+    serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{value}: {error}"))
+}
+
+fn link(purpose: LinkPurpose, (account, asked_at): (AccountId, Timestamp)) -> String {
+    let secret = secret_not_put(VERIFICATION_SECRET);
+    events::link_token(secret.as_bytes(), purpose, account, asked_at)
+}
+
+/// The section that has seats for everybody.
+pub fn offered() -> SectionOffered {
+    section("open", SEATS)
+}
+
+pub fn francs(minor: u64) -> Value {
+    json!({ "minor": minor, "currency": "XAF" })
+}
+
+fn address(origin: &str, number: usize) -> String {
+    format!("{origin}{number}@matricula.example")
+}
+
+/// Somebody who gets an account; without a password they are invited.
+pub fn newcomer(origin: &str, number: usize, password: Option<&str>) -> Value {
+    let mut newcomer = json!({
+        "email": address(origin, number), "name": { "given": "Amina", "family": "Ngono" },
+    });
+    if let Some(password) = password {
+        newcomer["password"] = password.into();
+    }
+    newcomer
+}
+
+pub fn credentials(origin: &str, number: usize, password: &str) -> Value {
+    json!({ "login": address(origin, number), "password": password })
+}
+
+pub fn term_id(number: usize) -> TermId {
+    TermId::derived_from(&number.to_string())
+}
+
+pub fn tuition() -> Value {
+    let rule = json!({ "kind": "per_credit", "amount": francs(5_000) });
+    json!({ "groups": [{ "name": "everybody", "priority": 1, "rule": rule }] })
+}
+
+/// Posting periods long before anything was booked.
+pub fn month(number: usize) -> String {
+    format!("{:04}-{:02}", 1_000 + number / 12, 1 + number % 12)
+}
+
+pub fn moodle_site(url: &str, number: usize) -> Value {
+    json!({
+        "title": format!("Site {number}"), "url": url, "token_secret": "bench", "is_active": true,
+        "people": ["student"], "courses": { "kind": "all" }, "roles": { "student": 5 },
+        "naming": {
+            "username": "{email}", "course_full_name": "{course_title} ({term_code})",
+            "course_short_name": "{section_code}-{term_code}", "categories": ["{department}"],
+        },
+        "cohorts": ["balance"], "auth": "manual",
+    })
+}
+
 pub fn term(number: usize) -> Value {
     json!({
         "code": format!("T{number}"), "title": "Spring", "first_day": "2027-02-01",
         "last_day": "2027-06-30", "registration_opens_at": "2027-01-04T08:00:00Z",
         "registration_closes_at": "2027-02-12T22:59:59Z",
     })
+}
+
+pub fn planned_term(number: usize) -> Value {
+    let mut term = term(number);
+    term["state"] = "draft".into();
+    term
 }
 
 pub fn course(number: usize) -> Value {
@@ -242,4 +452,12 @@ pub fn section_of(term: &str, course: &str, number: usize) -> Value {
         "code": format!("C-{number}"), "term": term, "course": course, "capacity": 30,
         "price_group": PRICE_GROUP,
     })
+}
+
+/// A section that is one component of its course.
+pub fn part(term: &str, course: &str, component: &str, number: usize) -> Value {
+    let mut section = section_of(term, course, number);
+    section["code"] = format!("{component}-{number}").to_uppercase().into();
+    section["component"] = component.into();
+    section
 }

@@ -5,7 +5,8 @@ use kernel::{PersonId, SectionId, Timestamp};
 use serde::{Deserialize, Serialize};
 use shell::Failure;
 use table::{
-    Batch, CommitFailure, Key, PageRequest, Partition, Record, Stored, Table, Transaction,
+    Batch, CommitFailure, Key, PageRequest, Partition, ReadFailure, Record, Stored, Table,
+    Transaction,
 };
 
 use crate::domain::{
@@ -90,8 +91,7 @@ impl Record for MoodleId {
     const SCHEMA: u32 = 1;
 
     fn key(&self) -> Key<Self> {
-        let Self { site, kind, id, .. } = self;
-        Key::new(format!("MOODLE#{site}#{}#{id}", kind.name()), "MOODLE")
+        moodle_id_key(&self.site, self.kind, self.id)
     }
 }
 
@@ -174,6 +174,10 @@ pub fn work_key(id: &WorkId) -> Key<Work> {
 
 pub fn mapping_key(site: &SiteCode, kind: Kind, entity: &str) -> Key<Mapping> {
     Key::new(format!("MAPPING#{site}#{}#{entity}", kind.name()), "MAPPING")
+}
+
+fn moodle_id_key(site: &SiteCode, kind: Kind, id: i64) -> Key<MoodleId> {
+    Key::new(format!("MOODLE#{site}#{}#{id}", kind.name()), "MOODLE")
 }
 
 pub fn person_collection(person: PersonId) -> String {
@@ -279,12 +283,24 @@ pub async fn mark(
     ids: &[WorkId],
     cause: Cause<'_>,
 ) -> Result<(), Failure> {
+    mark_to_send(table, transaction, ids, false, cause).await
+}
+
+/// As [`mark`]; with `sends_anyway` even what does not differ from what was sent last is sent.
+pub async fn mark_to_send(
+    table: &Table,
+    transaction: &mut Transaction<'_>,
+    ids: &[WorkId],
+    sends_anyway: bool,
+    cause: Cause<'_>,
+) -> Result<(), Failure> {
     let mut standing = batch(table, ids.iter().map(|id| (&work_key(id)).into()).collect()).await?;
     for id in ids {
         let before = take(&mut standing, &work_key(id))?;
         let read_version = before.as_ref().map(|before| before.version);
         let before = before.as_ref().map(|before| &before.value);
-        let work = Work::marked(id, before, cause.now, cause.correlation_id);
+        let marked = Work::marked(id, before, cause.now, cause.correlation_id);
+        let work = Work { sends_anyway: marked.sends_anyway || sends_anyway, ..marked };
         transaction.put(&work, read_version);
         let event = WorkMarked {
             site: id.site.0.clone(),
@@ -321,8 +337,10 @@ pub enum Outcome {
     Sent(Mapping),
     /// What stood there is gone: it is made anew, and forgotten first.
     Gone,
-    /// Later again.
+    /// Later again; in the end it is stuck.
     PutOff(Trouble),
+    /// Later again, for as long as something else is not there.
+    Waits(Trouble),
     /// Not before something changes.
     Stuck(Trouble),
 }
@@ -346,7 +364,7 @@ pub async fn record(
     now: Timestamp,
 ) -> Result<(), Failure> {
     for some in looked.chunks(RECORDED_AT_ONCE_MAX) {
-        match commit(table, lease, some, now, true).await {
+        match commit(table, lease, some, now, true).await? {
             Ok(()) => {}
             // One of them was marked again meanwhile: each by itself then.
             Err(CommitFailure::ConditionFailed(_)) => {
@@ -367,7 +385,7 @@ async fn record_one(
     now: Timestamp,
 ) -> Result<(), Failure> {
     let one_alone = std::slice::from_ref(one);
-    match commit(table, lease, one_alone, now, true).await {
+    match commit(table, lease, one_alone, now, true).await? {
         Err(CommitFailure::ConditionFailed(_)) => {}
         other => return Ok(other?),
     }
@@ -378,10 +396,24 @@ async fn record_one(
     let work = table.get(&work_key(&one.work.value.id())).await?;
     if work.map(|work| work.version) != Some(one.work.version) {
         // It stays marked, and what was sent is remembered all the same.
-        return Ok(commit(table, lease, one_alone, now, false).await?);
+        return Ok(commit(table, lease, one_alone, now, false).await??);
     }
     let twice = Looked { outcome: Outcome::Stuck(Trouble::new("MAPPED_TWICE")), ..one.clone() };
-    Ok(commit(table, lease, std::slice::from_ref(&twice), now, true).await?)
+    Ok(commit(table, lease, std::slice::from_ref(&twice), now, true).await??)
+}
+
+/// Deletes a mapping and the way back from its id.
+pub async fn forget(
+    table: &Table,
+    transaction: &mut Transaction<'_>,
+    mapping: &Stored<Mapping>,
+) -> Result<(), ReadFailure> {
+    transaction.delete(mapping);
+    let Mapping { site, kind, moodle_id, .. } = &mapping.value;
+    if let Some(way_back) = table.get(&moodle_id_key(site, *kind, *moodle_id)).await? {
+        transaction.delete(&way_back);
+    }
+    Ok(())
 }
 
 async fn commit(
@@ -390,7 +422,7 @@ async fn commit(
     looked: &[Looked],
     now: Timestamp,
     with_work: bool,
-) -> Result<(), CommitFailure> {
+) -> Result<Result<(), CommitFailure>, ReadFailure> {
     let mut transaction = table.transaction();
     transaction.check(&lease_key(&lease.value.site), Some(lease.version));
     for Looked { work, mapping, outcome } in looked {
@@ -408,16 +440,16 @@ async fn commit(
             }
             Outcome::Gone => {
                 if let Some(mapping) = mapping {
-                    transaction.delete(mapping);
+                    forget(table, &mut transaction, mapping).await?;
                 }
             }
-            Outcome::InStep | Outcome::PutOff(_) | Outcome::Stuck(_) => {}
+            Outcome::InStep | Outcome::PutOff(_) | Outcome::Waits(_) | Outcome::Stuck(_) => {}
         }
         if with_work {
             write_work(&mut transaction, work, outcome, now);
         }
     }
-    transaction.commit().await
+    Ok(transaction.commit().await)
 }
 
 fn write_work(
@@ -436,6 +468,7 @@ fn write_work(
             Work { due_at: now, ..again }
         }
         Outcome::PutOff(trouble) => work.value.put_off(trouble.clone(), now),
+        Outcome::Waits(trouble) => work.value.waiting(trouble.clone(), now),
         Outcome::Stuck(trouble) => work.value.stuck(trouble.clone()),
     };
     transaction.put(&changed, Some(work.version));

@@ -345,7 +345,7 @@ impl Session<'_> {
         let marked = Work { trouble: Some(Trouble::new("GONE_THERE")), ..marked };
         let mut transaction = self.ctx.table.transaction();
         if let Some(mapping) = &mapping {
-            transaction.delete(mapping);
+            store::forget(&self.ctx.table, &mut transaction, mapping).await?;
         }
         transaction.put(&marked, before.map(|before| before.version));
         transaction.commit().await?;
@@ -361,8 +361,9 @@ impl Session<'_> {
         let ids: Vec<WorkId> =
             page.entities.iter().map(|entity| self.id(replay.value.kind, entity)).collect();
         let cause = Cause { now: self.now(), correlation_id: self.correlation_id };
-        let mut transaction = self.ctx.table.transaction();
-        store::mark(&self.ctx.table, &mut transaction, &ids, cause).await?;
+        let (table, anyway) = (&self.ctx.table, replay.value.sends_anyway);
+        let mut transaction = table.transaction();
+        store::mark_to_send(table, &mut transaction, &ids, anyway, cause).await?;
         let marked = replay.value.marked + ids.len() as u64;
         match page.next {
             Some(next) => transaction.put(&Replay { marked, ..next }, Some(replay.version)),

@@ -75,6 +75,12 @@ pub struct Work {
     pub trouble: Option<Trouble>,
     /// Asked in vain: it waits for a change, or for somebody to ask for it again.
     pub is_stuck: bool,
+    /// Whether something may have been sent of which nothing is recorded yet. Kept while it is marked again.
+    #[serde(default)]
+    pub was_begun: bool,
+    /// Sent even where it is what was sent last: somebody may have changed it there.
+    #[serde(default)]
+    pub sends_anyway: bool,
     pub correlation_id: String,
 }
 
@@ -103,6 +109,8 @@ impl Work {
             attempts: 0,
             trouble: None,
             is_stuck: false,
+            was_begun: before.is_some_and(|before| before.was_begun),
+            sends_anyway: before.is_some_and(|before| before.sends_anyway),
             correlation_id: correlation_id.to_owned(),
         }
     }
@@ -119,6 +127,12 @@ impl Work {
             is_stuck: attempts >= Self::ATTEMPTS_MAX,
             ..self.clone()
         }
+    }
+
+    /// Put off until something else is there, however long that takes: that something says what it is stuck at.
+    #[must_use]
+    pub fn waiting(&self, trouble: Trouble, now: Timestamp) -> Self {
+        Self { is_stuck: false, ..self.put_off(trouble, now) }
     }
 
     #[must_use]
@@ -187,5 +201,8 @@ pub struct Replay {
     pub section: Option<String>,
     pub after: Option<String>,
     pub marked: u64,
+    /// Whether everything is sent, or only what differs from what was sent last.
+    #[serde(default)]
+    pub sends_anyway: bool,
     pub asked_at: Timestamp,
 }

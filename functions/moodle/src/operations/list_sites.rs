@@ -3,10 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Call, Failure, Listing, Route};
+use table::Stored;
 
 use super::STAFF;
 use crate::Ctx;
-use crate::domain::{Breaker, SiteCode};
+use crate::domain::{Breaker, Site, SiteCode};
 use crate::store;
 
 pub const ROUTE: Route = Route::list("list-sites", "/moodle/sites", STAFF, "List the Moodle sites");
@@ -28,16 +29,20 @@ pub type Reply = Listing<Item>;
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let page = ctx.table.query(&store::sites(), &call.page).await?;
+    let key = |site: &Stored<Site>| store::health_key(&site.value.code);
+    let keys = page.records.iter().map(|site| (&key(site)).into()).collect();
+    let mut known = store::batch(&ctx.table, keys).await?;
     let mut items = Vec::new();
     for site in page.records {
-        let (health, _) = store::health(&ctx.table, &site.value.code).await?;
+        let health = store::take(&mut known, &key(&site))?;
+        let breaker = health.map_or(Breaker::Closed, |health| health.value.breaker);
         let settings = site.value.settings;
         items.push(Item {
             site: site.value.code,
             title: settings.title,
             url: settings.url,
             is_active: settings.is_active,
-            breaker: health.breaker,
+            breaker,
         });
     }
     Ok(Listing { items, next_cursor: page.next })

@@ -1,13 +1,14 @@
 //! Where a person stands in every site: in step, waiting, suspended, or not there, and why.
 
-use kernel::{PersonId, Timestamp};
+use kernel::{Locale, PersonId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Call, Failure, Route, sentence};
+use table::{Batch, Stored};
 
 use super::STAFF;
 use crate::Ctx;
-use crate::domain::{Kind, Mapping, Refusal, SENTENCES, SiteCode, Work, WorkId};
+use crate::domain::{Kind, Mapping, Refusal, Registrations, SENTENCES, SiteCode, Work, WorkId};
 use crate::store;
 
 pub const ROUTE: Route = Route::get(
@@ -66,28 +67,39 @@ pub struct Enrolled {
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let person = call.command.person;
     let mut known = ctx.table.get_collection(&store::person_collection(person)).await?;
-    let registrations: Vec<table::Stored<crate::domain::Registrations>> =
-        known.take_all(store::REGISTRATIONS)?;
+    let registrations: Vec<Stored<Registrations>> = known.take_all(store::REGISTRATIONS)?;
     let profile = known.take(&store::profile_key(person))?;
     if profile.is_none() && registrations.is_empty() {
         return Err(Refusal::PersonUnknown.into());
     }
-    let mut sites = Vec::new();
-    for site in store::all_sites(&ctx.table).await? {
+    let sites = store::all_sites(&ctx.table).await?;
+    let entity = |registration: &Stored<Registrations>| {
+        crate::sync::entity_of(registration.value.section, person)
+    };
+    let entities: Vec<(Kind, String)> = std::iter::once((Kind::User, person.to_string()))
+        .chain(registrations.iter().map(|one| (Kind::Enrolment, entity(one))))
+        .collect();
+    let keys = sites.iter().flat_map(|site| {
+        let code = &site.value.code;
+        entities.iter().flat_map(move |(kind, entity)| keys_of(&work_id(code, *kind, entity)))
+    });
+    let records = store::batch(&ctx.table, keys.collect()).await?;
+    let mut standings = Standings { records, locale: call.locale };
+    let mut reply = Reply { person, sites: Vec::new() };
+    for site in sites {
         let code = site.value.code;
-        let user = WorkId { site: code.clone(), kind: Kind::User, entity: person.to_string() };
-        let (mapping, state, told) = standing(ctx, call, &user).await?;
+        let user = work_id(&code, Kind::User, &person.to_string());
+        let (mapping, state, told) = standings.take(&user)?;
         let mut enrolments = Vec::new();
         for registration in &registrations {
-            let section = registration.value.section;
-            let entity = crate::sync::entity_of(section, person);
-            let id = WorkId { site: code.clone(), kind: Kind::Enrolment, entity };
-            let (_, state, sentence) = standing(ctx, call, &id).await?;
+            let id = work_id(&code, Kind::Enrolment, &entity(registration));
+            let (_, state, sentence) = standings.take(&id)?;
             if state != State::Absent {
+                let section = registration.value.section;
                 enrolments.push(Enrolled { section, state, sentence });
             }
         }
-        sites.push(InSite {
+        reply.sites.push(InSite {
             site: code,
             state,
             moodle_id: mapping.as_ref().map(|mapping| mapping.moodle_id),
@@ -99,33 +111,45 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
             enrolments,
         });
     }
-    Ok(Reply { person, sites })
+    Ok(reply)
 }
 
-/// How one entity stands in a site, and the sentence that says so.
-async fn standing(
-    ctx: &Ctx,
-    call: &Call<Command>,
-    id: &WorkId,
-) -> Result<(Option<Mapping>, State, String), Failure> {
-    let mapping_key = store::mapping_key(&id.site, id.kind, &id.entity);
-    let keys = vec![(&mapping_key).into(), (&store::work_key(id)).into()];
-    let mut records = store::batch(&ctx.table, keys).await?;
-    let mapping = store::take(&mut records, &mapping_key)?.map(|found| found.value);
-    let work: Option<Work> =
-        store::take(&mut records, &store::work_key(id))?.map(|found| found.value);
-    let is_suspended = mapping.as_ref().is_some_and(|mapping| mapping.is_suspended);
-    let (state, code) = match (&work, &mapping) {
-        (Some(work), _) => {
-            let code = work.trouble.as_ref().map_or("STANDING_WAITING", |trouble| &trouble.code);
-            (if work.is_stuck { State::Stuck } else { State::Waiting }, code.to_owned())
-        }
-        (None, Some(_)) if is_suspended => (State::Suspended, "STANDING_SUSPENDED".to_owned()),
-        (None, Some(_)) => (State::InStep, "STANDING_IN_STEP".to_owned()),
-        (None, None) => (State::Absent, "STANDING_ABSENT".to_owned()),
-    };
-    let sentence = sentence(&SENTENCES, call.locale, &code, &[]);
-    Ok((mapping, state, sentence))
+fn work_id(site: &SiteCode, kind: Kind, entity: &str) -> WorkId {
+    WorkId { site: site.clone(), kind, entity: entity.to_owned() }
+}
+
+/// Of all that says how an entity stands in a site.
+fn keys_of(id: &WorkId) -> [(String, String); 2] {
+    let mapping = store::mapping_key(&id.site, id.kind, &id.entity);
+    [(&mapping).into(), (&store::work_key(id)).into()]
+}
+
+/// What [`keys_of`] entities are the keys of, read together.
+struct Standings {
+    records: Vec<Batch>,
+    locale: Locale,
+}
+
+impl Standings {
+    /// How one entity stands in a site, and the sentence that says so.
+    fn take(&mut self, id: &WorkId) -> Result<(Option<Mapping>, State, String), Failure> {
+        let mapping_key = store::mapping_key(&id.site, id.kind, &id.entity);
+        let mapping = store::take(&mut self.records, &mapping_key)?.map(|found| found.value);
+        let work: Option<Work> =
+            store::take(&mut self.records, &store::work_key(id))?.map(|found| found.value);
+        let is_suspended = mapping.as_ref().is_some_and(|mapping| mapping.is_suspended);
+        let (state, code) = match (&work, &mapping) {
+            (Some(work), _) => {
+                let code =
+                    work.trouble.as_ref().map_or("STANDING_WAITING", |trouble| &trouble.code);
+                (if work.is_stuck { State::Stuck } else { State::Waiting }, code.to_owned())
+            }
+            (None, Some(_)) if is_suspended => (State::Suspended, "STANDING_SUSPENDED".to_owned()),
+            (None, Some(_)) => (State::InStep, "STANDING_IN_STEP".to_owned()),
+            (None, None) => (State::Absent, "STANDING_ABSENT".to_owned()),
+        };
+        Ok((mapping, state, sentence(&SENTENCES, self.locale, &code, &[])))
+    }
 }
 
 #[cfg(test)]

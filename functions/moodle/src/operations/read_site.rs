@@ -8,7 +8,7 @@ use table::{PageRequest, Stored};
 
 use super::STAFF;
 use crate::Ctx;
-use crate::domain::{Breaker, Kind, SENTENCES, Site, SiteCode, SiteSettings};
+use crate::domain::{Breaker, Health, Kind, SENTENCES, Site, SiteCode, SiteSettings};
 use crate::store;
 
 pub const ROUTE: Route =
@@ -80,8 +80,11 @@ impl Reply {
         locale: Locale,
     ) -> Result<Self, Failure> {
         let code = &site.value.code;
-        let (health, _) = store::health(&ctx.table, code).await?;
-        let replay = ctx.table.get(&store::replay_key(code)).await?;
+        let (health, replay) = (store::health_key(code), store::replay_key(code));
+        let mut known = ctx.table.get_batch(vec![(&health).into(), (&replay).into()]).await?;
+        let health = known.take(&health)?.map(|known| known.value);
+        let health = health.unwrap_or_else(|| Health::unknown(code.clone()));
+        let replay = known.take(&replay)?;
         let mut backlog = Vec::new();
         for kind in Kind::MARKED {
             let (waiting, oldest_at) = counted(ctx, &store::due(code, kind)).await?;

@@ -75,6 +75,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
             section: None,
             after: None,
             marked: 0,
+            sends_anyway: true,
             asked_at: call.now,
         };
         transaction.put(&begun, standing.map(|standing| standing.version));
@@ -92,6 +93,28 @@ mod tests {
     fn command() -> Command {
         let site = SiteCode("academics".into());
         Command { site, person: None, section: None, everything: None }
+    }
+
+    #[tokio::test]
+    async fn everything_is_sent_again_after_the_site_came_back_from_an_old_backup() {
+        let world = World::start().await;
+        world.enrol("a", "ada").await;
+        world.run().await;
+        let id = world.site.users()[0]["id"].clone();
+        let change = serde_json::json!({ "users": [{ "id": id, "firstname": "Changed" }] });
+        world.site.act("core_user_update_users", &change);
+        let command = Command { everything: Some(true), ..command() };
+        handle(&world.ctx, &testkit::call(command)).await.expect("asked for");
+        world.site.take_asked();
+        world.run_after(100).await;
+        assert_eq!(world.site.users()[0]["firstname"], "Ada");
+        let asked = world.site.take_asked().requests;
+        for sent in
+            ["core_user_update_users", "core_course_update_courses", "enrol_manual_enrol_users"]
+        {
+            assert_eq!(asked.get(sent), Some(&1), "{sent}: {asked:?}");
+        }
+        assert_eq!(world.run_after(200).await.requests, 0, "once");
     }
 
     #[tokio::test]

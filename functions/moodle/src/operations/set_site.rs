@@ -48,6 +48,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         section: None,
         after: None,
         marked: 0,
+        sends_anyway: false,
         asked_at: call.now,
     };
     transaction.put(&begun, replay.map(|replay| replay.version));

@@ -26,7 +26,7 @@ pub async fn bisected<T: Clone>(
         if !may_send() {
             break;
         }
-        let failure = match send_patiently(&batch, &send).await {
+        let failure = match send_patiently(&batch, &may_send, &send).await {
             Ok(ids) => {
                 tried.extend(batch.into_iter().zip(ids.into_iter().map(Ok)));
                 continue;
@@ -59,12 +59,15 @@ pub async fn bisected<T: Clone>(
 
 async fn send_patiently<T>(
     batch: &[T],
+    may_send: &impl Fn() -> bool,
     send: &impl AsyncFn(&[T]) -> Result<Vec<i64>, CallFailure>,
 ) -> Result<Vec<i64>, CallFailure> {
     let mut retries = 0;
     loop {
         match send(batch).await {
-            Err(failure) if failure.remedy == Remedy::Retry && retries < RETRIES_MAX => {
+            Err(failure)
+                if failure.remedy == Remedy::Retry && retries < RETRIES_MAX && may_send() =>
+            {
                 retries += 1;
                 let wait = std::time::Duration::from_millis(100 << retries);
                 tokio::time::sleep(wait).await;

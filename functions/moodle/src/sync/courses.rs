@@ -104,9 +104,10 @@ impl Session<'_> {
             let wanted = section.and_then(|known| wanted_course(&self.settings, &known.value));
             match wanted {
                 Some(wanted)
-                    if mapping
-                        .as_ref()
-                        .is_none_or(|m| m.value.fingerprint != fingerprint(&wanted)) =>
+                    if work.value.sends_anyway
+                        || mapping
+                            .as_ref()
+                            .is_none_or(|m| m.value.fingerprint != fingerprint(&wanted)) =>
                 {
                     let id = mapping.as_ref().map(|mapping| mapping.value.moodle_id);
                     courses.push(Course { work, mapping, wanted, id, category: 0 });

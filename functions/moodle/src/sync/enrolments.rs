@@ -66,6 +66,15 @@ impl Seat {
         })
     }
 
+    /// As it stands in the table after [`Session::begin`].
+    fn begun(mut self) -> Self {
+        if !self.work.value.was_begun {
+            self.work.value.was_begun = true;
+            self.work.version += 1;
+        }
+        self
+    }
+
     fn looked(self, outcome: Outcome) -> Looked {
         Looked { work: self.work, mapping: self.mapping, outcome }
     }
@@ -79,8 +88,10 @@ impl Session<'_> {
         }
         let (settled, seats) = self.wanted_enrolments(due).await?;
         let mut looked = self.record(&settled).await?;
-        let batches: Vec<Vec<Seat>> =
-            seats.chunks(SENT_AT_ONCE_MAX).map(<[Seat]>::to_vec).collect();
+        let mut batches = Vec::new();
+        for seats in seats.chunks(SENT_AT_ONCE_MAX) {
+            batches.push(self.begin(seats.to_vec()).await?);
+        }
         let session = &*self;
         let sent: Vec<Bisected<Seat>> = stream::iter(batches)
             .map(|batch| session.enrol(batch))
@@ -102,7 +113,40 @@ impl Session<'_> {
         }
     }
 
-    /// Said again, an enrolment changes nothing: there is nothing to look for after silence.
+    /// Writes down that these are about to be sent: a student who drops before it is recorded that they were enrolled is
+    /// suspended all the same. What was marked again meanwhile is left to the next round.
+    async fn begin(&self, seats: Vec<Seat>) -> Result<Vec<Seat>, Halt> {
+        let all: Vec<&Seat> = seats.iter().collect();
+        if self.write_begun(&all).await? {
+            return Ok(seats.into_iter().map(Seat::begun).collect());
+        }
+        let mut begun = Vec::new();
+        for seat in seats {
+            if self.write_begun(&[&seat]).await? {
+                begun.push(seat.begun());
+            }
+        }
+        Ok(begun)
+    }
+
+    /// Whether all of them are as they were read.
+    async fn write_begun(&self, seats: &[&Seat]) -> Result<bool, Halt> {
+        let mut transaction = self.ctx.table.transaction();
+        for seat in seats.iter().filter(|seat| !seat.work.value.was_begun) {
+            let work = Work { was_begun: true, ..seat.work.value.clone() };
+            transaction.put(&work, Some(seat.work.version));
+        }
+        if transaction.is_empty() {
+            return Ok(true);
+        }
+        match transaction.commit().await {
+            Ok(()) => Ok(true),
+            Err(table::CommitFailure::ConditionFailed(_)) => Ok(false),
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    /// Said again, an enrolment changes nothing. After silence the site is asked whether it is there at all.
     async fn enrol(&self, seats: Vec<Seat>) -> Bisected<Seat> {
         bisected(
             seats,
@@ -118,7 +162,10 @@ impl Session<'_> {
                 }
                 Ok(vec![0; seats.len()])
             },
-            async |seats: &[Seat]| Ok(vec![None; seats.len()]),
+            async |seats: &[Seat]| {
+                self.client.site_info().await?;
+                Ok(vec![None; seats.len()])
+            },
         )
         .await
     }
@@ -137,14 +184,15 @@ impl Session<'_> {
             };
             let mapping = around.mapping(self, &work.value.entity)?;
             let Some(is_here) = around.is_here(self, section)? else {
-                let outcome = Outcome::PutOff(Trouble::new("WAITS_FOR_COURSE"));
+                let outcome = Outcome::Waits(Trouble::new("WAITS_FOR_COURSE"));
                 settled.push(Looked { work, mapping, outcome });
                 continue;
             };
             let known = around.registrations(section, student)?;
+            let was_sent = mapping.is_some() || work.value.was_begun;
             let wanted = known
-                .filter(|_| is_here || mapping.is_some())
-                .and_then(|known| wanted_enrolment(&self.settings, &known, mapping.is_some()));
+                .filter(|_| is_here || was_sent)
+                .and_then(|known| wanted_enrolment(&self.settings, &known, was_sent));
             let Some(wanted) = wanted else {
                 settled.push(Looked { work, mapping, outcome: Outcome::InStep });
                 continue;
@@ -158,12 +206,14 @@ impl Session<'_> {
                     (Kind::User, student.to_string(), "WAITS_FOR_USER")
                 };
                 lacking.insert(self.id(kind, &entity));
-                let outcome = Outcome::PutOff(Trouble::new(code));
+                let outcome = Outcome::Waits(Trouble::new(code));
                 settled.push(Looked { work, mapping, outcome });
                 continue;
             };
             let seat = Seat { work, mapping, wanted, section, student, user, course };
-            if seat.mapping.as_ref().is_some_and(|m| m.value.fingerprint == seat.fingerprint()) {
+            let is_sent =
+                seat.mapping.as_ref().is_some_and(|m| m.value.fingerprint == seat.fingerprint());
+            if is_sent && !seat.work.value.sends_anyway {
                 settled.push(seat.looked(Outcome::InStep));
             } else {
                 seats.push(seat);
@@ -218,13 +268,13 @@ impl Session<'_> {
         let (section, student) = (seat.section.to_string(), seat.student.to_string());
         if self.client.courses_by("id", &seat.course.to_string()).await?.is_empty() {
             self.forget(Kind::Course, &section).await?;
-            return Ok(Outcome::PutOff(trouble("WAITS_FOR_COURSE")));
+            return Ok(Outcome::Waits(trouble("WAITS_FOR_COURSE")));
         }
         let users = self.client.users_by(UserField::Id, &[seat.user.to_string()]).await?;
         // By id Moodle finds deleted users too, without their id number.
         if !users.iter().any(|user| user.idnumber == student) {
             self.forget(Kind::User, &student).await?;
-            return Ok(Outcome::PutOff(trouble("WAITS_FOR_USER")));
+            return Ok(Outcome::Waits(trouble("WAITS_FOR_USER")));
         }
         Ok(Outcome::Stuck(trouble("ENROLMENT_REFUSED")))
     }

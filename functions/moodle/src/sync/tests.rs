@@ -154,6 +154,59 @@ async fn a_site_that_fails_is_left_alone_until_its_time_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_site_that_fails_only_while_enrolling_is_left_alone_too() {
+    let world = World::start().await;
+    world.enrol("a", "ada").await;
+    world.enrol("b", "bob").await;
+    world.run().await;
+    // All that is left to send is one enrolment.
+    world.enrol("b", "ada").await;
+    world.site.break_after(0, MoodleFault::BadGateway, u64::MAX);
+    world.run_after(100).await;
+    let down = health(&world).await;
+    assert!(matches!(down.breaker, Breaker::Open { .. }), "{down:?}");
+    world.site.mend();
+    world.run_after(2_000).await;
+    assert_eq!(
+        world.enrolled(),
+        [enrolled("a", "ada"), enrolled("b", "ada"), enrolled("b", "bob")]
+    );
+}
+
+#[tokio::test]
+async fn a_drop_after_an_enrolment_that_was_never_recorded_suspends_it() {
+    let world = World::start().await;
+    world.enrol("a", "ada").await;
+    world.enrol("b", "bob").await;
+    world.run().await;
+    world.enrol("b", "ada").await;
+    world.site.break_writes_after(0, MoodleFault::CarriedOutUnanswered, 1);
+    world.run_after(100).await;
+    world.drop_registration("b", "ada").await;
+    world.run_after(200).await;
+    let dropped = ("b".to_owned(), "ada".to_owned(), true);
+    assert_eq!(world.enrolled(), [enrolled("a", "ada"), dropped, enrolled("b", "bob")]);
+}
+
+#[tokio::test]
+async fn an_enrolment_waits_for_its_course_as_long_as_that_takes() {
+    let world = World::start().await;
+    let confirmed = fixtures::confirmed("a", "ada");
+    op::on_registration_changed::handle(&world.ctx, &confirmed).await.expect("taken in");
+    fixtures::deliver_person(&world.ctx, "ada").await;
+    // More often than an enrolment that the site refuses is tried.
+    for round in 1..30 {
+        world.run_after(round * 1_000).await;
+    }
+    assert_eq!(stuck(&world).await, Vec::<String>::new());
+    world.enrol("a", "ada").await;
+    for round in 30..33 {
+        world.run_after(round * 1_000).await;
+    }
+    assert_eq!(world.enrolled(), [enrolled("a", "ada")]);
+}
+
+#[tokio::test]
 async fn a_user_and_a_course_deleted_there_are_made_anew_with_their_enrolments() {
     let world = World::start().await;
     three_enrolments(&world).await;

@@ -119,9 +119,10 @@ impl Session<'_> {
             };
             match wanted {
                 Some(wanted)
-                    if mapping
-                        .as_ref()
-                        .is_none_or(|m| m.value.fingerprint != fingerprint(&wanted)) =>
+                    if work.value.sends_anyway
+                        || mapping
+                            .as_ref()
+                            .is_none_or(|m| m.value.fingerprint != fingerprint(&wanted)) =>
                 {
                     let id = mapping.as_ref().map(|mapping| mapping.value.moodle_id);
                     accounts.push(Account { work, mapping, wanted, id, sections });
@@ -182,6 +183,32 @@ impl Session<'_> {
         if values.is_empty() { Ok(Vec::new()) } else { self.client.users_by(field, &values).await }
     }
 
+    /// Those who are found, and those whom Moodle refuses to look for: one such value spoils the whole call, and halves
+    /// find it.
+    async fn looked_up(
+        &self,
+        field: UserField,
+        accounts: &[Account],
+    ) -> Result<(Vec<User>, Vec<String>), CallFailure> {
+        let (mut found, mut refused) = (Vec::new(), Vec::new());
+        let mut waiting = vec![accounts.to_vec()];
+        while let Some(some) = waiting.pop() {
+            match self.found_users(field, &some).await {
+                Ok(users) => found.extend(users),
+                Err(failure)
+                    if failure.is_of_site()
+                        || failure.maybe_done
+                        || failure.remedy == Remedy::Retry =>
+                {
+                    return Err(failure);
+                }
+                Err(_) if some.len() == 1 => refused.push(some[0].wanted.id_number.clone()),
+                Err(_) => waiting.extend(some.chunks(some.len().div_ceil(2)).map(<[_]>::to_vec)),
+            }
+        }
+        Ok((found, refused))
+    }
+
     /// Moodle does not say why it refuses a user: who has the address or the name already is looked up before.
     async fn without_taken(
         &self,
@@ -190,8 +217,9 @@ impl Session<'_> {
     ) -> Result<Vec<Account>, CallFailure> {
         let mut free = Vec::new();
         for some in accounts.chunks(LOOKED_UP_AT_ONCE_MAX) {
-            let by_email = self.found_users(UserField::Email, some).await?;
-            let by_name = self.found_users(UserField::Username, some).await?;
+            let (by_email, mut unfindable) = self.looked_up(UserField::Email, some).await?;
+            let (by_name, unfindable_too) = self.looked_up(UserField::Username, some).await?;
+            unfindable.extend(unfindable_too);
             for account in some {
                 let wanted = &account.wanted;
                 let email_taken = by_email
@@ -201,6 +229,7 @@ impl Session<'_> {
                 let code = match (email_taken, name_taken) {
                     (true, _) => "EMAIL_TAKEN",
                     (_, true) => "USERNAME_TAKEN",
+                    _ if unfindable.contains(&wanted.id_number) => "USER_REFUSED",
                     _ => {
                         free.push(account.clone());
                         continue;

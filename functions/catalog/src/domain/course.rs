@@ -1,5 +1,7 @@
 //! A course and its versions: what it is from which day on, until when it is offered.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use events::CourseVersion;
 use kernel::{CourseId, Date};
 use serde::{Deserialize, Serialize};
@@ -49,11 +51,17 @@ impl Course {
         Ok(())
     }
 
-    /// What its latest version requires: course by code, and whether it must come before.
-    pub fn requires(&self) -> Vec<(String, bool)> {
-        let prerequisites = self.latest().prerequisites.as_ref();
+    /// What it requires on a day: course by code, and whether it must come before.
+    pub fn requires_on(&self, day: Date) -> BTreeMap<String, bool> {
+        let prerequisites = self.on(day).prerequisites.as_ref();
         let courses = prerequisites.map(kernel::Requirement::courses).unwrap_or_default();
         courses.into_iter().map(|(code, before)| (code.to_owned(), before)).collect()
+    }
+
+    /// Codes of all courses that any of its versions requires.
+    pub fn ever_requires(&self) -> BTreeSet<String> {
+        let days = self.versions.iter().map(|version| version.effective_from);
+        days.flat_map(|day| self.requires_on(day).into_keys()).collect()
     }
 }
 

@@ -1,8 +1,9 @@
 //! A rollover: the sections of a term become drafts of another, page by page, and it says beforehand what will be.
 
-use kernel::{Date, Id, Meeting, RolloverId, SeatPool, SectionId, TermId};
+use kernel::{Date, Id, Meeting, RolloverId, SeatPool, SectionId, TermId, Weekday};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use shell::Refuse;
 
 use super::{Code, Course, Section, SectionState, Term};
 
@@ -79,12 +80,13 @@ pub fn copied(
     }
     let version = course.on(to.first_day);
     let shift = Shift::between(from, to);
-    Ok(Section {
+    let draft = Section {
         id: SectionId::derived_from(&format!("rollover:{}:{}", section.id, to.id)),
         term: to.id,
         department: Code(version.department.clone()),
         state: SectionState::Draft,
         state_note: None,
+        was_offered: false,
         meetings: section.meetings.iter().filter_map(|meeting| shift.meeting(meeting)).collect(),
         teachers: if with_teachers { section.teachers.clone() } else { Vec::new() },
         cross_listing: None,
@@ -95,7 +97,10 @@ pub fn copied(
         },
         overrides: Vec::new(),
         ..section.clone()
-    })
+    };
+    // Days that were moved or cut may leave two meetings on one hour.
+    draft.check().map_err(|refusal| refusal.code_and_status().0)?;
+    Ok(draft)
 }
 
 /// From one term's days to the other's. Single days move by whole weeks, so that a Friday stays one.
@@ -120,15 +125,16 @@ impl Shift {
         day.checked_add(jiff::Span::new().days(self.days)).unwrap_or(day)
     }
 
-    /// What begins or ends with the term goes on doing so. Nothing is left of a meeting whose only days lie outside.
+    /// What begins or ends with the term goes on doing so. Nothing is left of a meeting all of whose days lie outside.
     fn meeting(&self, meeting: &Meeting) -> Option<Meeting> {
         let (begins, ends) = (meeting.first_day <= self.from.0, meeting.last_day >= self.from.1);
-        let within = |day: Date| self.day(day).clamp(self.to.0, self.to.1);
-        let first_day = if begins { self.to.0 } else { within(meeting.first_day) };
-        let last_day = if ends { self.to.1 } else { within(meeting.last_day) };
+        let first_day = if begins { self.to.0 } else { self.day(meeting.first_day).max(self.to.0) };
+        let last_day = if ends { self.to.1 } else { self.day(meeting.last_day).min(self.to.1) };
         let moved = meeting.dates.iter().map(|day| self.day(*day));
         let dates: Vec<Date> = moved.filter(|day| (first_day..=last_day).contains(day)).collect();
-        let meets = first_day <= last_day && !(dates.is_empty() && meeting.weekdays.is_empty());
+        let weekly =
+            |weekday: &Weekday| weekday.first_from(first_day).is_some_and(|day| day <= last_day);
+        let meets = !dates.is_empty() || meeting.weekdays.iter().any(weekly);
         meets.then(|| Meeting { first_day, last_day, dates, ..meeting.clone() })
     }
 
@@ -188,6 +194,39 @@ mod tests {
         assert_eq!(new.meetings[1].dates, [day("2028-03-03")], "a Friday; the other is too late");
         assert_eq!((new.state, new.term), (SectionState::Draft, TermId::derived_from("B")));
         assert_eq!(new.id, rolled(&old, &course(None)).expect("copied").id);
+    }
+
+    #[test]
+    fn meetings_outside_the_other_term_are_left_out_and_not_pressed_into_it() {
+        let from_to = |first: &str, last: &str| Meeting {
+            first_day: day(first),
+            last_day: day(last),
+            ..monday("09:00", "10:00")
+        };
+        let mut old = section();
+        // The next term is over on a Tuesday, before the Wednesday on which the first of them meets.
+        let last_wednesday = from_to("2027-06-30", "2027-06-30");
+        let last_wednesday = Meeting { weekdays: vec![Weekday::Wednesday], ..last_wednesday };
+        old.meetings = vec![last_wednesday, from_to("2027-06-07", "2027-06-30")];
+        let new = rolled(&old, &course(None)).expect("copied");
+        let days = |meeting: &Meeting| (meeting.first_day, meeting.last_day);
+        let days: Vec<_> = new.meetings.iter().map(days).collect();
+        assert_eq!(days, [(day("2028-06-05"), day("2028-06-27"))]);
+    }
+
+    #[test]
+    fn what_would_meet_twice_at_once_is_left_to_the_planner() {
+        let mut old = section();
+        let until = |meeting: Meeting, last: &str| Meeting { last_day: day(last), ..meeting };
+        let from = |meeting: Meeting, first: &str| Meeting { first_day: day(first), ..meeting };
+        // One begins with the term and one a week later: the next term begins on a Thursday, and ends the same.
+        old.meetings = vec![
+            until(monday("09:00", "10:00"), "2027-03-01"),
+            from(monday("09:00", "10:00"), "2027-03-08"),
+        ];
+        assert!(rolled(&old, &course(None)).is_ok(), "one after the other");
+        old.meetings[1].first_day = day("2027-03-01");
+        assert_eq!(rolled(&old, &course(None)), Err("MEETINGS_CLASH"));
     }
 
     #[test]

@@ -69,6 +69,9 @@ pub struct Section {
     pub department: Code,
     pub state: SectionState,
     pub state_note: Option<StateNote>,
+    /// Students have been able to see it, where its term is public: cancelled, it is still theirs to know of.
+    #[serde(default)]
+    pub was_offered: bool,
     pub component: Option<Component>,
     pub capacity: u32,
     pub price_group: String,
@@ -127,7 +130,18 @@ impl Section {
 
     /// Whether those who do not plan see it, where its term is public.
     pub fn is_public(&self) -> bool {
-        !matches!(self.state, SectionState::Draft | SectionState::Approved)
+        match self.state {
+            SectionState::Draft | SectionState::Approved => false,
+            SectionState::Offered | SectionState::Suspended => true,
+            // A plan that was given up is nobody's business.
+            SectionState::Cancelled => self.was_offered,
+        }
+    }
+
+    /// As those see it who do not plan: who decided what out of turn, and why, is the planners' business.
+    #[must_use]
+    pub fn for_the_public(self) -> Self {
+        Self { overrides: Vec::new(), ..self }
     }
 
     pub fn move_to(
@@ -151,6 +165,7 @@ impl Section {
             return Err(Refusal::SectionStateNotReachable);
         }
         self.state = to;
+        self.was_offered |= to == Offered;
         self.state_note = Some(note);
         Ok(())
     }
@@ -243,6 +258,7 @@ pub mod tests {
             department: Code("MATH".into()),
             state: SectionState::Draft,
             state_note: None,
+            was_offered: false,
             component: None,
             capacity: 30,
             price_group: "standard".into(),

@@ -106,6 +106,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
 
 /// What its course says of it is filled in once the course is read.
 pub(super) fn drafted(id: SectionId, command: Command) -> Section {
+    let state = SectionState::from(command.state);
     Section {
         id,
         code: command.code,
@@ -113,8 +114,9 @@ pub(super) fn drafted(id: SectionId, command: Command) -> Section {
         course: command.course,
         course_code: Code(String::new()),
         department: Code(String::new()),
-        state: command.state.into(),
+        state,
         state_note: None,
+        was_offered: state == SectionState::Offered,
         component: command.component,
         capacity: command.capacity,
         price_group: command.price_group,

@@ -162,6 +162,47 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_version_that_is_not_the_last_one_is_checked_too() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let first = fixtures::course(&ctx, "A", "").await;
+        fixtures::course(&ctx, "B", "course(A)").await;
+        let later = edit(first.id, |command| command.effective_from = day("2028-09-01"));
+        let later = Command { title: Some("Later".into()), ..later };
+        handle(&ctx, &at_version(1, registrar(later))).await.expect("a version of 2028");
+        let require = async |from: &str, text: &str| {
+            let mut command = edit(first.id, |command| command.effective_from = day(from));
+            command.prerequisites = Some(text.to_owned());
+            handle(&ctx, &at_version(2, registrar(command))).await
+        };
+        assert_eq!(code(require("2027-09-01", "course(B)").await), "PREREQUISITE_CYCLE");
+        assert_eq!(code(require("2027-09-01", "course(NONE)").await), "COURSE_CODES_UNKNOWN");
+        require("2027-09-01", "standing(2)").await.expect("no circle");
+    }
+
+    #[tokio::test]
+    async fn what_is_never_in_force_together_is_no_circle() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let first = fixtures::course(&ctx, "A", "").await;
+        let second = fixtures::course(&ctx, "B", "course(A)").await;
+        let free = Command {
+            prerequisites: Some(String::new()),
+            ..edit(second.id, |command| command.effective_from = day("2027-09-01"))
+        };
+        handle(&ctx, &at_version(1, registrar(free))).await.expect("from autumn on it is free");
+        let require = Command {
+            prerequisites: Some("course(B)".into()),
+            ..edit(first.id, |command| command.effective_from = day("2027-09-01"))
+        };
+        handle(&ctx, &at_version(1, registrar(require))).await.expect("no circle on any day");
+    }
+
+    fn day(text: &str) -> Date {
+        text.parse().expect("a date")
+    }
+
+    #[tokio::test]
     async fn two_edits_at_once_close_no_circle() {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);

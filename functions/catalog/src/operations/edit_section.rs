@@ -134,6 +134,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_write_that_its_term_s_next_state_overtook_is_judged_again() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let term = fixtures::term(&ctx, |term| term.state = TermState::Open).await;
+        let section = fixtures::section(&ctx, &term, "A", |_| ()).await.section;
+        let changed = Section { capacity: section.capacity + 1, ..section.clone() };
+        let context = store::section_context(&test.table, section.term, &[&section]).await;
+        let context = context.expect("reads");
+        let to = move_term::Command { term: term.term.id, to: TermState::Locked };
+        move_term::handle(&ctx, &registrar(to)).await.expect("locked");
+        let stored = test.table.get(&store::section_key(section.id)).await.expect("reads");
+        let cause = Cause { now: testkit::now(), correlation_id: "test" };
+        let mut transaction = test.table.transaction();
+        store::write_sections(&mut transaction, &[(&changed, stored.as_ref())], &context, cause);
+        let failed = transaction.commit().await.map_err(Failure::from);
+        assert!(matches!(failed, Err(Failure::Conflict { .. })), "{failed:?}");
+    }
+
+    #[tokio::test]
     async fn a_published_section_gets_more_seats_and_registration_is_told() {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);

@@ -62,8 +62,9 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
             _ => return Ok(Listing { items: Vec::new(), next_cursor: None }),
         }
     };
+    let shown = |section: Section| if planner { section } else { section.for_the_public() };
     let items = page.records.into_iter();
-    let items = items.map(|section| read_section::Reply::of(section.value, section.version));
+    let items = items.map(|section| read_section::Reply::of(shown(section.value), section.version));
     Ok(Listing { items: items.collect(), next_cursor: page.next })
 }
 

@@ -44,15 +44,14 @@ impl Reply {
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let section = ctx.table.get(&store::section_key(call.command.section)).await?;
-    let mut section = section.ok_or(Refusal::SectionUnknown)?;
+    let section = section.ok_or(Refusal::SectionUnknown)?;
     if !is_planner(call) {
         let term = ctx.table.get(&store::term_key(section.value.term)).await?;
         let is_public = term.is_some_and(|term| term.value.is_public());
         if !(is_public && section.value.is_public()) {
             return Err(Refusal::SectionUnknown.into());
         }
-        // Who decided what out of turn, and why, is the planners' business.
-        section.value.overrides.clear();
+        return Ok(Reply::of(section.value.for_the_public(), section.version));
     }
     Ok(Reply::of(section.value, section.version))
 }
@@ -62,10 +61,10 @@ mod tests {
     use events::TermState;
 
     use super::super::create_section::FirstState;
-    use super::super::list_sections;
+    use super::super::{cancel_section, create_section, edit_section, list_sections};
     use super::*;
     use crate::domain::Code;
-    use crate::fixtures::{self, code, ctx, registrar};
+    use crate::fixtures::{self, at_version, code, ctx, registrar};
 
     #[tokio::test]
     async fn students_see_what_is_offered_in_a_published_term_only() {
@@ -99,6 +98,46 @@ mod tests {
             let by_planner = list_sections::handle(&ctx, &registrar(list)).await;
             assert_eq!(by_planner.expect("lists").items.len(), 2);
         }
+    }
+
+    #[tokio::test]
+    async fn a_plan_that_was_given_up_is_nobody_s_business_and_a_lost_offer_is() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let term = fixtures::term(&ctx, |_| ()).await;
+        let draft = |section: &mut create_section::Command| section.state = FirstState::Draft;
+        let drafted = fixtures::section(&ctx, &term, "D", draft).await.section.id;
+        let offered = fixtures::section(&ctx, &term, "O", |_| ()).await.section.id;
+        for section in [drafted, offered] {
+            let cancel = cancel_section::Command { section, reason: "Too few.".into() };
+            cancel_section::handle(&ctx, &registrar(cancel)).await.expect("cancels");
+        }
+        let by_student = handle(&ctx, &testkit::call(Command { section: drafted })).await;
+        assert_eq!(code(by_student), "SECTION_UNKNOWN");
+        handle(&ctx, &testkit::call(Command { section: offered })).await.expect("it was seen");
+        let list = testkit::call(list_sections::Command::of(term.term.id));
+        let listed = list_sections::handle(&ctx, &list).await.expect("lists").items;
+        assert_eq!(listed.iter().map(|item| item.section.id).collect::<Vec<_>>(), [offered]);
+    }
+
+    #[tokio::test]
+    async fn what_was_overridden_and_why_is_shown_to_planners_alone() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let term = fixtures::term(&ctx, |_| ()).await;
+        let section = fixtures::section(&ctx, &term, "A", |_| ()).await.section.id;
+        let edit = serde_json::json!({
+            "section": section, "price_group": "reduced", "override_reason": "A mistake.",
+        });
+        let edit: edit_section::Command = serde_json::from_value(edit).expect("a command");
+        edit_section::handle(&ctx, &at_version(1, registrar(edit))).await.expect("edits");
+        let list = list_sections::Command::of(term.term.id);
+        for (caller, shown) in [(registrar(list.clone()), 1), (testkit::call(list), 0)] {
+            let listed = list_sections::handle(&ctx, &caller).await.expect("lists");
+            assert_eq!(listed.items[0].section.overrides.len(), shown);
+        }
+        let read = handle(&ctx, &testkit::call(Command { section })).await.expect("reads");
+        assert_eq!(read.section.overrides.len(), 0);
     }
 
     #[tokio::test]

@@ -1,8 +1,8 @@
 //! What a course refers to: that all of it exists, and that no way of prerequisites leads back to it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use kernel::{CourseId, Graph, cycle_through};
+use kernel::{CourseId, Date, Graph, cycle_through};
 use shell::{Failure, Fault};
 use table::{Stored, Table, Transaction};
 
@@ -29,41 +29,50 @@ impl References {
     }
 }
 
-/// Checks what the course's latest version refers to.
+/// Checks what the versions of the course refer to, each of them: an earlier one is in force until the next begins.
 pub async fn references(table: &Table, course: &Course) -> Result<References, Failure> {
-    let latest = course.latest();
-    check_corequisites(table, &latest.corequisites).await?;
-    let requires = course.requires();
-    let others = latest.equivalents.iter().chain(&latest.cross_listed);
-    let mut named: BTreeSet<String> = others.cloned().collect();
-    named.extend(requires.iter().map(|(code, _)| code.clone()));
-    let mut graph = Graph::from([(course.code.to_string(), requires.into_iter().collect())]);
+    let versions = &course.versions;
+    let corequisites: BTreeSet<CourseId> =
+        versions.iter().flat_map(|version| version.corequisites.iter().copied()).collect();
+    check_corequisites(table, &corequisites).await?;
+    let others =
+        versions.iter().flat_map(|version| version.equivalents.iter().chain(&version.cross_listed));
+    let mut wanted: BTreeSet<String> = others.cloned().chain(course.ever_requires()).collect();
+    let mut reached = BTreeMap::from([(course.code.to_string(), course.clone())]);
     let mut references = References::default();
-    let mut wanted = named;
     for level in 0.. {
-        wanted.retain(|code| !graph.contains_key(code));
+        wanted.retain(|code| !reached.contains_key(code));
         if wanted.is_empty() {
             break;
         }
-        if level == LEVELS_MAX || graph.len() + wanted.len() > COURSES_MAX {
+        if level == LEVELS_MAX || reached.len() + wanted.len() > COURSES_MAX {
             return Err(Refusal::PrerequisitesTooMany.into());
         }
         let mut next = BTreeSet::new();
         for read in courses_by_code(table, &wanted).await? {
-            let requires = read.value.requires();
-            next.extend(requires.iter().map(|(code, _)| code.clone()));
-            graph.insert(read.value.code.to_string(), requires.into_iter().collect());
+            next.extend(read.value.ever_requires());
             references.courses.push((read.value.id, read.version));
+            reached.insert(read.value.code.to_string(), read.value);
         }
         wanted = next;
     }
-    match cycle_through(&graph, &course.code.0) {
+    match cycle_on_any_day(&reached, &course.code.0) {
         Some(way) => Err(Refusal::PrerequisiteCycle(way).into()),
         None => Ok(references),
     }
 }
 
-async fn check_corequisites(table: &Table, ids: &[CourseId]) -> Result<(), Failure> {
+/// A circle is one if all of it is in force on one day: what is required changes only where a version begins.
+fn cycle_on_any_day(reached: &BTreeMap<String, Course>, code: &str) -> Option<Vec<String>> {
+    let versions = reached.values().flat_map(|course| &course.versions);
+    let days: BTreeSet<Date> = versions.map(|version| version.effective_from).collect();
+    days.into_iter().find_map(|day| {
+        let requires = |(code, course): (&String, &Course)| (code.clone(), course.requires_on(day));
+        cycle_through(&reached.iter().map(requires).collect::<Graph>(), code)
+    })
+}
+
+async fn check_corequisites(table: &Table, ids: &BTreeSet<CourseId>) -> Result<(), Failure> {
     let keys: Vec<_> = ids.iter().map(|id| course_key(*id)).collect();
     let mut batch = table.get_batch(keys.iter().map(Into::into).collect()).await?;
     for key in &keys {

@@ -168,6 +168,8 @@ pub fn write_sections(
     for standing in context.timetables.values().filter(|standing| standing.changed) {
         transaction.put(&standing.timetable, standing.read_version);
     }
+    // Who may write what follows from the term's state: it must still be the one that was judged by.
+    transaction.check(&term_key(context.term.value.id), Some(context.term.version));
     place
 }
 

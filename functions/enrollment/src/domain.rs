@@ -1,6 +1,7 @@
 //! The rules of registration: pure functions of the state, the input and the time.
 
 mod bundle;
+mod clearance;
 mod refusal;
 mod registration;
 mod seats;
@@ -8,6 +9,7 @@ mod submission;
 mod term;
 
 pub use bundle::{Approval, ApprovalState, Bundle, BundleState, Parked, Verdict};
+pub use clearance::Clearance;
 pub use refusal::{ItemCode, ItemRefusal, Refusal, SENTENCES};
 pub use registration::{Registration, RegistrationState, Transition};
 pub use seats::{SectionSeats, SectionStatus};

@@ -98,6 +98,9 @@ pub async fn registrations(table: &Table, student: PersonId) -> Vec<Registration
 
 /// The law of seats: as many are taken as registrations hold or have one, and the student's term counts the same.
 pub async fn seats_agree(table: &Table, section: SectionId, students: &[PersonId]) {
+    let page = table::PageRequest { after: None, limit: 100 };
+    let roster = table.query(&store::roster(section), &page).await.expect("reads").records;
+    let roster: Vec<_> = roster.into_iter().map(|stored| stored.value).collect();
     let mut seated = 0;
     for student in students {
         let holds = |registration: &&Registration| {
@@ -115,6 +118,8 @@ pub async fn seats_agree(table: &Table, section: SectionId, students: &[PersonId
         let entries = table.get(&store::student_term_key(*student, term())).await.expect("reads");
         let entries = entries.map(|stored| stored.value.entries).unwrap_or_default();
         assert_eq!(entries.iter().filter(|entry| entry.section == section).count(), held);
+        let on_roster = roster.iter().filter(|entry| entry.student == *student).count();
+        assert_eq!(on_roster, held, "the roster lists whoever has a seat");
         seated += i64::try_from(held).expect("few");
     }
     assert_eq!(taken(table, section).await, seated);

@@ -9,6 +9,8 @@ mod store;
 
 use std::sync::OnceLock;
 
+use jiff::tz::TimeZone;
+use kernel::{Date, Timestamp};
 use machine::Machine;
 use shell::HttpOperation;
 use table::Table;
@@ -18,21 +20,42 @@ use table::Table;
 pub struct Ctx {
     pub table: Table,
     machine: OnceLock<Machine>,
+    time_zone: OnceLock<TimeZone>,
 }
 
 impl Ctx {
+    /// Of an institution whose days end in UTC: for tests and benches.
     pub fn new(table: Table) -> Self {
-        Self { table, machine: OnceLock::new() }
+        Self { table, machine: OnceLock::new(), time_zone: TimeZone::UTC.into() }
+    }
+
+    #[cfg(test)]
+    fn in_time_zone(self, name: &str) -> Self {
+        Self { time_zone: TimeZone::get(name).expect("a time zone").into(), ..self }
     }
 
     #[cfg(test)]
     fn with_machine(test: &testkit::TestTable, machine: &testkit::StepFunctions) -> Self {
         let machine = Machine::at(&machine.sdk_config(&test.engine));
-        Self { table: test.table.clone(), machine: machine.into() }
+        Self { machine: machine.into(), ..Self::new(test.table.clone()) }
     }
 
     pub fn from_environment() -> Self {
-        Self::new(shell::aws::table())
+        let table = shell::aws::table();
+        Self { table, machine: OnceLock::new(), time_zone: OnceLock::new() }
+    }
+
+    /// In which the institution's days end.
+    pub(crate) fn time_zone(&self) -> &TimeZone {
+        self.time_zone.get_or_init(|| {
+            TimeZone::get(&shell::required_environment("TIME_ZONE"))
+                .expect("TIME_ZONE is one of the IANA time zones")
+        })
+    }
+
+    /// The institution's own date at this moment.
+    pub(crate) fn date(&self, now: Timestamp) -> Date {
+        now.to_zoned(self.time_zone().clone()).date()
     }
 
     /// Built when the first operation needs it: most do not.

@@ -12,6 +12,8 @@ pub mod list_parked_bundles;
 pub mod list_registrations;
 pub mod on_approval_decided;
 pub mod on_calendar_changed;
+pub mod on_clearance_advanced;
+pub mod on_course_changed;
 pub mod on_saga_requested;
 pub mod on_section_offered;
 pub mod on_section_withdrawn;

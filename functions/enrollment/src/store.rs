@@ -1,11 +1,17 @@
 //! Enrollment's items: how they lie in the table, and the transactions that move them together.
 
-use std::collections::BTreeMap;
+mod courses;
+mod roster;
+
+pub use courses::{CourseFacts, CourseSection, course_facts_key, course_sections};
+pub use roster::{RosterEntry, clearance_key, enter_roster, leave_roster, roster, section_pk};
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use events::{RegistrationConfirmed, RegistrationReleased, ReleaseReason};
 use kernel::{
-    ApprovalId, BundleId, Calendar, PersonId, RegistrationId, SectionId, SubmissionId, TermId,
-    Timestamp,
+    ApprovalId, BundleId, Calendar, Date, PersonId, RegistrationId, SectionId, SubmissionId,
+    TermId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use shell::Failure;
@@ -13,7 +19,8 @@ use table::{Change, Key, Partition, Position, Record, Stored, Table, Transaction
 
 use crate::domain::{
     AcademicBackground, Approval, ApprovalState, Background, Bundle, History, Refusal,
-    Registration, RegistrationState, SectionSeats, StudentTerm, Submission, TermFacts, Verdict,
+    Registration, RegistrationState, SectionSeats, SectionStatus, StudentTerm, Submission,
+    TermFacts, Verdict,
 };
 
 impl Record for SectionSeats {
@@ -144,7 +151,7 @@ pub fn reconciler_key() -> Key<Reconciler> {
 }
 
 pub fn seats_key(section: SectionId) -> Key<SectionSeats> {
-    Key::new(format!("SECTION#{section}"), "SEATS")
+    Key::new(section_pk(section), "SEATS")
 }
 
 fn student_pk(student: PersonId) -> String {
@@ -226,6 +233,7 @@ pub async fn situation(
     student: PersonId,
     term: TermId,
     sections: &[SectionId],
+    today: Date,
 ) -> Result<Situation, Failure> {
     let (facts_key, calendar_key) = (term_facts_key(term), calendar_key());
     let seats_keys: BTreeMap<SectionId, _> =
@@ -257,6 +265,7 @@ pub async fn situation(
     let background = Background {
         term: facts,
         calendar: calendar.unwrap_or_default(),
+        today,
         history: history.map(|history| history.courses).unwrap_or_default(),
         record,
     };
@@ -273,8 +282,15 @@ pub fn take_seat(transaction: &mut Transaction<'_>, seats: &SectionSeats) {
     transaction.change(change);
 }
 
-fn give_seat_back(transaction: &mut Transaction<'_>, section: SectionId) {
-    transaction.change(Change::of(&seats_key(section)).add("taken", -1));
+/// Makes the registration with its place on the section's roster.
+pub fn write_registration(transaction: &mut Transaction<'_>, registration: &Registration) {
+    transaction.create(registration);
+    enter_roster(transaction, registration);
+}
+
+fn give_seat_back(transaction: &mut Transaction<'_>, registration: &Registration) {
+    transaction.change(Change::of(&seats_key(registration.section)).add("taken", -1));
+    leave_roster(transaction, registration);
 }
 
 pub async fn bundle(
@@ -320,13 +336,18 @@ pub fn verdict(approvals: &[Stored<Approval>]) -> Verdict {
 pub struct Members {
     pub registrations: Vec<Stored<Registration>>,
     pub student_term: Stored<StudentTerm>,
+    /// One of their sections does not take place.
+    pub any_cancelled: bool,
 }
 
 pub async fn members(table: &Table, bundle: &Bundle) -> Result<Members, Failure> {
     let term_key = student_term_key(bundle.student, bundle.term);
     let keys: Vec<_> =
         bundle.registrations.iter().map(|member| registration_key(member.registration)).collect();
+    let seats_keys: Vec<_> =
+        bundle.registrations.iter().map(|member| seats_key(member.section)).collect();
     let mut wanted: Vec<_> = keys.iter().map(Into::into).collect();
+    wanted.extend(seats_keys.iter().map(Into::into));
     wanted.push((&term_key).into());
     let mut batch = table.get_batch(wanted).await?;
     let missing = |what: &str| shell::Fault::defect(format!("{} has no {what}", bundle.id));
@@ -334,8 +355,39 @@ pub async fn members(table: &Table, bundle: &Bundle) -> Result<Members, Failure>
     for key in &keys {
         registrations.push(batch.take(key)?.ok_or_else(|| missing("registration"))?);
     }
+    let mut any_cancelled = false;
+    for key in &seats_keys {
+        let seats = batch.take(key)?.ok_or_else(|| missing("section"))?;
+        any_cancelled |= seats.value.status == SectionStatus::Cancelled;
+    }
     let student_term = batch.take(&term_key)?.ok_or_else(|| missing("student term"))?;
-    Ok(Members { registrations, student_term })
+    Ok(Members { registrations, student_term, any_cancelled })
+}
+
+/// The student's term that a registration stands in.
+pub async fn term_of(
+    table: &Table,
+    registration: &Registration,
+) -> Result<Stored<StudentTerm>, Failure> {
+    let key = student_term_key(registration.student, registration.term);
+    let missing = || shell::Fault::defect(format!("{} has no student term", registration.id));
+    Ok(table.get(&key).await?.ok_or_else(missing)?)
+}
+
+/// What the catalog last said of these terms, in one call; of a term that it has not told of, nothing.
+pub async fn terms(
+    table: &Table,
+    terms: BTreeSet<TermId>,
+) -> Result<BTreeMap<TermId, TermFacts>, Failure> {
+    let keys: Vec<_> = terms.into_iter().map(term_facts_key).collect();
+    let mut batch = table.get_batch(keys.iter().map(Into::into).collect()).await?;
+    let mut known = BTreeMap::new();
+    for key in &keys {
+        if let Some(stored) = batch.take(key)? {
+            known.insert(stored.value.term, stored.value);
+        }
+    }
+    Ok(known)
 }
 
 /// What moves the saga, for its events.
@@ -385,7 +437,7 @@ pub async fn record_release(
         registration.value.release(cause.now, format!("{reason:?}"));
         transaction.update(registration);
         let Registration { id, bundle, student, section, term, .. } = registration.value;
-        give_seat_back(&mut transaction, section);
+        give_seat_back(&mut transaction, &registration.value);
         members.student_term.value.remove(id);
         let event =
             RegistrationReleased { registration: id, bundle, student, section, term, reason };
@@ -404,5 +456,5 @@ pub fn write_drop(
     transaction.update(registration);
     student_term.value.remove(registration.value.id);
     transaction.update(student_term);
-    give_seat_back(transaction, registration.value.section);
+    give_seat_back(transaction, &registration.value);
 }

@@ -1,6 +1,6 @@
 //! Whom we write to, what a message is about, and how far its sending has come.
 
-use events::ReleaseReason;
+use events::{DropReason, ReleaseReason};
 use kernel::{AccountId, Email, Locale, MessageId, PersonId, PersonName, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -57,6 +57,8 @@ pub enum Content {
         given_name: String,
         term_code: String,
         items: Vec<Item>,
+        #[serde(default)]
+        reason: DropReason,
     },
     /// A session was ended because its refresh token was in two hands.
     SessionRevoked {
@@ -276,7 +278,10 @@ pub(crate) mod tests {
                 let reason = Some(ReleaseReason::PaymentTimedOut);
                 Content::Released { given_name, term_code, items, reason }
             }
-            Kind::Dropped => Content::Dropped { given_name, term_code, items },
+            Kind::Dropped => {
+                let reason = DropReason::StudentDropped;
+                Content::Dropped { given_name, term_code, items, reason }
+            }
             Kind::SessionRevoked => Content::SessionRevoked { happened_at: testkit::now() },
             Kind::NewDevice => Content::NewDevice { happened_at: testkit::now() },
             Kind::PasswordChanged => Content::PasswordChanged { happened_at: testkit::now() },

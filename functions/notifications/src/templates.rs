@@ -120,7 +120,7 @@ fn environment() -> &'static Environment<'static> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use events::ReleaseReason;
+    use events::{DropReason, ReleaseReason};
 
     use super::*;
     use crate::domain::tests::content;
@@ -240,6 +240,7 @@ mod tests {
             ReleaseReason::ChargeRefused,
             ReleaseReason::PaymentTimedOut,
             ReleaseReason::StudentCancelled,
+            ReleaseReason::SectionCancelled,
             ReleaseReason::SagaFailed,
         ];
         for locale in Locale::ALL {
@@ -255,6 +256,23 @@ mod tests {
                 assert!(said.insert(mail.text), "{reason:?} {locale:?}");
                 assert!(said.insert(mail.html), "{reason:?} {locale:?}");
             }
+        }
+    }
+
+    #[test]
+    fn who_loses_a_section_because_it_is_cancelled_is_not_told_that_they_dropped_it() {
+        for locale in Locale::ALL {
+            let mails = [DropReason::StudentDropped, DropReason::SectionCancelled].map(|reason| {
+                let Content::Dropped { given_name, term_code, items, .. } = content(Kind::Dropped)
+                else {
+                    panic!("a dropped message")
+                };
+                rendered(&Content::Dropped { given_name, term_code, items, reason }, locale)
+            });
+            assert_ne!(mails[0].subject, mails[1].subject, "{locale:?}");
+            assert!(mails[1].subject.contains("2027S") && !mails[1].subject.contains('{'));
+            assert_ne!(mails[0].text, mails[1].text, "{locale:?}");
+            assert_ne!(mails[0].html, mails[1].html, "{locale:?}");
         }
     }
 

@@ -2,16 +2,16 @@
 import { Duration } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { Context, type Shared } from "./context.ts";
-import { answers, cursors, describes, reads, starts, timeOuts, writes } from "./permissions.ts";
+import { answers, cursors, describes, reads, starts, timeOuts, timeZone, writes } from "./permissions.ts";
 
 export function enrollment(scope: Construct, shared: Shared): Context {
   const context = new Context(scope, "enrollment", shared);
   // HTTP
-  context.http("submit", "POST /submissions", [writes]);
+  context.http("submit", "POST /submissions", [writes, timeZone]);
   context.http("read-submission", "GET /submissions/{submission}", [reads]);
-  context.http("list-registrations", "GET /registrations", [reads, cursors]);
-  context.http("read-registration", "GET /registrations/{registration}", [reads]);
-  context.http("drop-registration", "POST /registrations/{registration}/drop", [writes]);
+  context.http("list-registrations", "GET /registrations", [reads, cursors, timeZone]);
+  context.http("read-registration", "GET /registrations/{registration}", [reads, timeZone]);
+  context.http("drop-registration", "POST /registrations/{registration}/drop", [writes, timeZone]);
   context.http("list-approvals", "GET /approvals", [reads, cursors]);
   context.http("decide-approval", "POST /approvals/{approval}/decision", [writes]);
   context.http("list-parked-bundles", "GET /parked-bundles", [reads, cursors]);
@@ -19,6 +19,8 @@ export function enrollment(scope: Construct, shared: Shared): Context {
   // Events
   context.events("on-section-offered", ["catalog.section.offered"], [writes]);
   context.events("on-section-withdrawn", ["catalog.section.suspended", "catalog.section.cancelled"], [writes]);
+  context.events("on-clearance-advanced", ["enrollment.clearance.advanced"], [writes]);
+  context.events("on-course-changed", ["catalog.course.changed"], [writes]);
   context.events("on-term-changed", ["catalog.term.changed"], [writes]);
   context.events("on-calendar-changed", ["catalog.calendar.changed"], [writes]);
   context.events("on-saga-requested", ["enrollment.saga.requested"], [reads, starts("enrollment"), timeOuts], { concurrency: 5 });

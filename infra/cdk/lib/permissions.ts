@@ -133,6 +133,9 @@ export const institution: Permission = ({ shared: { settings } }) => ({
   },
 });
 
+/** Knows by which clock days end. */
+export const timeZone: Permission = ({ shared: { settings } }) => ({ environment: { TIME_ZONE: settings.timeZone } });
+
 /** Looks at executions of a state machine. */
 export const describes = (machine: MachineName): Permission => (context) => ({
   environment: { [VARIABLE_OF_MACHINE[machine]]: machineArn(context, context.shared.settings, machine) },

@@ -179,6 +179,8 @@ pub enum ReleaseReason {
     ChargeRefused,
     PaymentTimedOut,
     StudentCancelled,
+    /// One of its sections does not take place.
+    SectionCancelled,
     SagaFailed,
 }
 
@@ -214,6 +216,17 @@ impl Event for RegistrationReleased {
     }
 }
 
+/// Why a confirmed registration ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DropReason {
+    /// The student gave it up; what that gives back follows from the day.
+    #[default]
+    StudentDropped,
+    /// The section does not take place: everything is given back.
+    SectionCancelled,
+}
+
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RegistrationDropped {
     pub registration: RegistrationId,
@@ -225,11 +238,12 @@ pub struct RegistrationDropped {
     pub term: TermId,
     pub term_code: String,
     pub dropped_at: Timestamp,
+    pub reason: DropReason,
 }
 
 impl Event for RegistrationDropped {
     const NAME: &'static str = "enrollment.registration.dropped";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn subject(&self) -> String {
         self.registration.to_string()
@@ -251,7 +265,28 @@ impl Event for RegistrationDropped {
             term,
             term_code,
             dropped_at,
+            reason: DropReason::StudentDropped,
         }
+    }
+}
+
+/// A section is cancelled, and so many pages of its students have been taken out of it; it goes on with the next.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClearanceAdvanced {
+    pub section: SectionId,
+    pub step: u32,
+}
+
+impl Event for ClearanceAdvanced {
+    const NAME: &'static str = "enrollment.clearance.advanced";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.section.to_string()
+    }
+
+    fn example() -> Self {
+        Self { section: SectionId::derived_from("example"), step: 0 }
     }
 }
 

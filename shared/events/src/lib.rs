@@ -18,8 +18,9 @@ pub use catalog::{
     TermChanged, TermCreated, TermDates, TermState, WaitlistMode, WaitlistSettings,
 };
 pub use enrollment::{
-    ApprovalDecided, ApprovalRequested, BundleParked, ChargeableRegistration, Decision, Enter,
-    RegistrationConfirmed, RegistrationDropped, RegistrationReleased, ReleaseReason, SagaRequested,
+    ApprovalDecided, ApprovalRequested, BundleParked, ChargeableRegistration, ClearanceAdvanced,
+    Decision, DropReason, Enter, RegistrationConfirmed, RegistrationDropped, RegistrationReleased,
+    ReleaseReason, SagaRequested,
 };
 pub use envelope::{Description, Envelope, Event};
 pub use identity::{
@@ -63,6 +64,7 @@ pub fn catalogue() -> Vec<Description> {
         Description::of::<RegistrationConfirmed>(),
         Description::of::<RegistrationReleased>(),
         Description::of::<RegistrationDropped>(),
+        Description::of::<ClearanceAdvanced>(),
         Description::of::<BundleParked>(),
         Description::of::<ChargePosted>(),
         Description::of::<ChargeSettled>(),

@@ -205,6 +205,21 @@ fn vector_4_credits_dropped_and_added_on_one_day_cancel_out() {
 }
 
 #[test]
+fn of_a_cancelled_section_everything_is_given_back_whatever_day_and_band() {
+    let policy = BandPolicy::SameBand;
+    let late = TuitionRules { band_policy: policy, ..rules(two_bands(), 50) };
+    let mut desk = Desk::new(late.clone());
+    desk.add(registered(1, 40, "2027-01-15"));
+    let before = desk.billed();
+    desk.add(registered(2, 40, "2027-01-15"));
+    desk.rules = late.clone().in_full();
+    desk.drop(2, "2027-06-01");
+    desk.rules = late;
+    desk.recalculate();
+    assert_eq!(desk.billed(), before, "as if it had never been there");
+}
+
+#[test]
 fn a_drop_is_not_washed_against_what_was_there_all_along() {
     let per_credit = TuitionRule::PerCredit { amount: dollars(100) };
     let mut desk = Desk::new(TuitionRules { wash: Wash::WholeTerm, ..rules(per_credit, 50) });

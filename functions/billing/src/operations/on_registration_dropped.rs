@@ -1,7 +1,7 @@
 //! Event: a registration was dropped. What the term's calendar gives back of what that saves is taken back with
-//! a credit note; the rest is kept, and no later drop rates it again.
+//! a credit note; the rest is kept, and no later drop rates it again. Of a cancelled section everything is taken back.
 
-use events::RegistrationDropped;
+use events::{DropReason, RegistrationDropped};
 use shell::{Delivery, Failure};
 
 use crate::Ctx;
@@ -17,8 +17,11 @@ async fn take_registration_back(ctx: &Ctx, delivery: &Delivery) -> Result<(), Fa
     let mut desk = TermDesk::read(ctx, dropped.student, dropped.term, None, &[]).await?;
     let Some(mut bill) = desk.standing_bill().map(Opened::from) else { return Ok(()) };
     let dropped_on = ctx.institution().date(dropped.dropped_at);
-    let (rules, population) = (&desk.rules, &desk.population);
-    let adjustment = bill.value.drop(dropped.registration, dropped_on, rules, population)?;
+    let rules = match dropped.reason {
+        DropReason::StudentDropped => desk.rules.clone(),
+        DropReason::SectionCancelled => desk.rules.clone().in_full(),
+    };
+    let adjustment = bill.value.drop(dropped.registration, dropped_on, &rules, &desk.population)?;
     // Never charged, or undone, or dropped before.
     let Some(adjustment) = adjustment else { return Ok(()) };
     let cause = Cause { now: delivery.now, correlation_id: &delivery.envelope.correlation_id };

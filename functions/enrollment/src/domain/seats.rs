@@ -1,6 +1,6 @@
 //! A section as registration sees it: the seats, and everything that decides who may take one.
 
-use events::{OfferedCourse, OfferedTerm, SectionOffered};
+use events::{CourseVersion, OfferedCourse, OfferedTerm, SectionOffered};
 use kernel::{Meeting, SectionId};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,9 @@ pub struct SectionSeats {
     pub status: SectionStatus,
     pub term: OfferedTerm,
     pub course: OfferedCourse,
+    /// Version of the course in the catalog; 0 as long as only the section's own word of it is known.
+    #[serde(default)]
+    pub course_version: u64,
     pub credits_hundredths: u32,
     pub capacity: i64,
     pub taken: i64,
@@ -54,6 +57,7 @@ impl SectionSeats {
             status: SectionStatus::Offered,
             term: event.term,
             course: event.course,
+            course_version: 0,
             credits_hundredths: event.credits_hundredths,
             capacity: i64::from(event.capacity),
             taken,
@@ -62,6 +66,17 @@ impl SectionSeats {
             approval_required: event.approval_required,
             meetings: event.meetings,
         }
+    }
+
+    /// The course's own word takes the place of what the section said of it.
+    pub fn follow_course(&mut self, course: &CourseVersion, course_version: u64) {
+        let course = course.clone();
+        self.course.title = course.title;
+        self.course.corequisites = course.corequisites;
+        self.course.prerequisites = course.prerequisites;
+        self.course.equivalents = course.equivalents;
+        self.credits_hundredths = course.credits_hundredths;
+        self.course_version = course_version;
     }
 
     pub fn is_full(&self) -> bool {

@@ -138,6 +138,8 @@ pub struct Background {
     /// Nothing where the catalog's word of the term has not come yet: then the sections' own word of it counts.
     pub term: Option<TermFacts>,
     pub calendar: Calendar,
+    /// The institution's own date.
+    pub today: Date,
     /// Courses of the past.
     pub history: Vec<CourseId>,
     /// What requirements are judged by.
@@ -338,6 +340,9 @@ fn window(
     }
     if state != TermState::Published {
         return Some(ItemRefusal::new(ItemCode::WindowNotOpen));
+    }
+    if known.is_some_and(|known| known.is_closed_to_adding(background.today)) {
+        return Some(ItemRefusal::new(ItemCode::TermClosed));
     }
     let is_open =
         |(opens_at, closes_at): &(Timestamp, Timestamp)| *opens_at <= now && now <= *closes_at;

@@ -1,24 +1,46 @@
 //! Saga step and pivot: the registrations of a bundle stand. Nothing undoes it. Confirming twice changes nothing.
 
+use events::ReleaseReason;
+use kernel::Timestamp;
 use shell::{Failure, Step};
+use table::Stored;
 
 use super::{OfBundle, StepReply, cause};
 use crate::Ctx;
+use crate::domain::{Bundle, Refusal, Verdict};
 use crate::store;
 
 pub async fn handle(ctx: &Ctx, step: &Step<OfBundle>) -> Result<StepReply, Failure> {
     let OfBundle { submission, bundle, attempt } = step.command;
     let mut bundle = store::carried_bundle(&ctx.table, submission, bundle, attempt).await?;
+    let before = bundle.value.clone();
     if bundle.value.confirm(step.now)? {
         let members = store::members(&ctx.table, &bundle.value).await?;
+        if members.any_cancelled {
+            let bundle = Stored { value: before, version: bundle.version };
+            return Err(give_up(ctx, bundle, step.now).await?.into());
+        }
         store::record_confirmation(&ctx.table, &bundle, members, cause(step)).await?;
     }
     Ok(StepReply { state: bundle.value.state })
 }
 
+/// A section was cancelled while the student was on the way to it: from here the saga goes back, and says why.
+async fn give_up(
+    ctx: &Ctx,
+    mut bundle: Stored<Bundle>,
+    now: Timestamp,
+) -> Result<Refusal, Failure> {
+    bundle.value.begin_undo(ReleaseReason::SectionCancelled, Verdict::Approved, now);
+    let mut transaction = ctx.table.transaction();
+    transaction.update(&bundle);
+    transaction.commit().await?;
+    Ok(Refusal::BundleUndone)
+}
+
 #[cfg(test)]
 mod tests {
-    use events::{Event, RegistrationConfirmed, ReleaseReason};
+    use events::{Event, RegistrationConfirmed};
     use testkit::person;
 
     use super::*;

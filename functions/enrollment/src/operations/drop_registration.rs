@@ -1,6 +1,6 @@
 //! A student gives a confirmed registration up: the seat is free again, and billing takes the charge back.
 
-use events::RegistrationDropped;
+use events::DropReason;
 use kernel::RegistrationId;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -28,34 +28,26 @@ pub struct Command {
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let mut registration =
         read_registration::of_caller(ctx, call, call.command.registration).await?;
-    if !registration.value.drop_by(call.person(), call.now)? {
-        return Ok(Reply::of(&registration.value, registration.version));
+    let Registration { id, student, term, .. } = registration.value;
+    let (term_key, facts_key) =
+        (store::student_term_key(student, term), store::term_facts_key(term));
+    let mut batch = ctx.table.get_batch(vec![(&term_key).into(), (&facts_key).into()]).await?;
+    let facts = batch.take(&facts_key)?.map(|stored| stored.value);
+    let until = registration.value.drop_until(facts.as_ref(), ctx.time_zone());
+    if !registration.value.drop_by(call.person(), call.now, until)? {
+        return Ok(Reply::of(&registration.value, registration.version, until));
     }
-    let Registration { id, bundle, student, section, term, .. } = registration.value;
-    let term_key = store::student_term_key(student, term);
-    let mut student_term = ctx
-        .table
-        .get(&term_key)
-        .await?
+    let mut student_term = batch
+        .take(&term_key)?
         .ok_or_else(|| shell::Fault::defect(format!("{id} has no student term")))?;
     if student_term.value.is_required(id) {
         return Err(Refusal::DropBreaksCorequisite.into());
     }
     let version = registration.version + 1;
-    let reply = Reply::of(&registration.value, version);
+    let reply = Reply::of(&registration.value, version, until);
     let mut transaction = ctx.table.transaction();
     store::write_drop(&mut transaction, &registration, &mut student_term);
-    let event = RegistrationDropped {
-        registration: id,
-        bundle,
-        student,
-        section,
-        section_code: registration.value.section_code.clone(),
-        course_title: registration.value.course_title.clone(),
-        term,
-        term_code: registration.value.term_code.clone(),
-        dropped_at: call.now,
-    };
+    let event = registration.value.dropped(call.now, DropReason::StudentDropped);
     transaction.event(event, version, call.now, &call.correlation_id);
     call.keep_reply(&mut transaction, &reply);
     transaction.commit().await?;
@@ -64,13 +56,13 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use events::Event;
+    use events::{Event, RegistrationDropped, TermChanged};
     use testkit::{TestTable, person};
 
     use super::*;
     use crate::domain::RegistrationState;
     use crate::fixtures::{by, cart, code, held, of_bundle, offer, seats_agree, section};
-    use crate::operations::{confirm, submit};
+    use crate::operations::{confirm, list_registrations, on_term_changed, submit};
 
     async fn registered(table: &table::Table) -> RegistrationId {
         let reply = held(table, |_| ()).await;
@@ -120,6 +112,34 @@ mod tests {
             ..testkit::call(command)
         };
         assert_eq!(code(handle(&ctx, &late).await), "DROP_DEADLINE_PASSED");
+    }
+
+    #[tokio::test]
+    async fn the_term_s_last_word_says_until_when_by_the_institution_s_clock() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone()).in_time_zone("Europe/Zurich");
+        let registration = registered(&test.table).await;
+        let day = |version, day: &str| {
+            let mut event = TermChanged { term_version: version, ..TermChanged::example() };
+            event.dates.drop_until = Some(day.parse().expect("a date"));
+            let mut delivery = testkit::delivery("on-term-changed", event);
+            delivery.envelope.id = day.to_owned();
+            delivery
+        };
+        let drop_at = async |moment: &str| {
+            let now = moment.parse().expect("a timestamp");
+            handle(&ctx, &Call { now, ..testkit::call(Command { registration }) }).await
+        };
+        on_term_changed::handle(&ctx, &day(1, "2027-01-20")).await.expect("taken in");
+        assert_eq!(code(drop_at("2027-01-20T23:00:00Z").await), "DROP_DEADLINE_PASSED");
+        let read = testkit::call(read_registration::Command { registration });
+        let read = read_registration::handle(&ctx, &read).await.expect("reads");
+        assert_eq!(read.drop_until.to_string(), "2027-01-20T22:59:59Z");
+        on_term_changed::handle(&ctx, &day(2, "2027-03-01")).await.expect("prolonged");
+        let listed = testkit::call(list_registrations::Command { student: None });
+        let listed = list_registrations::handle(&ctx, &listed).await.expect("lists");
+        assert_eq!(listed.items[0].drop_until.to_string(), "2027-03-01T22:59:59Z");
+        drop_at("2027-03-01T22:59:59Z").await.expect("in time");
     }
 
     #[tokio::test]

@@ -72,7 +72,7 @@ async fn import(ctx: &Ctx, step: &Step<Command>, row: &Row) -> Result<RowOutcome
     let registered = EntryState::Registered;
     student_term.entries.push(Entry { state: registered, ..entry(&seats.value, id) });
     let mut transaction = ctx.table.transaction();
-    transaction.create(&registration(id, student, &seats.value, step));
+    store::write_registration(&mut transaction, &registration(id, student, &seats.value, step));
     transaction.put(&student_term, term_version);
     transaction.put(&history, history_version);
     transaction.change(Change::of(&seats_key).add("taken", 1));

@@ -4,9 +4,11 @@ use kernel::PersonId;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Call, Failure, Listing, Route};
+use table::Stored;
 
 use super::{STUDENT_OR_REGISTRAR, read_registration};
 use crate::Ctx;
+use crate::domain::Registration;
 use crate::store;
 
 pub const ROUTE: Route = Route::list(
@@ -31,10 +33,12 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         return Ok(Listing { items: Vec::new(), next_cursor: None });
     }
     let page = ctx.table.query(&store::registrations(student), &call.page).await?;
-    let items = page
-        .records
-        .iter()
-        .map(|stored| read_registration::Reply::of(&stored.value, stored.version))
-        .collect();
+    let terms = page.records.iter().map(|stored| stored.value.term).collect();
+    let terms = store::terms(&ctx.table, terms).await?;
+    let shown = |Stored { value, version }: &Stored<Registration>| {
+        let drop_until = value.drop_until(terms.get(&value.term), ctx.time_zone());
+        read_registration::Reply::of(value, *version, drop_until)
+    };
+    let items = page.records.iter().map(shown).collect();
     Ok(Listing { items, next_cursor: page.next })
 }

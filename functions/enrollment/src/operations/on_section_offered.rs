@@ -1,22 +1,42 @@
-//! The catalog offers a section, or offers it otherwise than before: registration keeps its own picture of it.
+//! The catalog offers a section, or offers it otherwise than before: registration keeps its own picture of it. What the
+//! course itself has said goes before what its section says of it.
 
 use events::SectionOffered;
 use shell::{Delivery, Failure};
 
 use crate::Ctx;
 use crate::domain::SectionSeats;
-use crate::store;
+use crate::store::{self, CourseSection};
 
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let event: SectionOffered = delivery.event()?;
-    let standing = ctx.table.get(&store::seats_key(event.section)).await?;
+    let seats_key = store::seats_key(event.section);
+    let course_key = store::course_facts_key(event.course.id);
+    let term_key = store::term_facts_key(event.term.id);
+    let keys = vec![(&seats_key).into(), (&course_key).into(), (&term_key).into()];
+    let mut batch = ctx.table.get_batch(keys).await?;
+    let standing = batch.take(&seats_key)?;
+    let course = batch.take(&course_key)?;
+    let first_day = batch.take(&term_key)?.map(|term| term.value.first_day);
     let mut transaction = ctx.table.transaction();
     delivery.mark_seen(&mut transaction);
     let outdated =
         standing.as_ref().is_some_and(|seats| seats.value.section_version >= event.section_version);
     if !outdated {
         let taken = standing.as_ref().map_or(0, |seats| seats.value.taken);
-        transaction.put(&SectionSeats::offered(event, taken), standing.map(|seats| seats.version));
+        let pointer =
+            CourseSection { course: event.course.id, section: event.section, term: event.term.id };
+        let mut seats = SectionSeats::offered(event, taken);
+        let in_force = course.as_ref().zip(first_day).and_then(|(course, day)| {
+            course.value.on(day).map(|version| (version, course.value.course_version))
+        });
+        if let Some((version, course_version)) = in_force {
+            seats.follow_course(version, course_version);
+        }
+        transaction.put(&seats, standing.map(|seats| seats.version));
+        transaction.overwrite(&pointer);
+        // A word of the course that comes meanwhile would find the section not yet there, and pass it over.
+        transaction.check(&course_key, course.map(|course| course.version));
     }
     Ok(transaction.commit().await?)
 }

@@ -1,32 +1,63 @@
-//! The catalog suspends or cancels a section: nobody registers for it any more. Whoever has a seat keeps it for now.
+//! The catalog suspends or cancels a section: nobody registers for it any more. Of a suspended one everybody keeps
+//! their seat; the students of a cancelled one are taken out page by page.
 
-use events::{Event, SectionCancelled, SectionSuspended};
+use events::{ClearanceAdvanced, Event, SectionCancelled, SectionSuspended};
 use shell::{Delivery, Failure, Fault};
+use table::{Stored, Transaction};
 
 use crate::Ctx;
-use crate::domain::SectionStatus;
+use crate::domain::{Clearance, SectionStatus};
 use crate::store;
 
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
-    let (section, version, status) = if delivery.envelope.name == SectionSuspended::NAME {
-        let event: SectionSuspended = delivery.event()?;
-        (event.section, event.section_version, SectionStatus::Suspended)
+    let clearance = if delivery.envelope.name == SectionSuspended::NAME {
+        None
     } else {
-        let event: SectionCancelled = delivery.event()?;
-        (event.section, event.section_version, SectionStatus::Cancelled)
+        let SectionCancelled { section, section_version, reason, cancelled_by, .. } =
+            delivery.event()?;
+        Some(Clearance::begin(section, section_version, reason, cancelled_by))
     };
+    let (section, version) = match &clearance {
+        Some(clearance) => (clearance.section, clearance.section_version),
+        None => {
+            let event: SectionSuspended = delivery.event()?;
+            (event.section, event.section_version)
+        }
+    };
+    let (seats_key, clearance_key) = (store::seats_key(section), store::clearance_key(section));
+    let mut batch = ctx.table.get_batch(vec![(&seats_key).into(), (&clearance_key).into()]).await?;
     // It was offered before: the event that says so is still on its way, and this one comes again behind it.
-    let mut seats = ctx.table.get(&store::seats_key(section)).await?.ok_or_else(|| {
+    let mut seats = batch.take(&seats_key)?.ok_or_else(|| {
         Fault::outside("a section is withdrawn before it is known", format!("{section}"))
     })?;
     let mut transaction = ctx.table.transaction();
     delivery.mark_seen(&mut transaction);
     if seats.value.section_version < version {
         seats.value.section_version = version;
-        seats.value.status = status;
+        seats.value.status = match &clearance {
+            Some(_) => SectionStatus::Cancelled,
+            None => SectionStatus::Suspended,
+        };
         transaction.update(&seats);
+        if let Some(clearance) = clearance {
+            let before = batch.take(&clearance_key)?;
+            begin_clearance(&mut transaction, &clearance, before, delivery);
+        }
     }
     Ok(transaction.commit().await?)
+}
+
+fn begin_clearance(
+    transaction: &mut Transaction<'_>,
+    clearance: &Clearance,
+    before: Option<Stored<Clearance>>,
+    delivery: &Delivery,
+) {
+    let read_version = before.map(|before| before.version);
+    transaction.put(clearance, read_version);
+    let event = ClearanceAdvanced { section: clearance.section, step: clearance.step };
+    let version = read_version.unwrap_or_default() + 1;
+    transaction.event(event, version, delivery.now, &delivery.envelope.correlation_id);
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ pub struct Reply {
 }
 
 impl Reply {
-    pub fn of(registration: &Registration, version: u64) -> Self {
+    pub fn of(registration: &Registration, version: u64, drop_until: Timestamp) -> Self {
         let registration = registration.clone();
         Self {
             id: registration.id,
@@ -57,15 +57,17 @@ impl Reply {
             credits_hundredths: registration.credits_hundredths,
             state: registration.state,
             provisional: registration.provisional,
-            drop_until: registration.drop_until,
+            drop_until,
             history: registration.history,
         }
     }
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let registration = of_caller(ctx, call, call.command.registration).await?;
-    Ok(Reply::of(&registration.value, registration.version))
+    let Stored { value, version } = of_caller(ctx, call, call.command.registration).await?;
+    let term = ctx.table.get(&store::term_facts_key(value.term)).await?;
+    let drop_until = value.drop_until(term.as_ref().map(|term| &term.value), ctx.time_zone());
+    Ok(Reply::of(&value, version, drop_until))
 }
 
 /// The registration, where it is within the caller's reach; to others it does not exist.

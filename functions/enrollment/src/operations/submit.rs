@@ -1,6 +1,7 @@
 //! A student submits a cart: every item is judged, and what passes holds its seat before the reply goes out.
 
 use events::ChargeableRegistration;
+use jiff::tz::TimeZone;
 use kernel::{RegistrationId, SectionId, TermId};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -27,7 +28,7 @@ pub const ROUTE: Route = Route::create(
 pub struct Command {
     pub term: TermId,
     /// In the order of preference: where two exclude each other, the first one stands.
-    #[schemars(length(min = 1, max = 20))]
+    #[schemars(length(min = 1, max = 15))]
     pub sections: Vec<SectionId>,
 }
 
@@ -36,7 +37,8 @@ pub type Reply = read_submission::Reply;
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let Command { term, sections } = &call.command;
     let student = call.person();
-    let situation = store::situation(&ctx.table, student, *term, sections).await?;
+    let today = ctx.date(call.now);
+    let situation = store::situation(&ctx.table, student, *term, sections, today).await?;
     let items: Vec<(SectionId, RegistrationId)> =
         sections.iter().map(|section| (*section, call.new_id())).collect();
     let cart = Cart { term: *term, items: &items };
@@ -57,7 +59,8 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let mut student_term = situation.student_term.clone();
     let mut bundles = Vec::new();
     for planned in decision.bundles {
-        bundles.push(hold_seats(&mut transaction, call, &submission, &planned, &situation));
+        let zone = ctx.time_zone();
+        bundles.push(hold_seats(&mut transaction, call, &submission, &planned, (&situation, zone)));
         student_term.entries.extend(planned.entries);
     }
     transaction.put(&student_term, situation.student_term_version);
@@ -75,8 +78,9 @@ fn hold_seats(
     call: &Call<Command>,
     submission: &Submission,
     planned: &PlannedBundle,
-    situation: &Situation,
+    (situation, zone): (&Situation, &TimeZone),
 ) -> Bundle {
+    let term = situation.background.term.as_ref();
     let sections = planned.entries.iter().map(|entry| (entry, &situation.seats[&entry.section]));
     let chargeable = |(entry, seats): (&crate::domain::Entry, &crate::domain::SectionSeats)| {
         ChargeableRegistration {
@@ -119,7 +123,7 @@ fn hold_seats(
     };
     for (entry, seats) in sections {
         store::take_seat(transaction, seats);
-        transaction.create(&Registration {
+        let registration = Registration {
             id: entry.registration,
             bundle: bundle.id,
             submission: submission.id,
@@ -131,7 +135,8 @@ fn hold_seats(
             course_title: seats.course.title.clone(),
             credits_hundredths: seats.credits_hundredths,
             department: seats.department.clone(),
-            drop_until: seats.term.registration_closes_at,
+            drop_until: term
+                .map_or(seats.term.registration_closes_at, |term| term.drop_until(zone)),
             state: RegistrationState::SeatHeld,
             provisional: entry.provisional,
             history: vec![Transition {
@@ -140,7 +145,8 @@ fn hold_seats(
                 by: submission.student.to_string(),
                 reason: None,
             }],
-        });
+        };
+        store::write_registration(transaction, &registration);
     }
     transaction.create(&bundle);
     transaction.event(bundle.saga_request(), 1, call.now, &call.correlation_id);

@@ -1,4 +1,5 @@
-//! A student gave a registration up: they are told, so that a drop which was not theirs does not go unseen.
+//! A registration was given up, or its section cancelled: the student is told, so that a drop which was not theirs does
+//! not go unseen.
 
 use events::RegistrationDropped;
 use kernel::{Id, MessageId};
@@ -19,11 +20,12 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let contact = batch.take(&contact_key)?.ok_or_else(|| {
         Fault::outside("the student cannot be written to", "their contact has not arrived yet")
     })?;
-    let RegistrationDropped { section_code, course_title, term_code, .. } = event;
+    let RegistrationDropped { section_code, course_title, term_code, reason, .. } = event;
     let content = Content::Dropped {
         given_name: contact.value.name.given.clone(),
         term_code,
         items: vec![Item { section_code, course_title }],
+        reason,
     };
     let message = Message::to_contact(id, &contact.value, content, delivery.now);
     let mut transaction = ctx.table.transaction();

@@ -113,8 +113,8 @@ impl Session<'_> {
         }
     }
 
-    /// Writes down that these are about to be sent: a student who drops before it is recorded that they were enrolled is
-    /// suspended all the same. What was marked again meanwhile is left to the next round.
+    /// Writes down that these are about to be sent: a student who drops before it is recorded that they were enrolled
+    /// is suspended all the same. What was marked again meanwhile is left to the next round.
     async fn begin(&self, seats: Vec<Seat>) -> Result<Vec<Seat>, Halt> {
         let all: Vec<&Seat> = seats.iter().collect();
         if self.write_begun(&all).await? {

@@ -14,7 +14,7 @@ pub use key::{Key, Partition};
 pub use outbox::{OUTBOX_SHARDS, OutboxItem, outbox_partition};
 pub use read::{Batch, Page, PageRequest, Position};
 pub use record::{Record, Stored};
-pub use transaction::{Change, IdempotencyKey, Place, StoredReply, Transaction};
+pub use transaction::{Change, Field, IdempotencyKey, Place, StoredReply, Transaction};
 
 use aws_sdk_dynamodb::Client;
 

@@ -88,14 +88,33 @@ impl Record for SeenEvent {
     }
 }
 
+/// A field of a record, or an entry of a map that is one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Field {
+    name: &'static str,
+    entry: Option<String>,
+}
+
+impl From<&'static str> for Field {
+    fn from(name: &'static str) -> Self {
+        Self { name, entry: None }
+    }
+}
+
+impl Field {
+    pub fn of_map(name: &'static str, entry: impl Into<String>) -> Self {
+        Self { name, entry: Some(entry.into()) }
+    }
+}
+
 /// A change of counters in place, for items too hot to be read and written back.
 #[derive(Debug, Clone)]
 pub struct Change {
     pk: String,
     sk: String,
-    adds: BTreeMap<&'static str, i64>,
-    bounds: BTreeMap<&'static str, (&'static str, i64)>,
-    equals: BTreeMap<&'static str, AttributeValue>,
+    adds: BTreeMap<Field, i64>,
+    bounds: BTreeMap<Field, i64>,
+    equals: BTreeMap<Field, AttributeValue>,
 }
 
 impl Change {
@@ -106,23 +125,29 @@ impl Change {
 
     /// Adds `amount` to the number `field`.
     #[must_use]
-    pub fn add(mut self, field: &'static str, amount: i64) -> Self {
-        *self.adds.entry(field).or_default() += amount;
+    pub fn add(mut self, field: impl Into<Field>, amount: i64) -> Self {
+        *self.adds.entry(field.into()).or_default() += amount;
         self
     }
 
-    /// Only if `field`, with what is added, stays within `bound_field`, which was read as `bound` and must
-    /// still be it.
+    /// Only if `field`, with what is added, is at most `bound`.
     #[must_use]
-    pub fn within(mut self, field: &'static str, bound_field: &'static str, bound: i64) -> Self {
-        self.bounds.insert(field, (bound_field, bound));
+    pub fn at_most(mut self, field: impl Into<Field>, bound: i64) -> Self {
+        self.bounds.insert(field.into(), bound);
+        self
+    }
+
+    /// Only if the number `field` is still what it was read as.
+    #[must_use]
+    pub fn still(mut self, field: impl Into<Field>, number: i64) -> Self {
+        self.equals.insert(field.into(), AttributeValue::N(number.to_string()));
         self
     }
 
     /// Only if `field` holds this text.
     #[must_use]
-    pub fn only_if(mut self, field: &'static str, text: &str) -> Self {
-        self.equals.insert(field, AttributeValue::S(text.to_owned()));
+    pub fn only_if(mut self, field: impl Into<Field>, text: &str) -> Self {
+        self.equals.insert(field.into(), AttributeValue::S(text.to_owned()));
         self
     }
 
@@ -135,42 +160,63 @@ impl Change {
     }
 
     fn into_update(self, table: &str) -> Update {
-        let number = |number: i64| AttributeValue::N(number.to_string());
-        let mut names = HashMap::from([
-            ("#data".to_owned(), "data".to_owned()),
-            ("#version".to_owned(), "version".to_owned()),
-        ]);
-        let mut values = HashMap::from([(":one".to_owned(), number(1))]);
-        let mut sets = vec!["#version = #version + :one".to_owned()];
+        let mut placeholders = Placeholders::default();
+        let version = placeholders.name("version");
+        let one = placeholders.number(1);
+        let mut sets = vec![format!("{version} = {version} + {one}")];
         let mut conditions = vec!["attribute_exists(pk)".to_owned()];
         for (field, amount) in &self.adds {
-            names.insert(format!("#{field}"), (*field).to_owned());
-            values.insert(format!(":{field}"), number(*amount));
-            sets.push(format!("#data.#{field} = #data.#{field} + :{field}"));
+            let (path, amount) = (placeholders.path(field), placeholders.number(*amount));
+            sets.push(format!("{path} = {path} + {amount}"));
         }
-        for (field, (bound_field, bound)) in &self.bounds {
-            names.insert(format!("#{field}"), (*field).to_owned());
-            names.insert(format!("#{bound_field}"), (*bound_field).to_owned());
+        for (field, bound) in &self.bounds {
             let added = self.adds.get(field).copied().unwrap_or_default();
-            values.insert(format!(":{field}_max"), number(bound - added));
-            values.insert(format!(":{bound_field}_read"), number(*bound));
-            conditions.push(format!("#data.#{field} <= :{field}_max"));
-            conditions.push(format!("#data.#{bound_field} = :{bound_field}_read"));
+            let (path, most) = (placeholders.path(field), placeholders.number(bound - added));
+            conditions.push(format!("{path} <= {most}"));
         }
         for (field, value) in self.equals {
-            names.insert(format!("#{field}"), field.to_owned());
-            values.insert(format!(":{field}_is"), value);
-            conditions.push(format!("#data.#{field} = :{field}_is"));
+            let (path, value) = (placeholders.path(&field), placeholders.value(value));
+            conditions.push(format!("{path} = {value}"));
         }
         Update::builder()
             .table_name(table)
             .set_key(Some(key_attributes(&self.pk, &self.sk)))
             .update_expression(format!("SET {}", sets.join(", ")))
             .condition_expression(conditions.join(" AND "))
-            .set_expression_attribute_names(Some(names))
-            .set_expression_attribute_values(Some(values))
+            .set_expression_attribute_names(Some(placeholders.names))
+            .set_expression_attribute_values(Some(placeholders.values))
             .build()
             .expect("key, table and expression are set")
+    }
+}
+
+/// What stands in an expression for names and values: both may be words that DynamoDB keeps for itself.
+#[derive(Default)]
+struct Placeholders {
+    names: HashMap<String, String>,
+    values: HashMap<String, AttributeValue>,
+}
+
+impl Placeholders {
+    fn name(&mut self, name: &str) -> String {
+        let placeholder = format!("#n{}", self.names.len());
+        self.names.insert(placeholder.clone(), name.to_owned());
+        placeholder
+    }
+
+    fn path(&mut self, field: &Field) -> String {
+        let parts = ["data", field.name].into_iter().chain(field.entry.as_deref());
+        parts.map(|part| self.name(part)).collect::<Vec<_>>().join(".")
+    }
+
+    fn value(&mut self, value: AttributeValue) -> String {
+        let placeholder = format!(":v{}", self.values.len());
+        self.values.insert(placeholder.clone(), value);
+        placeholder
+    }
+
+    fn number(&mut self, number: i64) -> String {
+        self.value(AttributeValue::N(number.to_string()))
     }
 }
 

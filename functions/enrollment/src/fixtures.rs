@@ -24,17 +24,33 @@ pub async fn offer(
     name: &str,
     change: impl FnOnce(&mut SectionOffered),
 ) -> SectionId {
+    let mut offered = None;
+    offer_again(table, name, 1, |event| {
+        change(event);
+        offered = Some(event.section);
+    })
+    .await;
+    offered.expect("it was offered")
+}
+
+/// The catalog offers the section as `offer` did, changed otherwise.
+pub async fn offer_again(
+    table: &Table,
+    name: &str,
+    section_version: u64,
+    change: impl FnOnce(&mut SectionOffered),
+) {
     let mut event = SectionOffered::example();
-    event.section = section(name);
+    (event.section, event.section_version) = (section(name), section_version);
     event.code = name.to_uppercase();
     event.course.id = CourseId::derived_from(name);
     event.meetings.clear();
     change(&mut event);
-    let delivery = testkit::delivery("on-section-offered", event);
+    let mut delivery = testkit::delivery("on-section-offered", event);
+    delivery.envelope.id = format!("{name}-{section_version}");
     on_section_offered::handle(&Ctx::new(table.clone()), &delivery)
         .await
         .expect("the section is offered");
-    section(name)
 }
 
 /// A cart of the student "ada".
@@ -122,7 +138,10 @@ pub async fn seats_agree(table: &Table, section: SectionId, students: &[PersonId
         assert_eq!(on_roster, held, "the roster lists whoever has a seat");
         seated += i64::try_from(held).expect("few");
     }
-    assert_eq!(taken(table, section).await, seated);
+    let seats = table.get(&store::seats_key(section)).await.expect("reads").expect("is offered");
+    let in_pools: i64 = seats.value.taken_in_pools.values().sum();
+    assert_eq!(seats.value.taken, seated);
+    assert_eq!(seats.value.taken_generally + in_pools, seated, "each seat is of one kind");
 }
 
 pub fn code<R: std::fmt::Debug>(result: Result<R, Failure>) -> &'static str {

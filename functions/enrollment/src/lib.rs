@@ -108,5 +108,22 @@ pub fn http_operations() -> Vec<HttpOperation> {
             CONTEXT,
             op::resume_bundle::ROUTE,
         ),
+        HttpOperation::of::<op::place_hold::Command, op::place_hold::Reply>(
+            CONTEXT,
+            op::place_hold::ROUTE,
+        ),
+        HttpOperation::of::<op::list_holds::Command, shell::Listing<domain::Hold>>(
+            CONTEXT,
+            op::list_holds::ROUTE,
+        ),
+        HttpOperation::of::<op::lift_hold::Command, domain::Hold>(CONTEXT, op::lift_hold::ROUTE),
+        HttpOperation::of::<op::set_student_record::Command, op::set_student_record::Reply>(
+            CONTEXT,
+            op::set_student_record::ROUTE,
+        ),
+        HttpOperation::of::<op::read_student_record::Command, op::set_student_record::Reply>(
+            CONTEXT,
+            op::read_student_record::ROUTE,
+        ),
     ]
 }

@@ -32,6 +32,15 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "resume-bundle" => {
             shell::http(&op::resume_bundle::ROUTE, ctx, op::resume_bundle::handle).await
         }
+        "place-hold" => shell::http(&op::place_hold::ROUTE, ctx, op::place_hold::handle).await,
+        "list-holds" => shell::http(&op::list_holds::ROUTE, ctx, op::list_holds::handle).await,
+        "lift-hold" => shell::http(&op::lift_hold::ROUTE, ctx, op::lift_hold::handle).await,
+        "set-student-record" => {
+            shell::http(&op::set_student_record::ROUTE, ctx, op::set_student_record::handle).await
+        }
+        "read-student-record" => {
+            shell::http(&op::read_student_record::ROUTE, ctx, op::read_student_record::handle).await
+        }
         // Saga steps
         "await-approval" => shell::step(ctx, op::await_approval::handle).await,
         "record-charge" => shell::step(ctx, op::record_charge::handle).await,

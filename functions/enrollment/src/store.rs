@@ -2,33 +2,44 @@
 
 mod courses;
 mod roster;
+mod students;
 
 pub use courses::{CourseFacts, CourseSection, course_facts_key, course_sections};
 pub use roster::{RosterEntry, clearance_key, enter_roster, leave_roster, roster, section_pk};
+pub use students::{HOLD_PREFIX, hold_key, holds, known_student_key};
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use events::{RegistrationConfirmed, RegistrationReleased, ReleaseReason};
 use kernel::{
-    ApprovalId, BundleId, Calendar, Date, PersonId, RegistrationId, SectionId, SubmissionId,
-    TermId, Timestamp,
+    ApprovalId, BundleId, Calendar, CrossListId, Date, PersonId, RegistrationId, SectionId,
+    SubmissionId, TermId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use shell::Failure;
-use table::{Change, Key, Partition, Position, Record, Stored, Table, Transaction};
+use table::{Batch, Change, Field, Key, Partition, Position, Record, Stored, Table, Transaction};
 
 use crate::domain::{
-    AcademicBackground, Approval, ApprovalState, Background, Bundle, History, Refusal,
-    Registration, RegistrationState, SectionSeats, SectionStatus, StudentTerm, Submission,
-    TermFacts, Verdict,
+    AcademicBackground, Approval, ApprovalState, Background, Bundle, History, Hold, Refusal,
+    Registration, RegistrationState, SectionSeats, SectionStatus, SharedSeats, StoppedBy,
+    StudentTerm, Submission, TermFacts, Verdict,
 };
 
 impl Record for SectionSeats {
     const KIND: &'static str = "section-seats";
-    const SCHEMA: u32 = 1;
+    const SCHEMA: u32 = 2;
 
     fn key(&self) -> Key<Self> {
         seats_key(self.section)
+    }
+}
+
+impl Record for SharedSeats {
+    const KIND: &'static str = "shared-seats";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        shared_seats_key(self.cross_list)
     }
 }
 
@@ -154,6 +165,10 @@ pub fn seats_key(section: SectionId) -> Key<SectionSeats> {
     Key::new(section_pk(section), "SEATS")
 }
 
+pub fn shared_seats_key(cross_list: CrossListId) -> Key<SharedSeats> {
+    Key::new(format!("CROSS-LIST#{cross_list}"), "SEATS")
+}
+
 fn student_pk(student: PersonId) -> String {
     format!("STUDENT#{student}")
 }
@@ -227,13 +242,13 @@ pub struct Situation {
     pub background: Background,
 }
 
-/// Two calls at once: what the cart names, and what the student has in all terms.
+/// Two calls at once: what the cart names, and what the student has in all terms; a third where sections share seats.
 pub async fn situation(
     table: &Table,
     student: PersonId,
     term: TermId,
     sections: &[SectionId],
-    today: Date,
+    moment: (Timestamp, Date),
 ) -> Result<Situation, Failure> {
     let (facts_key, calendar_key) = (term_facts_key(term), calendar_key());
     let seats_keys: BTreeMap<SectionId, _> =
@@ -242,7 +257,7 @@ pub async fn situation(
     keys.extend([(&facts_key).into(), (&calendar_key).into()]);
     let of_student = student_pk(student);
     let (batch, student_s) = tokio::join!(table.get_batch(keys), table.get_collection(&of_student));
-    let (mut batch, mut student_s) = (batch?, student_s?);
+    let (mut batch, student_s) = (batch?, student_s?);
     let mut seats = BTreeMap::new();
     for (section, key) in &seats_keys {
         if let Some(stored) = batch.take(key)? {
@@ -251,35 +266,128 @@ pub async fn situation(
     }
     let facts = batch.take(&facts_key)?.map(|stored| stored.value);
     let calendar = batch.take(&calendar_key)?.map(|stored| stored.value.calendar);
+    let background = Background {
+        term: facts,
+        calendar: calendar.unwrap_or_default(),
+        today: moment.1,
+        shared_seats: shared_seats(table, &seats).await?,
+        ..Background::default()
+    };
+    of_student_s(student_s, (student, term), seats, background, moment.0)
+}
+
+/// What lies under the student's key, as the decision needs it.
+fn of_student_s(
+    mut student_s: Batch,
+    (student, term): (PersonId, TermId),
+    seats: BTreeMap<SectionId, SectionSeats>,
+    background: Background,
+    now: Timestamp,
+) -> Result<Situation, Failure> {
     let stored = student_s.take(&student_term_key(student, term))?;
     let student_term_version = stored.as_ref().map(|stored| stored.version);
     let mut student_term =
         stored.map_or_else(|| StudentTerm::empty(student, term), |stored| stored.value);
-    student_term.first_day = facts.as_ref().map(|facts| facts.first_day).or(student_term.first_day);
+    let known_first_day = background.term.as_ref().map(|facts| facts.first_day);
+    student_term.first_day = known_first_day.or(student_term.first_day);
     let history = student_s.take(&history_key(student))?.map(|stored| stored.value);
+    let known = student_s.take(&known_student_key(student))?.map(|stored| stored.value.record);
+    let known = known.unwrap_or_default();
+    let holds = student_s.take_all::<Hold>(HOLD_PREFIX)?.into_iter().map(|stored| stored.value);
+    let in_force = holds.filter(|hold| hold.is_in_force(now));
     let terms: Vec<StudentTerm> =
         student_s.take_all(TERM_PREFIX)?.into_iter().map(|stored| stored.value).collect();
     let first_day = student_term.first_day;
-    let record =
+    let mut record =
         AcademicBackground { term, first_day, terms: &terms, history: history.as_ref() }.record();
+    known.add_to(&mut record);
     let background = Background {
-        term: facts,
-        calendar: calendar.unwrap_or_default(),
-        today,
         history: history.map(|history| history.courses).unwrap_or_default(),
         record,
+        status: known.status,
+        holds: in_force.map(|hold| StoppedBy { kind: hold.kind, reason: hold.reason }).collect(),
+        ..background
     };
     Ok(Situation { seats, student_term, student_term_version, background })
 }
 
+async fn shared_seats(
+    table: &Table,
+    seats: &BTreeMap<SectionId, SectionSeats>,
+) -> Result<BTreeMap<CrossListId, SharedSeats>, Failure> {
+    let lists = seats.values().filter_map(|seats| seats.cross_listing);
+    let lists: BTreeSet<CrossListId> = lists.map(|listing| listing.cross_list).collect();
+    let keys: Vec<_> = lists.into_iter().map(shared_seats_key).collect();
+    let mut batch = table.get_batch(keys.iter().map(Into::into).collect()).await?;
+    let mut found = BTreeMap::new();
+    for key in &keys {
+        if let Some(stored) = batch.take(key)? {
+            found.insert(stored.value.cross_list, stored.value);
+        }
+    }
+    Ok(found)
+}
+
 /// A seat is taken only while one is free: the one rule that stands in a condition, since a popular section is the
-/// hottest item of the system and cannot be read and written back.
-pub fn take_seat(transaction: &mut Transaction<'_>, seats: &SectionSeats) {
+/// hottest item of the system and cannot be read and written back. It is one of the pool that the entry names or a
+/// general one, and where seats are shared one of those as well.
+pub fn take_seat(
+    transaction: &mut Transaction<'_>,
+    seats: &SectionSeats,
+    pool: Option<&str>,
+    background: &Background,
+) {
+    let (kind, capacity) = match pool {
+        Some(population) => {
+            (Field::of_map("taken_in_pools", population), seats.pool_capacity(population))
+        }
+        None => ("taken_generally".into(), seats.general_capacity(background.today)),
+    };
     let change = Change::of(&seats_key(seats.section))
         .add("taken", 1)
-        .within("taken", "capacity", seats.capacity)
+        .at_most("taken", seats.capacity)
+        .add(kind.clone(), 1)
+        .at_most(kind, capacity)
+        .still("section_version", number(seats.section_version))
         .only_if("status", seats.status.name());
     transaction.change(change);
+    let listing = seats.cross_listing.map(|listing| listing.cross_list);
+    if let Some(shared) = listing.and_then(|list| background.shared_seats.get(&list)) {
+        let change = Change::of(&shared_seats_key(shared.cross_list))
+            .add("taken", 1)
+            .at_most("taken", shared.capacity)
+            .still("capacity", shared.capacity);
+        transaction.change(change);
+    }
+}
+
+/// A seat that was taken elsewhere is one more here, whether one is free or not.
+pub fn add_taken_seat(transaction: &mut Transaction<'_>, seats: &SectionSeats) {
+    move_seat(transaction, seats, None, 1);
+}
+
+/// What the section is of, and its pools, must still be what was read: the counters follow from it.
+fn move_seat(
+    transaction: &mut Transaction<'_>,
+    seats: &SectionSeats,
+    pool: Option<&str>,
+    amount: i64,
+) {
+    let general = || Field::from("taken_generally");
+    let kind = pool.map_or_else(general, |population| Field::of_map("taken_in_pools", population));
+    let change = Change::of(&seats_key(seats.section))
+        .add("taken", amount)
+        .add(kind, amount)
+        .still("section_version", number(seats.section_version));
+    transaction.change(change);
+    if let Some(listing) = seats.cross_listing {
+        let change = Change::of(&shared_seats_key(listing.cross_list)).add("taken", amount);
+        transaction.change(change);
+    }
+}
+
+fn number(version: u64) -> i64 {
+    i64::try_from(version).unwrap_or(i64::MAX)
 }
 
 /// Makes the registration with its place on the section's roster.
@@ -288,8 +396,12 @@ pub fn write_registration(transaction: &mut Transaction<'_>, registration: &Regi
     enter_roster(transaction, registration);
 }
 
-fn give_seat_back(transaction: &mut Transaction<'_>, registration: &Registration) {
-    transaction.change(Change::of(&seats_key(registration.section)).add("taken", -1));
+fn give_seat_back(
+    transaction: &mut Transaction<'_>,
+    registration: &Registration,
+    seats: &SectionSeats,
+) {
+    move_seat(transaction, seats, registration.pool.as_deref(), -1);
     leave_roster(transaction, registration);
 }
 
@@ -336,8 +448,14 @@ pub fn verdict(approvals: &[Stored<Approval>]) -> Verdict {
 pub struct Members {
     pub registrations: Vec<Stored<Registration>>,
     pub student_term: Stored<StudentTerm>,
-    /// One of their sections does not take place.
-    pub any_cancelled: bool,
+    pub seats: BTreeMap<SectionId, SectionSeats>,
+}
+
+impl Members {
+    /// Whether one of their sections does not take place.
+    pub fn any_cancelled(&self) -> bool {
+        self.seats.values().any(|seats| seats.status == SectionStatus::Cancelled)
+    }
 }
 
 pub async fn members(table: &Table, bundle: &Bundle) -> Result<Members, Failure> {
@@ -355,13 +473,13 @@ pub async fn members(table: &Table, bundle: &Bundle) -> Result<Members, Failure>
     for key in &keys {
         registrations.push(batch.take(key)?.ok_or_else(|| missing("registration"))?);
     }
-    let mut any_cancelled = false;
+    let mut seats = BTreeMap::new();
     for key in &seats_keys {
-        let seats = batch.take(key)?.ok_or_else(|| missing("section"))?;
-        any_cancelled |= seats.value.status == SectionStatus::Cancelled;
+        let stored = batch.take(key)?.ok_or_else(|| missing("section"))?;
+        seats.insert(stored.value.section, stored.value);
     }
     let student_term = batch.take(&term_key)?.ok_or_else(|| missing("student term"))?;
-    Ok(Members { registrations, student_term, any_cancelled })
+    Ok(Members { registrations, student_term, seats })
 }
 
 /// The student's term that a registration stands in.
@@ -437,7 +555,7 @@ pub async fn record_release(
         registration.value.release(cause.now, format!("{reason:?}"));
         transaction.update(registration);
         let Registration { id, bundle, student, section, term, .. } = registration.value;
-        give_seat_back(&mut transaction, &registration.value);
+        give_seat_back(&mut transaction, &registration.value, &members.seats[&section]);
         members.student_term.value.remove(id);
         let event =
             RegistrationReleased { registration: id, bundle, student, section, term, reason };
@@ -452,9 +570,10 @@ pub fn write_drop(
     transaction: &mut Transaction<'_>,
     registration: &Stored<Registration>,
     student_term: &mut Stored<StudentTerm>,
+    seats: &SectionSeats,
 ) {
     transaction.update(registration);
     student_term.value.remove(registration.value.id);
     transaction.update(student_term);
-    give_seat_back(transaction, &registration.value);
+    give_seat_back(transaction, &registration.value, seats);
 }

@@ -16,6 +16,11 @@ export function enrollment(scope: Construct, shared: Shared): Context {
   context.http("decide-approval", "POST /approvals/{approval}/decision", [writes]);
   context.http("list-parked-bundles", "GET /parked-bundles", [reads, cursors]);
   context.http("resume-bundle", "POST /parked-bundles/{bundle}/resume", [writes]);
+  context.http("place-hold", "POST /students/{student}/holds", [writes]);
+  context.http("list-holds", "GET /students/{student}/holds", [reads, cursors]);
+  context.http("lift-hold", "POST /students/{student}/holds/{hold}/lifting", [writes]);
+  context.http("set-student-record", "PUT /students/{student}/record", [writes]);
+  context.http("read-student-record", "GET /students/{student}/record", [reads]);
   // Events
   context.events("on-section-offered", ["catalog.section.offered"], [writes]);
   context.events("on-section-withdrawn", ["catalog.section.suspended", "catalog.section.cancelled"], [writes]);

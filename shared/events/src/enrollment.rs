@@ -1,7 +1,8 @@
 //! Events of the enrollment context.
 
 use kernel::{
-    ApprovalId, BundleId, Id, PersonId, RegistrationId, SectionId, SubmissionId, TermId, Timestamp,
+    ApprovalId, BundleId, HoldId, Id, PersonId, RegistrationId, SectionId, SubmissionId, TermId,
+    Timestamp,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -287,6 +288,49 @@ impl Event for ClearanceAdvanced {
 
     fn example() -> Self {
         Self { section: SectionId::derived_from("example"), step: 0 }
+    }
+}
+
+/// An office stops a student: why, is between the two.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HoldPlaced {
+    pub hold: HoldId,
+    pub student: PersonId,
+    /// Until when, where it ends by itself.
+    pub ends_at: Option<Timestamp>,
+}
+
+impl Event for HoldPlaced {
+    const NAME: &'static str = "enrollment.hold.placed";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.hold.to_string()
+    }
+
+    fn example() -> Self {
+        let HoldLifted { hold, student } = HoldLifted::example();
+        Self { hold, student, ends_at: None }
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct HoldLifted {
+    pub hold: HoldId,
+    pub student: PersonId,
+}
+
+impl Event for HoldLifted {
+    const NAME: &'static str = "enrollment.hold.lifted";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.hold.to_string()
+    }
+
+    fn example() -> Self {
+        let (hold, student) = (HoldId::derived_from("example"), PersonId::derived_from("example"));
+        Self { hold, student }
     }
 }
 

@@ -19,8 +19,8 @@ pub use catalog::{
 };
 pub use enrollment::{
     ApprovalDecided, ApprovalRequested, BundleParked, ChargeableRegistration, ClearanceAdvanced,
-    Decision, DropReason, Enter, RegistrationConfirmed, RegistrationDropped, RegistrationReleased,
-    ReleaseReason, SagaRequested,
+    Decision, DropReason, Enter, HoldLifted, HoldPlaced, RegistrationConfirmed,
+    RegistrationDropped, RegistrationReleased, ReleaseReason, SagaRequested,
 };
 pub use envelope::{Description, Envelope, Event};
 pub use identity::{
@@ -65,6 +65,8 @@ pub fn catalogue() -> Vec<Description> {
         Description::of::<RegistrationReleased>(),
         Description::of::<RegistrationDropped>(),
         Description::of::<ClearanceAdvanced>(),
+        Description::of::<HoldPlaced>(),
+        Description::of::<HoldLifted>(),
         Description::of::<BundleParked>(),
         Description::of::<ChargePosted>(),
         Description::of::<ChargeSettled>(),

@@ -124,6 +124,7 @@ ids! {
     BundleId = "bun";
     RegistrationId = "reg";
     ApprovalId = "apr";
+    HoldId = "hld";
     ChargeId = "chg";
     InvoiceId = "inv";
     PaymentId = "pay";

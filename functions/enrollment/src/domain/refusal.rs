@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use shell::{Refuse, Sentences, sentence};
 
-use super::FailedItem;
+use super::{FailedItem, HoldKind};
 
 /// Why an item of a cart cannot be registered, in the order of the checks.
 #[derive(
@@ -18,12 +18,19 @@ pub enum ItemCode {
     TermClosed,
     WindowNotOpen,
     SectionNotOffered,
+    Hold,
+    StatusIneligible,
     DuplicateSection,
     DuplicateCourse,
+    RestrictionLevel,
+    RestrictionProgramme,
+    RestrictionAttribute,
     PrereqNotMet,
+    TestScore,
     CoreqRequired,
     TimeConflict,
     MaxCredits,
+    ReservedClosed,
     Closed,
 }
 
@@ -34,15 +41,29 @@ impl ItemCode {
             Self::TermClosed => "TERM_CLOSED",
             Self::WindowNotOpen => "WINDOW_NOT_OPEN",
             Self::SectionNotOffered => "SECTION_NOT_OFFERED",
+            Self::Hold => "HOLD",
+            Self::StatusIneligible => "STATUS_INELIGIBLE",
             Self::DuplicateSection => "DUPLICATE_SECTION",
             Self::DuplicateCourse => "DUPLICATE_COURSE",
+            Self::RestrictionLevel => "RESTRICTION_LEVEL",
+            Self::RestrictionProgramme => "RESTRICTION_PROGRAMME",
+            Self::RestrictionAttribute => "RESTRICTION_ATTRIBUTE",
             Self::PrereqNotMet => "PREREQ_NOT_MET",
+            Self::TestScore => "TEST_SCORE",
             Self::CoreqRequired => "COREQ_REQUIRED",
             Self::TimeConflict => "TIME_CONFLICT",
             Self::MaxCredits => "MAX_CREDITS",
+            Self::ReservedClosed => "RESERVED_CLOSED",
             Self::Closed => "CLOSED",
         }
     }
+}
+
+/// A hold as the student who is stopped sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StoppedBy {
+    pub kind: HoldKind,
+    pub reason: String,
 }
 
 /// One failing code of an item.
@@ -51,22 +72,29 @@ pub struct ItemRefusal {
     pub code: ItemCode,
     /// The section it clashes with, the section of the same course, or the bundle's other section.
     pub with: Option<SectionId>,
-    /// Of a prerequisite: what became of each of its branches.
+    /// Of a prerequisite or a restriction: what became of each of its branches.
     #[serde(default)]
     pub proof: Option<Proof>,
+    /// What holds the student.
+    #[serde(default)]
+    pub holds: Vec<StoppedBy>,
 }
 
 impl ItemRefusal {
     pub fn new(code: ItemCode) -> Self {
-        Self { code, with: None, proof: None }
+        Self { code, with: None, proof: None, holds: Vec::new() }
     }
 
     pub fn with(code: ItemCode, section: SectionId) -> Self {
         Self { with: Some(section), ..Self::new(code) }
     }
 
-    pub fn unproven(proof: Proof) -> Self {
-        Self { proof: Some(proof), ..Self::new(ItemCode::PrereqNotMet) }
+    pub fn unproven(code: ItemCode, proof: Proof) -> Self {
+        Self { proof: Some(proof), ..Self::new(code) }
+    }
+
+    pub fn held(holds: Vec<StoppedBy>) -> Self {
+        Self { holds, ..Self::new(ItemCode::Hold) }
     }
 
     /// The fewest requirements that would have to be met besides.
@@ -99,6 +127,9 @@ pub enum Refusal {
     DropBreaksCorequisite,
     DepartmentRequired,
     SectionUnknown,
+    StudentUnknown,
+    HoldUnknown,
+    HoldOfAnotherOffice,
 }
 
 pub static SENTENCES: Sentences = shell::sentences!();
@@ -125,6 +156,9 @@ impl Refuse for Refusal {
             Self::DropBreaksCorequisite => ("DROP_BREAKS_COREQUISITE", 409),
             Self::DepartmentRequired => ("DEPARTMENT_REQUIRED", 422),
             Self::SectionUnknown => ("SECTION_UNKNOWN", 404),
+            Self::StudentUnknown => ("STUDENT_UNKNOWN", 404),
+            Self::HoldUnknown => ("HOLD_UNKNOWN", 404),
+            Self::HoldOfAnotherOffice => ("HOLD_OF_ANOTHER_OFFICE", 409),
         }
     }
 
@@ -139,6 +173,7 @@ impl Refuse for Refusal {
                     "message": refusal.message(locale),
                     "missing": refusal.missing(),
                     "proof": refusal.proof,
+                    "holds": refusal.holds,
                 })
             })
         });

@@ -47,6 +47,9 @@ pub struct Registration {
     /// As its term said when the seat was taken; what the term says now goes before.
     pub drop_until: Timestamp,
     pub state: RegistrationState,
+    /// The population of the pool that its seat is of; absent of a general one.
+    #[serde(default)]
+    pub pool: Option<String>,
     /// Its prerequisites rest on a course that has no grade yet.
     #[serde(default)]
     pub provisional: bool,
@@ -75,8 +78,8 @@ impl Registration {
     }
 
     /// The section does not take place.
-    pub fn cancel(&mut self, at: Timestamp, by: String, reason: String) {
-        self.become_state(RegistrationState::Cancelled, at, &by, Some(reason));
+    pub fn cancel(&mut self, at: Timestamp, by: &str, reason: String) {
+        self.become_state(RegistrationState::Cancelled, at, by, Some(reason));
     }
 
     /// The last moment to drop it, by the term's last word.

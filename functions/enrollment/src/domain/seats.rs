@@ -1,8 +1,15 @@
 //! A section as registration sees it: the seats, and everything that decides who may take one.
 
-use events::{CourseVersion, OfferedCourse, OfferedTerm, SectionOffered};
-use kernel::{Meeting, SectionId};
+use std::collections::BTreeMap;
+
+use events::{CourseVersion, CrossListing, OfferedCourse, OfferedTerm, SectionOffered};
+use kernel::{
+    AcademicRecord, CrossListId, Date, GradeScale, Meeting, Requirement, Seat, SeatPool, Seats,
+    SectionId,
+};
 use serde::{Deserialize, Serialize};
+
+use super::ItemCode;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -24,7 +31,8 @@ impl SectionStatus {
     }
 }
 
-/// Invariant: `taken` is the number of registrations that hold or have a seat.
+/// Invariant: `taken` is the number of registrations that hold or have a seat, `taken_generally` and `taken_in_pools`
+/// are those of each kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SectionSeats {
     pub section: SectionId,
@@ -39,7 +47,15 @@ pub struct SectionSeats {
     pub course_version: u64,
     pub credits_hundredths: u32,
     pub capacity: i64,
+    /// In pools and outside.
     pub taken: i64,
+    pub taken_generally: i64,
+    /// By the population of the pool. One that the catalog has taken away stays as long as somebody sits in it.
+    pub taken_in_pools: BTreeMap<String, i64>,
+    pub pools: Vec<SeatPool>,
+    /// A student must meet one of these, where there are any.
+    pub restrictions: Vec<Requirement>,
+    pub cross_listing: Option<CrossListing>,
     pub department: String,
     pub price_group: String,
     pub approval_required: bool,
@@ -49,7 +65,14 @@ pub struct SectionSeats {
 impl SectionSeats {
     /// The section as the catalog now offers it. Nobody loses a seat, even where the capacity shrank below what is
     /// taken.
-    pub fn offered(event: SectionOffered, taken: i64) -> Self {
+    pub fn offered(event: SectionOffered, standing: Option<&Self>) -> Self {
+        let before = standing.map(|standing| standing.taken_in_pools.clone()).unwrap_or_default();
+        let is_needed = |population: &String, taken: &i64| {
+            *taken > 0 || event.pools.iter().any(|pool| pool.population.to_string() == *population)
+        };
+        let empty = event.pools.iter().map(|pool| (pool.population.to_string(), 0));
+        let mut taken_in_pools: BTreeMap<String, i64> = empty.chain(before).collect();
+        taken_in_pools.retain(|population, taken| is_needed(population, taken));
         Self {
             section: event.section,
             section_version: event.section_version,
@@ -60,7 +83,12 @@ impl SectionSeats {
             course_version: 0,
             credits_hundredths: event.credits_hundredths,
             capacity: i64::from(event.capacity),
-            taken,
+            taken: standing.map(|standing| standing.taken).unwrap_or_default(),
+            taken_generally: standing.map(|standing| standing.taken_generally).unwrap_or_default(),
+            taken_in_pools,
+            pools: event.pools,
+            restrictions: event.restrictions,
+            cross_listing: event.cross_listing,
             department: event.department,
             price_group: event.price_group,
             approval_required: event.approval_required,
@@ -77,6 +105,62 @@ impl SectionSeats {
         self.course.equivalents = course.equivalents;
         self.credits_hundredths = course.credits_hundredths;
         self.course_version = course_version;
+    }
+
+    /// Which seat the student would get: of a pool, named by its population, or a general one; or why none.
+    pub fn seat_for(
+        &self,
+        student: &AcademicRecord,
+        scale: &GradeScale,
+        today: Date,
+    ) -> Result<Option<String>, ItemCode> {
+        let count = |number: i64| u32::try_from(number.max(0)).unwrap_or(u32::MAX);
+        let in_pools: Vec<u32> = self.pools.iter().map(|pool| count(self.taken_in(pool))).collect();
+        let seats = Seats {
+            capacity: count(self.capacity),
+            taken: count(self.taken),
+            pools: &self.pools,
+            taken_in_pools: &in_pools,
+        };
+        match seats.seat_for(student, scale, today) {
+            Seat::Reserved(at) => Ok(Some(self.pools[at].population.to_string())),
+            Seat::General => Ok(None),
+            Seat::ReservedForOthers => Err(ItemCode::ReservedClosed),
+            Seat::Full => Err(ItemCode::Closed),
+        }
+    }
+
+    fn taken_in(&self, pool: &SeatPool) -> i64 {
+        self.taken_in_pools.get(&pool.population.to_string()).copied().unwrap_or_default()
+    }
+
+    /// How many may be taken outside the pools: what they keep is not for all, and what is taken in them is gone.
+    pub fn general_capacity(&self, today: Date) -> i64 {
+        let kept = self.pools.iter().filter(|pool| pool.until.is_none_or(|until| today <= until));
+        let kept_free: i64 =
+            kept.map(|pool| (i64::from(pool.seats) - self.taken_in(pool)).max(0)).sum();
+        self.capacity - kept_free - self.taken_in_pools.values().sum::<i64>()
+    }
+
+    /// Seats of the pool of this population.
+    pub fn pool_capacity(&self, population: &str) -> i64 {
+        let pool = self.pools.iter().find(|pool| pool.population.to_string() == population);
+        pool.map_or(0, |pool| i64::from(pool.seats))
+    }
+}
+
+/// The seats that the sections of a cross-list share.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SharedSeats {
+    pub cross_list: CrossListId,
+    pub capacity: i64,
+    /// In all its sections together.
+    pub taken: i64,
+}
+
+impl SharedSeats {
+    pub fn empty(cross_list: CrossListId) -> Self {
+        Self { cross_list, capacity: 0, taken: 0 }
     }
 
     pub fn is_full(&self) -> bool {

@@ -4,12 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use events::TermState;
 use kernel::{
-    AcademicRecord, Attempt, Calendar, CourseId, Date, GradeScale, Meeting, PersonId, Proof,
-    ProofReason, RegistrationId, SectionId, SubmissionId, TermId, Timestamp, Verdict,
+    AcademicRecord, Attempt, Calendar, CourseId, CrossListId, Date, GradeScale, Meeting, PersonId,
+    Proof, ProofReason, RegistrationId, Requirement, SectionId, SubmissionId, TermId, Timestamp,
+    Verdict,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{ItemCode, ItemRefusal, SectionSeats, SectionStatus, TermFacts};
+use super::{
+    ItemCode, ItemRefusal, SectionSeats, SectionStatus, SharedSeats, StoppedBy, StudentStatus,
+    TermFacts,
+};
 
 /// No grade has been told yet: what was taken counts as under way, and nothing is compared.
 static NO_GRADES: GradeScale = GradeScale(Vec::new());
@@ -42,6 +46,12 @@ pub struct Entry {
     /// It rests on a course that has no grade yet.
     #[serde(default)]
     pub provisional: bool,
+    /// The list that its section shares seats with: its sections are one class.
+    #[serde(default)]
+    pub cross_list: Option<CrossListId>,
+    /// The population of the pool that its seat is of; absent of a general one.
+    #[serde(default)]
+    pub pool: Option<String>,
 }
 
 /// The versioned item that every registration of this student in this term passes through: two submissions at once
@@ -144,6 +154,11 @@ pub struct Background {
     pub history: Vec<CourseId>,
     /// What requirements are judged by.
     pub record: AcademicRecord,
+    pub status: StudentStatus,
+    /// Holds that stop the student now.
+    pub holds: Vec<StoppedBy>,
+    /// Seats that the cart's sections share with others.
+    pub shared_seats: BTreeMap<CrossListId, SharedSeats>,
 }
 
 /// An item that could not be registered, with all that speaks against it.
@@ -281,30 +296,22 @@ fn judge(
 ) -> (Vec<Entry>, Vec<FailedItem>) {
     let mut with = standing.clone();
     let mut refused = Vec::new();
-    let companions: Vec<CourseId> = bundle.iter().map(|item| item.seats.course.id).collect();
-    for Item { seats, registration } in bundle {
+    for item in bundle {
+        let Item { seats, registration } = item;
+        let proof = prerequisites(seats, bundle, standing, &background.record);
         let mut refusals: Vec<ItemRefusal> =
             window(term, seats, background, now).into_iter().collect();
-        if seats.status != SectionStatus::Offered {
-            refusals.push(ItemRefusal::new(ItemCode::SectionNotOffered));
-        }
-        refusals.extend(duplicates(seats, &with));
-        let proof = prerequisites(seats, bundle, standing, &background.record);
-        if let Some(proof) = proof.iter().find(|proof| proof.verdict == Verdict::NotMet) {
-            refusals.push(ItemRefusal::unproven(proof.clone()));
-        }
-        refusals.extend(corequisites(seats, &with, &companions, &background.history));
-        refusals.extend(conflicts(seats, &with, &background.calendar));
-        if with.credits_hundredths() + seats.credits_hundredths > CREDITS_MAX_HUNDREDTHS {
-            refusals.push(ItemRefusal::new(ItemCode::MaxCredits));
-        }
-        if seats.is_full() {
-            refusals.push(ItemRefusal::new(ItemCode::Closed));
-        }
+        refusals.extend(of_student(background));
+        refusals.extend(of_section(seats, bundle, &with, background));
+        refusals.extend(unproven(proof.as_ref()));
+        let seat = seat(seats, background);
+        refusals.extend(seat.as_ref().err().map(|code| ItemRefusal::new(*code)));
+        refusals.sort_by_key(|refusal| refusal.code);
         if refusals.is_empty() {
             with.entries.push(Entry {
                 corequisites: leaned_on(seats, proof.as_ref(), bundle, standing),
                 provisional: proof.is_some_and(|proof| proof.verdict == Verdict::Provisional),
+                pool: seat.unwrap_or_default(),
                 ..entry(seats, *registration)
             });
         } else {
@@ -312,6 +319,75 @@ fn judge(
         }
     }
     (with.entries.split_off(standing.entries.len()), refused)
+}
+
+/// What speaks against everything that the student might register for.
+fn of_student(background: &Background) -> Vec<ItemRefusal> {
+    let mut refusals = Vec::new();
+    if !background.holds.is_empty() {
+        refusals.push(ItemRefusal::held(background.holds.clone()));
+    }
+    if background.status != StudentStatus::Active {
+        refusals.push(ItemRefusal::new(ItemCode::StatusIneligible));
+    }
+    refusals
+}
+
+/// What speaks against this section beside what comes before it and its seats.
+fn of_section(
+    seats: &SectionSeats,
+    bundle: &[Item<'_>],
+    with: &StudentTerm,
+    background: &Background,
+) -> Vec<ItemRefusal> {
+    let companions: Vec<CourseId> = bundle.iter().map(|item| item.seats.course.id).collect();
+    let mut refusals = Vec::new();
+    if seats.status != SectionStatus::Offered {
+        refusals.push(ItemRefusal::new(ItemCode::SectionNotOffered));
+    }
+    refusals.extend(duplicates(seats, with));
+    refusals.extend(restriction(seats, &background.record));
+    refusals.extend(corequisites(seats, with, &companions, &background.history));
+    refusals.extend(conflicts(seats, with, &background.calendar));
+    if with.credits_hundredths() + seats.credits_hundredths > CREDITS_MAX_HUNDREDTHS {
+        refusals.push(ItemRefusal::new(ItemCode::MaxCredits));
+    }
+    refusals
+}
+
+/// A restriction keeps no seats; whoever meets one of them is let in.
+fn restriction(seats: &SectionSeats, record: &AcademicRecord) -> Option<ItemRefusal> {
+    let any = match seats.restrictions.as_slice() {
+        [] => return None,
+        [one] => one.clone(),
+        several => Requirement::Any(several.to_vec()),
+    };
+    let proof = any.prove(record, &NO_GRADES);
+    let code = match proof.missing().first().map(|missing| &missing.requirement) {
+        None => return None,
+        Some(Requirement::Program(_)) => ItemCode::RestrictionProgramme,
+        Some(Requirement::Standing(_)) => ItemCode::RestrictionLevel,
+        Some(_) => ItemCode::RestrictionAttribute,
+    };
+    (proof.verdict == Verdict::NotMet).then(|| ItemRefusal::unproven(code, proof))
+}
+
+fn unproven(proof: Option<&Proof>) -> Option<ItemRefusal> {
+    let proof = proof.filter(|proof| proof.verdict == Verdict::NotMet)?;
+    let is_test = |missing: &&Proof| matches!(missing.requirement, Requirement::Test { .. });
+    let only_tests = proof.missing().iter().all(is_test);
+    let code = if only_tests { ItemCode::TestScore } else { ItemCode::PrereqNotMet };
+    Some(ItemRefusal::unproven(code, proof.clone()))
+}
+
+/// A seat of the section's own, and one of those that it shares.
+fn seat(seats: &SectionSeats, background: &Background) -> Result<Option<String>, ItemCode> {
+    let shared =
+        seats.cross_listing.and_then(|listing| background.shared_seats.get(&listing.cross_list));
+    if shared.is_some_and(SharedSeats::is_full) {
+        return Err(ItemCode::Closed);
+    }
+    seats.seat_for(&background.record, &NO_GRADES, background.today)
 }
 
 /// By the catalog's last word of the term. Whoever is in a population with a window of its own may use that one too.
@@ -402,7 +478,11 @@ fn taken_together(proof: &Proof) -> BTreeSet<&str> {
 }
 
 fn duplicates(seats: &SectionSeats, standing: &StudentTerm) -> Option<ItemRefusal> {
-    let same = standing.entries.iter().find(|entry| entry.course == seats.course.id)?;
+    let list = seats.cross_listing.map(|listing| listing.cross_list);
+    let is_same = |entry: &&Entry| {
+        entry.course == seats.course.id || (list.is_some() && entry.cross_list == list)
+    };
+    let same = standing.entries.iter().find(is_same)?;
     let code = if same.section == seats.section {
         ItemCode::DuplicateSection
     } else {
@@ -455,6 +535,8 @@ pub fn entry(seats: &SectionSeats, registration: RegistrationId) -> Entry {
         meetings: seats.meetings.clone(),
         state: EntryState::Held,
         provisional: false,
+        cross_list: seats.cross_listing.map(|listing| listing.cross_list),
+        pool: None,
     }
 }
 
@@ -469,7 +551,7 @@ mod tests {
     const NOW: &str = "2027-01-15T08:30:00Z";
 
     fn section(name: &str, change: impl FnOnce(&mut SectionSeats)) -> SectionSeats {
-        let mut seats = SectionSeats::offered(SectionOffered::example(), 0);
+        let mut seats = SectionSeats::offered(SectionOffered::example(), None);
         seats.section = SectionId::derived_from(name);
         seats.course.id = CourseId::derived_from(name);
         seats.meetings.clear();

@@ -16,7 +16,7 @@ pub async fn handle(ctx: &Ctx, step: &Step<OfBundle>) -> Result<StepReply, Failu
     let before = bundle.value.clone();
     if bundle.value.confirm(step.now)? {
         let members = store::members(&ctx.table, &bundle.value).await?;
-        if members.any_cancelled {
+        if members.any_cancelled() {
             let bundle = Stored { value: before, version: bundle.version };
             return Err(give_up(ctx, bundle, step.now).await?.into());
         }

@@ -29,24 +29,26 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let mut registration =
         read_registration::of_caller(ctx, call, call.command.registration).await?;
     let Registration { id, student, term, .. } = registration.value;
+    let seats_key = store::seats_key(registration.value.section);
     let (term_key, facts_key) =
         (store::student_term_key(student, term), store::term_facts_key(term));
-    let mut batch = ctx.table.get_batch(vec![(&term_key).into(), (&facts_key).into()]).await?;
+    let keys = vec![(&term_key).into(), (&facts_key).into(), (&seats_key).into()];
+    let mut batch = ctx.table.get_batch(keys).await?;
     let facts = batch.take(&facts_key)?.map(|stored| stored.value);
     let until = registration.value.drop_until(facts.as_ref(), ctx.time_zone());
     if !registration.value.drop_by(call.person(), call.now, until)? {
         return Ok(Reply::of(&registration.value, registration.version, until));
     }
-    let mut student_term = batch
-        .take(&term_key)?
-        .ok_or_else(|| shell::Fault::defect(format!("{id} has no student term")))?;
+    let missing = |what: &str| shell::Fault::defect(format!("{id} has no {what}"));
+    let mut student_term = batch.take(&term_key)?.ok_or_else(|| missing("student term"))?;
+    let seats = batch.take(&seats_key)?.ok_or_else(|| missing("section"))?.value;
     if student_term.value.is_required(id) {
         return Err(Refusal::DropBreaksCorequisite.into());
     }
     let version = registration.version + 1;
     let reply = Reply::of(&registration.value, version, until);
     let mut transaction = ctx.table.transaction();
-    store::write_drop(&mut transaction, &registration, &mut student_term);
+    store::write_drop(&mut transaction, &registration, &mut student_term, &seats);
     let event = registration.value.dropped(call.now, DropReason::StudentDropped);
     transaction.event(event, version, call.now, &call.correlation_id);
     call.keep_reply(&mut transaction, &reply);

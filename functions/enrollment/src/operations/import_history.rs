@@ -5,7 +5,6 @@ use kernel::{Id, PersonId, RegistrationId, SectionId, SourceId, SubmissionId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Failure, Imported, RowOutcome, Step};
-use table::Change;
 
 use crate::Ctx;
 use crate::domain::{
@@ -75,7 +74,7 @@ async fn import(ctx: &Ctx, step: &Step<Command>, row: &Row) -> Result<RowOutcome
     store::write_registration(&mut transaction, &registration(id, student, &seats.value, step));
     transaction.put(&student_term, term_version);
     transaction.put(&history, history_version);
-    transaction.change(Change::of(&seats_key).add("taken", 1));
+    store::add_taken_seat(&mut transaction, &seats.value);
     transaction.commit().await?;
     Ok(RowOutcome::Applied)
 }
@@ -101,6 +100,7 @@ fn registration(
         department: seats.department.clone(),
         drop_until: seats.term.registration_closes_at,
         state: RegistrationState::Registered,
+        pool: None,
         provisional: false,
         history: vec![Transition {
             to: RegistrationState::Registered,

@@ -6,7 +6,9 @@ use shell::{Delivery, Failure, Fault, run_step};
 use table::{PageRequest, Stored};
 
 use crate::Ctx;
-use crate::domain::{Bundle, Clearance, Registration, RegistrationState, SectionStatus, Verdict};
+use crate::domain::{
+    Bundle, Clearance, Registration, RegistrationState, SectionSeats, SectionStatus, Verdict,
+};
 use crate::store::{self, Cause, RosterEntry};
 
 /// Students of one page: three calls each, well within the time of one invocation.
@@ -31,7 +33,8 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let request = PageRequest { after: stored.value.after.clone(), limit: PAGE };
     let page = ctx.table.query(&store::roster(event.section), &request).await?;
     for entry in &page.records {
-        run_step(async || take_out(ctx, &entry.value, &stored.value, cause).await).await?;
+        run_step(async || take_out(ctx, &entry.value, (&stored.value, &seats), cause).await)
+            .await?;
     }
     stored.value.advance(page.next);
     transaction.update(&stored);
@@ -45,7 +48,7 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
 async fn take_out(
     ctx: &Ctx,
     entry: &RosterEntry,
-    clearance: &Clearance,
+    of: (&Clearance, &SectionSeats),
     cause: Cause<'_>,
 ) -> Result<(), Failure> {
     let key = store::registration_key(entry.registration);
@@ -54,7 +57,7 @@ async fn take_out(
     };
     match registration.value.state {
         RegistrationState::SeatHeld => undo(ctx, entry, cause).await,
-        RegistrationState::Registered => drop_out(ctx, registration, clearance, cause).await,
+        RegistrationState::Registered => drop_out(ctx, registration, of, cause).await,
         // It left the roster since the page was read.
         RegistrationState::Released | RegistrationState::Dropped | RegistrationState::Cancelled => {
             Ok(())
@@ -66,13 +69,13 @@ async fn take_out(
 async fn drop_out(
     ctx: &Ctx,
     mut registration: Stored<Registration>,
-    clearance: &Clearance,
+    (clearance, seats): (&Clearance, &SectionSeats),
     cause: Cause<'_>,
 ) -> Result<(), Failure> {
-    registration.value.cancel(cause.now, clearance.by(), clearance.reason.clone());
+    registration.value.cancel(cause.now, &clearance.by(), clearance.reason.clone());
     let mut student_term = store::term_of(&ctx.table, &registration.value).await?;
     let mut transaction = ctx.table.transaction();
-    store::write_drop(&mut transaction, &registration, &mut student_term);
+    store::write_drop(&mut transaction, &registration, &mut student_term, seats);
     let version = registration.version + 1;
     let event: RegistrationDropped =
         registration.value.dropped(cause.now, DropReason::SectionCancelled);

@@ -17,12 +17,11 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
             delivery.event()?;
         Some(Clearance::begin(section, section_version, reason, cancelled_by))
     };
-    let (section, version) = match &clearance {
-        Some(clearance) => (clearance.section, clearance.section_version),
-        None => {
-            let event: SectionSuspended = delivery.event()?;
-            (event.section, event.section_version)
-        }
+    let (section, version) = if let Some(clearance) = &clearance {
+        (clearance.section, clearance.section_version)
+    } else {
+        let event: SectionSuspended = delivery.event()?;
+        (event.section, event.section_version)
     };
     let (seats_key, clearance_key) = (store::seats_key(section), store::clearance_key(section));
     let mut batch = ctx.table.get_batch(vec![(&seats_key).into(), (&clearance_key).into()]).await?;

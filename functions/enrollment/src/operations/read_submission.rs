@@ -11,7 +11,7 @@ use shell::{Call, Failure, Route};
 
 use super::STUDENT_OR_REGISTRAR;
 use crate::Ctx;
-use crate::domain::{Bundle, BundleState, ItemCode, Parked, Refusal, Submission};
+use crate::domain::{Bundle, BundleState, ItemCode, Parked, Refusal, StoppedBy, Submission};
 use crate::store;
 
 pub const ROUTE: Route = Route::get(
@@ -82,6 +82,9 @@ pub struct FailingCode {
     /// Of a prerequisite that is not met: what became of each of its branches.
     #[serde(default)]
     pub proof: Option<Proof>,
+    /// What holds the student.
+    #[serde(default)]
+    pub holds: Vec<StoppedBy>,
 }
 
 impl BundleProgress {
@@ -116,6 +119,7 @@ impl Reply {
             message: refusal.message(locale),
             missing: refusal.missing(),
             proof: refusal.proof.clone(),
+            holds: refusal.holds.clone(),
         };
         let failed = |item: &crate::domain::FailedItem| FailedItem {
             section: item.section,

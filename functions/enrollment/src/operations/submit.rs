@@ -37,8 +37,8 @@ pub type Reply = read_submission::Reply;
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let Command { term, sections } = &call.command;
     let student = call.person();
-    let today = ctx.date(call.now);
-    let situation = store::situation(&ctx.table, student, *term, sections, today).await?;
+    let moment = (call.now, ctx.date(call.now));
+    let situation = store::situation(&ctx.table, student, *term, sections, moment).await?;
     let items: Vec<(SectionId, RegistrationId)> =
         sections.iter().map(|section| (*section, call.new_id())).collect();
     let cart = Cart { term: *term, items: &items };
@@ -122,7 +122,7 @@ fn hold_seats(
         moved_at: call.now,
     };
     for (entry, seats) in sections {
-        store::take_seat(transaction, seats);
+        store::take_seat(transaction, seats, entry.pool.as_deref(), &situation.background);
         let registration = Registration {
             id: entry.registration,
             bundle: bundle.id,
@@ -138,6 +138,7 @@ fn hold_seats(
             drop_until: term
                 .map_or(seats.term.registration_closes_at, |term| term.drop_until(zone)),
             state: RegistrationState::SeatHeld,
+            pool: entry.pool.clone(),
             provisional: entry.provisional,
             history: vec![Transition {
                 to: RegistrationState::SeatHeld,

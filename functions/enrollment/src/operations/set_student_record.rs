@@ -1,0 +1,145 @@
+//! What decides which sections a student may take: status, programs, year of study, tests, waived courses. It counts
+//! from the next submission on; nobody loses a seat by it.
+
+use kernel::PersonId;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use shell::{Call, Failure, Route};
+
+use super::OPERATORS;
+use crate::Ctx;
+use crate::domain::{KnownStudent, StudentRecord};
+use crate::store;
+
+pub const ROUTE: Route = Route::put(
+    "set-student-record",
+    "/students/{student}/record",
+    OPERATORS,
+    "Set what a student's registrations are judged by",
+);
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    pub student: PersonId,
+    pub record: StudentRecord,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Reply {
+    pub student: PersonId,
+    /// 0 where nothing was set.
+    pub version: u64,
+    pub record: StudentRecord,
+}
+
+pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
+    let Command { student, record } = call.command.clone();
+    let known = KnownStudent { student, record: record.in_upper_case() };
+    let stored = ctx.table.get(&store::known_student_key(student)).await?;
+    let version = stored.as_ref().map(|stored| stored.version);
+    let record = known.record.clone();
+    if stored.is_some_and(|stored| stored.value == known) {
+        return Ok(Reply { student, version: version.unwrap_or_default(), record });
+    }
+    let mut transaction = ctx.table.transaction();
+    transaction.put(&known, version);
+    transaction.commit().await?;
+    Ok(Reply { student, version: version.unwrap_or_default() + 1, record })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use testkit::{TestTable, person};
+
+    use super::super::{read_student_record, submit};
+    use super::*;
+    use crate::domain::StudentStatus;
+    use crate::fixtures::{by, cart, code, offer};
+
+    fn set(student: &str, change: impl FnOnce(&mut StudentRecord)) -> Call<Command> {
+        let mut record = StudentRecord::default();
+        change(&mut record);
+        by("registrar", testkit::call(Command { student: person(student), record }))
+    }
+
+    #[tokio::test]
+    async fn a_record_is_set_once_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |_| set("ada", |record| record.standing = 2),
+            async |table, call| handle(&Ctx::new(table.clone()), call).await.map(drop),
+            async |table, _| {
+                let read = testkit::call(read_student_record::Command { student: person("ada") });
+                let ctx = Ctx::new(table.clone());
+                let read = read_student_record::handle(&ctx, &read).await.expect("reads");
+                assert_eq!((read.version, read.record.standing), (1, 2));
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_restricted_section_takes_whoever_meets_one_of_its_restrictions() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let restricted = |restrictions: &'static [&'static str]| {
+            move |event: &mut events::SectionOffered| {
+                let parsed = restrictions.iter().map(|text| text.parse().expect("a requirement"));
+                event.restrictions = parsed.collect();
+            }
+        };
+        let of_program =
+            offer(&test.table, "a", restricted(&["program(CS)", "program(LAW)"])).await;
+        let of_year = offer(&test.table, "b", restricted(&["standing(>= 3)"])).await;
+        let submitted = async |section| submit::handle(&ctx, &cart(&[section])).await;
+        assert_eq!(code(submitted(of_program).await), "RESTRICTION_PROGRAMME");
+        assert_eq!(code(submitted(of_year).await), "RESTRICTION_LEVEL");
+        let law = set("ada", |record| {
+            record.programs = ["law".to_owned()].into();
+            record.standing = 3;
+        });
+        handle(&ctx, &law).await.expect("set");
+        submitted(of_program).await.expect("a seat");
+        submitted(of_year).await.expect("a seat");
+    }
+
+    #[tokio::test]
+    async fn whoever_is_on_leave_or_gone_does_not_register() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let section = offer(&test.table, "a", |_| ()).await;
+        for status in [StudentStatus::OnLeave, StudentStatus::Ended] {
+            handle(&ctx, &set("ada", |record| record.status = status)).await.expect("set");
+            let refused = submit::handle(&ctx, &cart(&[section])).await;
+            assert_eq!(code(refused), "STATUS_INELIGIBLE", "{status:?}");
+        }
+        handle(&ctx, &set("ada", |_| ())).await.expect("back again");
+        submit::handle(&ctx, &cart(&[section])).await.expect("a seat");
+    }
+
+    #[tokio::test]
+    async fn tests_and_waived_courses_meet_requirements() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let section = offer(&test.table, "a", |event| {
+            let requirement = "course(BASE, C) AND test(SAT, 600)".parse();
+            event.course.prerequisites = Some(requirement.expect("a requirement"));
+        })
+        .await;
+        let submitted = async || submit::handle(&ctx, &cart(&[section])).await;
+        let waived = |record: &mut StudentRecord| {
+            record.waived_courses = ["base".to_owned()].into();
+        };
+        assert_eq!(code(submitted().await), "PREREQ_NOT_MET");
+        handle(&ctx, &set("ada", waived)).await.expect("set");
+        assert_eq!(code(submitted().await), "TEST_SCORE", "all that is missing is a test");
+        let tested = set("ada", |record| {
+            waived(record);
+            record.tests = BTreeMap::from([("SAT".to_owned(), 60_000)]);
+        });
+        handle(&ctx, &tested).await.expect("set");
+        submitted().await.expect("a seat");
+    }
+}

@@ -89,6 +89,12 @@ pub fn secret(name: &str) -> String {
     reply["SecretString"].as_str().expect("the secret is a text").to_owned()
 }
 
+/// As an operator adds one, beside those that the deployment makes.
+pub fn create_secret(name: &str, text: &str) {
+    let order = json!({ "Name": name, "SecretString": text });
+    json_call("secretsmanager", "secretsmanager.CreateSecret", &order);
+}
+
 /// The keys in a bucket below a prefix: the first thousand.
 pub fn object_keys(bucket: &str, prefix: &str) -> Vec<String> {
     let path = format!("/{bucket}?list-type=2&prefix={prefix}");

@@ -51,7 +51,12 @@ impl Term {
 
     /// A section of a new course of the department of mathematics, once registration knows it.
     pub fn section(&self, offer: Offer<'_>) -> String {
-        let section = self.announce(offer);
+        self.section_of(DEPARTMENT, offer)
+    }
+
+    /// The same of another department.
+    pub fn section_of(&self, department: &str, offer: Offer<'_>) -> String {
+        let section = self.announce(department, offer);
         eventually(&format!("{section} is known to registration"), LIMIT, || {
             seats(&section).ok_or_else(|| "nothing".to_owned())
         });
@@ -62,12 +67,12 @@ impl Term {
         self.section(Offer::PLAIN)
     }
 
-    fn announce(&self, offer: Offer<'_>) -> String {
+    fn announce(&self, department: &str, offer: Offer<'_>) -> String {
         let course = json!({
             "code": unique("C"),
             "title": "Analysis for beginners",
             "credits_hundredths": CREDITS_HUNDREDTHS,
-            "department": DEPARTMENT,
+            "department": department,
         });
         let registrar = &staff().registrar.api;
         let course = registrar.post("/courses", &course).expect(201).text("/id");

@@ -15,6 +15,7 @@ mod bad_input;
 mod documents;
 mod hot_section;
 mod imports;
+mod moodle;
 mod payments;
 mod planning;
 mod registration;

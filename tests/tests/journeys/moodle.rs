@@ -1,0 +1,111 @@
+//! A Moodle site is kept in step: who is registered is enrolled there, who drops is suspended.
+
+use serde_json::{Value, json};
+use testkit::{MoodleSite, MoodleSiteSettings};
+
+use crate::api::unique;
+use crate::cloud;
+use crate::courses::{Offer, Term};
+use crate::patience::{LIMIT, eventually};
+use crate::people::{newcomer, staff};
+use crate::sagas::submit_one;
+
+/// A site with the courses of a department that nobody else has. It is left in peace when it is dropped.
+struct Site {
+    path: String,
+    department: String,
+    description: Value,
+}
+
+impl Site {
+    fn add(url: &str, token: &str) -> Self {
+        let secret = unique("secret");
+        cloud::create_secret(&format!("matricula/dev/moodle/{secret}"), token);
+        let department = unique("D");
+        let description = json!({ "settings": {
+            "title": "Academics", "url": url, "token_secret": secret, "is_active": true,
+            "people": [], "courses": { "kind": "departments", "departments": [department] },
+            "roles": { "student": 5 }, "cohorts": [], "auth": "manual",
+            "naming": {
+                "username": "{email}", "course_full_name": "{course_title} ({section_code})",
+                "course_short_name": "{section_code} {term_code}", "categories": ["{department}"],
+            },
+        } });
+        let code = format!("s{:x}-{}", shell::now().as_millisecond(), std::process::id());
+        let site = Self { path: format!("/moodle/sites/{code}"), department, description };
+        staff().administrator.api.put(&site.path, &site.description).expect(200);
+        site
+    }
+
+    fn read(&self) -> Value {
+        staff().administrator.api.get(&self.path).expect(200).body
+    }
+
+    /// The state of somebody's only enrolment.
+    fn enrolment_of(&self, person: &str) -> String {
+        let path = format!("/moodle/people/{person}");
+        let accounts = staff().administrator.api.get(&path).expect(200).body;
+        let sites = accounts["sites"].as_array().expect("sites");
+        let here =
+            sites.iter().find(|site| self.path.ends_with(site["site"].as_str().unwrap_or("?")));
+        let state = here.and_then(|site| site["enrolments"][0]["state"].as_str());
+        state.unwrap_or("not there").to_owned()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.description["settings"]["is_active"] = false.into();
+        staff().administrator.api.put(&self.path, &self.description);
+    }
+}
+
+#[test]
+fn a_registration_arrives_in_moodle_and_a_drop_suspends_it_there() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let settings = MoodleSiteSettings::default();
+    let token = settings.token.clone();
+    let moodle = runtime.block_on(MoodleSite::start(settings));
+    let site = Site::add(moodle.url(), &token);
+    let checks = format!("{}/checks", site.path);
+    let check = staff().administrator.api.post(&checks, &json!({})).expect(200);
+    assert_eq!(check.body["is_ready"], true, "{:#}", check.body);
+
+    let term = Term::open();
+    let section = term.section_of(&site.department, Offer::PLAIN);
+    let student = newcomer("Mireille");
+    let bundle = submit_one(&student, &term, &section);
+    bundle.pay();
+    let await_state = |expected: &str| {
+        eventually(&format!("{expected} in Moodle"), LIMIT, || {
+            let state = site.enrolment_of(&student.id);
+            if state == expected { Ok(()) } else { Err(format!("{state}: {:#}", site.read())) }
+        });
+    };
+    await_state("in_step");
+    let counts = || (moodle.users().len(), moodle.courses().len(), moodle.enrolments().len());
+    assert_eq!(counts(), (1, 1, 1), "and nobody else");
+    assert_eq!(moodle.users()[0]["email"], student.email.as_str());
+    assert_eq!(moodle.courses()[0]["idnumber"], section.as_str());
+
+    let drop = format!("/registrations/{}/drop", bundle.registration);
+    student.api.post(&drop, &json!({})).expect(200);
+    await_state("suspended");
+    assert_eq!(counts(), (1, 1, 1), "nobody is unenrolled");
+    assert_eq!(site.read()["stuck"]["count"], 0);
+}
+
+#[test]
+fn a_site_that_does_not_answer_is_left_alone_and_says_why() {
+    let site = Site::add("http://127.0.0.1:9", "token");
+    Term::open().section_of(&site.department, Offer::PLAIN);
+    eventually("the site is left alone", LIMIT, || {
+        let read = site.read();
+        let is_left_alone = read["breaker"]["state"] == "open";
+        if is_left_alone && read["last_error"]["code"] == "SITE_UNREACHABLE" {
+            Ok(())
+        } else {
+            Err(format!("{read:#}"))
+        }
+    });
+}

@@ -11,7 +11,7 @@ use crate::operations::{
 };
 
 pub fn ctx(table: &Table) -> Ctx {
-    Ctx { table: table.clone() }
+    Ctx::new(table.clone())
 }
 
 /// A call by somebody in the registrar's office.

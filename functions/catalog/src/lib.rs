@@ -6,18 +6,40 @@ mod fixtures;
 pub mod operations;
 mod store;
 
-use shell::HttpOperation;
+use jiff::SignedDuration;
+use kernel::{TermId, Timestamp};
+use shell::{Failure, HttpOperation, Remembered};
 use table::Table;
 
 /// What the operations of this context share.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Ctx {
     pub table: Table,
+    public_terms: Remembered<TermId, bool>,
 }
 
 impl Ctx {
+    pub fn new(table: Table) -> Self {
+        const KEPT: SignedDuration = SignedDuration::from_secs(25);
+        const TERMS_MAX: usize = 1_000;
+        Self { table, public_terms: Remembered::new(KEPT, TERMS_MAX) }
+    }
+
     pub fn from_environment() -> Self {
-        Self { table: shell::aws::table() }
+        Self::new(shell::aws::table())
+    }
+
+    /// Whether those who do not plan see a term's sections. Only that they do is remembered: it stays so.
+    pub(crate) async fn is_public(&self, term: TermId, now: Timestamp) -> Result<bool, Failure> {
+        if let Some(known) = self.public_terms.get(&term, now) {
+            return Ok(known);
+        }
+        let read = self.table.get(&store::term_key(term)).await?;
+        let is_public = read.is_some_and(|term| term.value.is_public());
+        if is_public {
+            self.public_terms.keep(term, true, now);
+        }
+        Ok(is_public)
     }
 }
 

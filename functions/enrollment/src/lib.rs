@@ -7,26 +7,37 @@ mod machine;
 pub mod operations;
 mod store;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
+use domain::TermFacts;
+use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use kernel::{Date, Timestamp};
+use kernel::{Date, TermId, Timestamp};
 use machine::Machine;
-use shell::HttpOperation;
+use shell::{Failure, HttpOperation, Remembered};
 use table::Table;
 
 /// What the operations of this context share.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Ctx {
     pub table: Table,
     machine: OnceLock<Machine>,
     time_zone: OnceLock<TimeZone>,
+    terms: Remembered<TermId, Option<TermFacts>>,
+}
+
+fn remembered_terms() -> Remembered<TermId, Option<TermFacts>> {
+    const KEPT: SignedDuration = SignedDuration::from_secs(25);
+    const TERMS_MAX: usize = 1_000;
+    Remembered::new(KEPT, TERMS_MAX)
 }
 
 impl Ctx {
     /// Of an institution whose days end in UTC: for tests and benches.
     pub fn new(table: Table) -> Self {
-        Self { table, machine: OnceLock::new(), time_zone: TimeZone::UTC.into() }
+        let time_zone = TimeZone::UTC.into();
+        Self { table, machine: OnceLock::new(), time_zone, terms: remembered_terms() }
     }
 
     #[cfg(test)]
@@ -42,7 +53,8 @@ impl Ctx {
 
     pub fn from_environment() -> Self {
         let table = shell::aws::table();
-        Self { table, machine: OnceLock::new(), time_zone: OnceLock::new() }
+        let time_zone = OnceLock::new();
+        Self { table, machine: OnceLock::new(), time_zone, terms: remembered_terms() }
     }
 
     /// In which the institution's days end.
@@ -51,6 +63,27 @@ impl Ctx {
             TimeZone::get(&shell::required_environment("TIME_ZONE"))
                 .expect("TIME_ZONE is one of the IANA time zones")
         })
+    }
+
+    /// What the catalog last said of these terms, as it was known less than half a minute ago: for what is shown.
+    pub(crate) async fn terms(
+        &self,
+        terms: BTreeSet<TermId>,
+        now: Timestamp,
+    ) -> Result<BTreeMap<TermId, TermFacts>, Failure> {
+        let (mut known, mut unknown) = (BTreeMap::new(), BTreeSet::new());
+        for term in terms {
+            match self.terms.get(&term, now) {
+                Some(facts) => known.extend(facts.map(|facts| (term, facts))),
+                None => drop(unknown.insert(term)),
+            }
+        }
+        let read = store::terms(&self.table, unknown.clone()).await?;
+        for term in unknown {
+            self.terms.keep(term, read.get(&term).cloned(), now);
+        }
+        known.extend(read);
+        Ok(known)
     }
 
     /// The institution's own date at this moment.

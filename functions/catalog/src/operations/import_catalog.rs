@@ -259,7 +259,7 @@ mod tests {
     #[tokio::test]
     async fn a_second_import_changes_nothing_and_one_bad_row_stops_no_other() {
         let test = testkit::TestTable::new().await;
-        let ctx = Ctx { table: test.table.clone() };
+        let ctx = Ctx::new(test.table.clone());
         let refused = vec![shell::RefusedRow { row: 4, code: "COURSE_UNKNOWN".to_owned() }];
         let first = handle(&ctx, &testkit::step(Command { rows: rows() })).await.expect("imports");
         assert_eq!(first, Imported { applied: 3, unchanged: 0, refused: refused.clone() });
@@ -278,7 +278,7 @@ mod tests {
     async fn rows_are_applied_once_whatever_happens_on_the_wire() {
         testkit::under_every_fault(
             async |_| testkit::step(Command { rows: rows() }),
-            async |table, step| handle(&Ctx { table: table.clone() }, step).await.map(drop),
+            async |table, step| handle(&Ctx::new(table.clone()), step).await.map(drop),
             async |table, _| assert_eq!(testkit::published(table).await.len(), 5),
         )
         .await;
@@ -287,7 +287,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_planned_here_outlives_a_second_import() {
         let test = testkit::TestTable::new().await;
-        let ctx = Ctx { table: test.table.clone() };
+        let ctx = Ctx::new(test.table.clone());
         handle(&ctx, &testkit::step(Command { rows: rows() })).await.expect("imports");
         let edit = serde_json::json!({
             "section": SourceId("s1".into()).id::<kernel::SectionId>(),

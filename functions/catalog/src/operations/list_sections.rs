@@ -55,12 +55,11 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         page.await?
     } else {
         // Two reads at once: a term that is still planned shows nothing to those who do not plan it.
-        let key = store::term_key(term);
-        let (page, term) = tokio::join!(page, ctx.table.get(&key));
-        match term? {
-            Some(term) if term.value.is_public() => page?,
-            _ => return Ok(Listing { items: Vec::new(), next_cursor: None }),
+        let (page, is_public) = tokio::join!(page, ctx.is_public(term, call.now));
+        if !is_public? {
+            return Ok(Listing { items: Vec::new(), next_cursor: None });
         }
+        page?
     };
     let shown = |section: Section| if planner { section } else { section.for_the_public() };
     let items = page.records.into_iter();

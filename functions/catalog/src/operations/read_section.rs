@@ -46,9 +46,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let section = ctx.table.get(&store::section_key(call.command.section)).await?;
     let section = section.ok_or(Refusal::SectionUnknown)?;
     if !is_planner(call) {
-        let term = ctx.table.get(&store::term_key(section.value.term)).await?;
-        let is_public = term.is_some_and(|term| term.value.is_public());
-        if !(is_public && section.value.is_public()) {
+        if !(section.value.is_public() && ctx.is_public(section.value.term, call.now).await?) {
             return Err(Refusal::SectionUnknown.into());
         }
         return Ok(Reply::of(section.value.for_the_public(), section.version));

@@ -34,7 +34,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     }
     let page = ctx.table.query(&store::registrations(student), &call.page).await?;
     let terms = page.records.iter().map(|stored| stored.value.term).collect();
-    let terms = store::terms(&ctx.table, terms).await?;
+    let terms = ctx.terms(terms, call.now).await?;
     let shown = |Stored { value, version }: &Stored<Registration>| {
         let drop_until = value.drop_until(terms.get(&value.term), ctx.time_zone());
         read_registration::Reply::of(value, *version, drop_until)

@@ -65,8 +65,8 @@ impl Reply {
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let Stored { value, version } = of_caller(ctx, call, call.command.registration).await?;
-    let term = ctx.table.get(&store::term_facts_key(value.term)).await?;
-    let drop_until = value.drop_until(term.as_ref().map(|term| &term.value), ctx.time_zone());
+    let terms = ctx.terms([value.term].into(), call.now).await?;
+    let drop_until = value.drop_until(terms.get(&value.term), ctx.time_zone());
     Ok(Reply::of(&value, version, drop_until))
 }
 

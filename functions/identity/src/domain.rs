@@ -10,14 +10,14 @@ mod roles;
 mod second_factor;
 mod session;
 
-pub use account::{
-    Account, AccountState, Followed, Password, PasswordHash, Reset, Verdict, check_password,
-};
+pub use account::{Account, AccountState, Password, PasswordHash, Reset, Verdict, check_password};
 pub use attempts::{LoginAttempts, ResetRequests};
 pub use claim::{Claim, ClaimKind, Identifier};
 pub use key_set::{KeySeed, KeySet, Seed};
 pub use person::{ImportedPerson, Person};
 pub use refusal::{Refusal, SENTENCES};
-pub use roles::{Assigned, RoleAssignment, Roles, SecondFactorPolicy, Validity, check_giver};
-pub use second_factor::{Code, SecondFactor};
+pub use roles::{
+    Assigned, RoleAssignment, Roles, SecondFactorPolicy, Validity, check_giver, check_resetter,
+};
+pub use second_factor::{Code, SealedSeed, SecondFactor};
 pub use session::{Refreshed, Session, SessionsEnd};

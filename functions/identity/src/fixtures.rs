@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use events::LinkPurpose;
-use kernel::{AccountId, Locale, PersonId, PersonName, SourceId, Timestamp};
+use kernel::{AccountId, Id, Locale, PersonId, PersonName, SessionId, SourceId, Timestamp};
 use shell::{Call, Caller, Failure, Grant, Role, Scope};
 use table::Table;
+use tokio::sync::Mutex;
 
 use crate::devices::DeviceKey;
-use crate::domain::{Password, SecondFactorPolicy};
+use crate::domain::{Password, SecondFactorPolicy, Session};
 use crate::key_ring::KeyRing;
 use crate::key_store::key_set;
 use crate::operations::log_in::Tokens;
@@ -18,19 +19,24 @@ use crate::operations::{
     register_account, verify_email,
 };
 use crate::refresh::RefreshKey;
-use crate::second_factors::{self, SecondFactorKey};
+use crate::second_factors::SecondFactorKeys;
 use crate::tokens::SigningKeys;
 use crate::{Ctx, store};
 
+/// Random words, as the deployment makes them.
+pub const SIGNING_WORD: &str = "the-signing-keys-of-a-test";
+pub const SECOND_FACTOR_WORD: &str = "the-second-factors-of-a-test";
+
 pub fn ctx(table: &Table) -> Ctx {
-    let keys = SigningKeys::of(&key_set("the signing keys of a test")).expect("a key set");
+    let second_factors = SecondFactorKeys::of(SECOND_FACTOR_WORD).expect("a word");
+    let keys = SigningKeys::of(&key_set(SIGNING_WORD).expect("a word")).expect("a key set");
     Ctx {
         table: table.clone(),
         key_ring: KeyRing::given(keys).into(),
         standings: Arc::default(),
         issuer: Arc::<str>::from("https://test.matricula.example").into(),
         device_key: DeviceKey::derived_from("the identity secret of a test").into(),
-        second_factor_key: SecondFactorKey::derived_from("a third one").into(),
+        second_factor_keys: Arc::new(Mutex::new(Some(Arc::new(second_factors)))),
         policy: SecondFactorPolicy::Optional.into(),
         refresh_key: RefreshKey::derived_from("the identity secret of a test").into(),
         verification_secret: Arc::<str>::from("the other one").into(),
@@ -42,6 +48,13 @@ pub fn code<R>(result: Result<R, Failure>) -> &'static str {
         Err(Failure::Refused(refusal)) => refusal.code(),
         other => panic!("not refused: {other:?}"),
     }
+}
+
+/// How six runs are refused that are all under way before the first is answered.
+pub async fn refused_at_once<R>(act: impl AsyncFn() -> Result<R, Failure>) -> [&'static str; 6] {
+    // Boxed: six of them side by side are large.
+    let run = || Box::pin(async { code(shell::run_step(async || act().await).await) });
+    tokio::join!(run(), run(), run(), run(), run(), run()).into()
 }
 
 pub fn ada() -> register_account::Command {
@@ -70,8 +83,45 @@ pub fn imported_ada() -> import_people::Row {
 
 pub fn as_person<C>(person: PersonId, command: C) -> Call<C> {
     let call = testkit::call(command);
-    let session = call.caller.as_ref().expect("a caller").session;
+    let session = SessionId::derived_from(&person.to_string());
     Call { caller: Some(Caller { person, session, grants: Vec::new() }), ..call }
+}
+
+/// A call of somebody who has an account, from a session of theirs that stands.
+pub async fn from_session<C>(ctx: &Ctx, person: PersonId, command: C) -> Call<C> {
+    let call = as_person(person, command);
+    let known = ctx.table.get(&store::person_key(person)).await.expect("reads");
+    let account = known.and_then(|known| known.value.account).expect("an account");
+    stand(ctx, &call, account).await;
+    call
+}
+
+/// A call of somebody who holds this role, from a session of theirs that stands.
+pub async fn of_staff<C>(ctx: &Ctx, role: Role, command: C) -> Call<C> {
+    let call = by_staff(role, command);
+    stand(ctx, &call, AccountId::derived_from("staff")).await;
+    call
+}
+
+/// Has the session of the call stand, begun anew where it does not.
+async fn stand<C>(ctx: &Ctx, call: &Call<C>, account: AccountId) {
+    let caller = call.caller();
+    let (session, end) = store::session_and_end(&ctx.table, caller).await.expect("reads");
+    let end = end.map(|end| end.value);
+    if session.as_ref().is_some_and(|session| session.value.stands(end.as_ref(), call.now)) {
+        return;
+    }
+    let mut begun = Session::start(caller.session, caller.person, account, call.now);
+    begun.begin_after(end.as_ref());
+    let mut transaction = ctx.table.transaction();
+    transaction.put(&begun, session.map(|session| session.version));
+    transaction.commit().await.expect("written");
+}
+
+/// A call by whoever got these tokens.
+pub async fn by_bearer<C>(ctx: &Ctx, tokens: &Tokens, command: C) -> Call<C> {
+    let caller = caller_of(ctx, tokens).await.expect("the session stands");
+    Call { caller: Some(caller), ..testkit::call(command) }
 }
 
 pub fn by_administrator<C>(command: C) -> Call<C> {
@@ -130,11 +180,12 @@ pub async fn log_in_with(ctx: &Ctx, code: &str) -> Result<Tokens, Failure> {
 /// Ada's second factor, confirmed; with its recovery codes.
 pub async fn enrolled(ctx: &Ctx, person: PersonId) -> (AccountId, Vec<String>) {
     let enroll = enroll_second_factor::Command { password: ada().password };
-    enroll_second_factor::handle(ctx, &as_person(person, enroll)).await.expect("enrolls");
-    let own = store::own_account(&ctx.table, person, "nothing").await;
-    let account = own.expect("an account").account.value.id;
+    let enroll = from_session(ctx, person, enroll).await;
+    enroll_second_factor::handle(ctx, &enroll).await.expect("enrolls");
+    let known = ctx.table.get(&store::person_key(person)).await.expect("reads");
+    let account = known.and_then(|known| known.value.account).expect("an account");
     let code = second_factor_code(ctx, account, testkit::now()).await;
-    let confirm = as_person(person, confirm_second_factor::Command { code });
+    let confirm = from_session(ctx, person, confirm_second_factor::Command { code }).await;
     let reply = confirm_second_factor::handle(ctx, &confirm).await.expect("confirms");
     (account, reply.recovery_codes)
 }
@@ -142,8 +193,8 @@ pub async fn enrolled(ctx: &Ctx, person: PersonId) -> (AccountId, Vec<String>) {
 /// What the app shows at this moment.
 pub async fn second_factor_code(ctx: &Ctx, account: AccountId, now: Timestamp) -> String {
     let factor = ctx.table.get(&store::second_factor_key(account)).await.expect("reads");
-    let key = ctx.second_factor_key().await.expect("a key");
-    second_factors::code_at(key, &factor.expect("it is enrolled").value, now)
+    let opened = ctx.opened(&factor.expect("it is enrolled").value).await.expect("opens");
+    opened.seed.code_at(now)
 }
 
 pub async fn ada_logged_in(ctx: &Ctx) -> Tokens {

@@ -45,7 +45,7 @@ impl KeyStore {
         if text.trim().is_empty() {
             return Err(Fault::defect("there are no signing keys"));
         }
-        Ok(key_set(&text))
+        key_set(&text)
     }
 
     /// Writes the set that comes after `read`, unless somebody else has written another one after it.
@@ -69,16 +69,46 @@ impl KeyStore {
     }
 }
 
-/// What stands in the secret. Text that is no key set is what the deployment, or an operator, put there: the first key
-/// follows from it.
-pub fn key_set(text: &str) -> KeySet {
-    serde_json::from_str(text).unwrap_or_else(|_| {
+/// Random words are at least this long; the deployment's has 64 characters.
+const WORD_CHARS_MIN: usize = 24;
+
+/// What stands in the secret: a key set, or the random word that the deployment, or an operator, put there, from which
+/// the first key follows. Anything else is a key set that was damaged. To make a key of it would log everybody out, and
+/// nobody would know why.
+pub fn key_set(text: &str) -> Result<KeySet, Fault> {
+    let text = text.trim();
+    let is_of_word = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    if text.len() >= WORD_CHARS_MIN && text.bytes().all(is_of_word) {
         let seed = derived(text, b"access token signing key, Ed25519, 1");
-        KeySet::first(Seed(URL_SAFE_NO_PAD.encode(seed)))
+        return Ok(KeySet::first(Seed(URL_SAFE_NO_PAD.encode(seed))));
+    }
+    // What is wrong with it is not told: an excerpt of a key set may be a key.
+    serde_json::from_str(text).map_err(|_| {
+        Fault::defect("SIGNING_SECRET holds neither signing keys nor a long random word")
     })
 }
 
 /// What a key is called: a digest of its public half.
 pub fn key_id(public: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(&digest::digest(&digest::SHA256, public).as_ref()[..12])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_long_random_word_becomes_a_first_key() {
+        let word = "q7".repeat(32);
+        let first = key_set(&word).expect("what the deployment puts there");
+        assert_eq!(key_set(&format!(" {word}\n")).expect("the same"), first);
+        let written = serde_json::to_string(&first).expect("JSON");
+        assert_eq!(key_set(&written).expect("a key set"), first);
+        let renamed = written.replace("signs_from", "from");
+        let torn = &written[..written.len() - 2];
+        for damaged in ["", "short", "two words of some length here", torn, &renamed, "{}", "[1]"] {
+            let fault = key_set(damaged).expect_err("it is no key set");
+            assert!(!fault.retryable && !fault.chain().contains("seed"), "{fault}");
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod devices;
 pub mod domain;
 #[cfg(test)]
 mod fixtures;
+mod guesses;
 mod key_ring;
 mod key_store;
 pub mod operations;
@@ -22,14 +23,15 @@ use events::{LinkPurpose, link_token};
 use kernel::{AccountId, Timestamp};
 use shell::{Fault, HttpOperation, Listing};
 use table::Table;
+use tokio::sync::Mutex;
 
 use crate::devices::DeviceKey;
-use crate::domain::{SecondFactorPolicy, Session};
+use crate::domain::{SecondFactor, SecondFactorPolicy, Session};
 use crate::key_ring::KeyRing;
 use crate::key_store::KeyStore;
 use crate::operations::log_in::Tokens;
 use crate::refresh::RefreshKey;
-use crate::second_factors::SecondFactorKey;
+use crate::second_factors::{Opened, SecondFactorKeys};
 use crate::standings::Standings;
 
 /// What the operations of this context share. Its secrets are read when an operation first needs them.
@@ -41,7 +43,7 @@ pub struct Ctx {
     issuer: OnceLock<Arc<str>>,
     refresh_key: OnceLock<RefreshKey>,
     device_key: OnceLock<DeviceKey>,
-    second_factor_key: OnceLock<SecondFactorKey>,
+    second_factor_keys: Arc<Mutex<Option<Arc<SecondFactorKeys>>>>,
     policy: OnceLock<SecondFactorPolicy>,
     verification_secret: OnceLock<Arc<str>>,
 }
@@ -55,7 +57,7 @@ impl Ctx {
             issuer: OnceLock::new(),
             refresh_key: OnceLock::new(),
             device_key: OnceLock::new(),
-            second_factor_key: OnceLock::new(),
+            second_factor_keys: Arc::default(),
             policy: OnceLock::new(),
             verification_secret: OnceLock::new(),
         }
@@ -82,12 +84,26 @@ impl Ctx {
         Ok(self.device_key.get_or_init(|| DeviceKey::derived_from(&secret)))
     }
 
-    pub(crate) async fn second_factor_key(&self) -> Result<&SecondFactorKey, Fault> {
-        if let Some(key) = self.second_factor_key.get() {
-            return Ok(key);
+    pub(crate) async fn second_factor_keys(&self) -> Result<Arc<SecondFactorKeys>, Fault> {
+        let mut known = self.second_factor_keys.lock().await;
+        if let Some(keys) = known.as_ref() {
+            return Ok(Arc::clone(keys));
         }
         let secret = shell::secret("SECOND_FACTOR_SECRET").await?;
-        Ok(self.second_factor_key.get_or_init(|| SecondFactorKey::derived_from(&secret)))
+        let keys = Arc::new(SecondFactorKeys::of(&secret)?);
+        *known = Some(Arc::clone(&keys));
+        Ok(keys)
+    }
+
+    /// Opens a second factor's seed. Where none of the known keys has sealed it, the secret has got a newer word.
+    pub(crate) async fn opened(&self, factor: &SecondFactor) -> Result<Opened, Fault> {
+        let keys = self.second_factor_keys().await?;
+        if keys.know(&factor.seed) {
+            return keys.open(factor);
+        }
+        *self.second_factor_keys.lock().await = None;
+        shell::forget_secret_named("SECOND_FACTOR_SECRET").await;
+        self.second_factor_keys().await?.open(factor)
     }
 
     pub(crate) fn second_factor_policy(&self) -> SecondFactorPolicy {
@@ -143,8 +159,15 @@ impl shell::Context for Ctx {
 
 /// The context's HTTP operations, with the shapes of what goes in and comes out.
 pub fn http_operations() -> Vec<HttpOperation> {
+    let mut operations = of_ones_own_account();
+    operations.extend(of_people_and_roles());
+    operations
+}
+
+const CONTEXT: &str = "identity";
+
+fn of_ones_own_account() -> Vec<HttpOperation> {
     use operations as op;
-    const CONTEXT: &str = "identity";
     vec![
         HttpOperation::of::<op::register_account::Command, op::register_account::Reply>(
             CONTEXT,
@@ -183,6 +206,16 @@ pub fn http_operations() -> Vec<HttpOperation> {
         HttpOperation::of::<op::remove_second_factor::Command, ()>(
             CONTEXT,
             op::remove_second_factor::ROUTE,
+        ),
+    ]
+}
+
+fn of_people_and_roles() -> Vec<HttpOperation> {
+    use operations as op;
+    vec![
+        HttpOperation::of::<op::reset_second_factor::Command, ()>(
+            CONTEXT,
+            op::reset_second_factor::ROUTE,
         ),
         HttpOperation::of::<op::read_roles::Command, op::read_roles::Reply>(
             CONTEXT,

@@ -46,6 +46,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             let route = &op::remove_second_factor::ROUTE;
             shell::http(route, ctx, op::remove_second_factor::handle).await
         }
+        "reset-second-factor" => {
+            let route = &op::reset_second_factor::ROUTE;
+            shell::http(route, ctx, op::reset_second_factor::handle).await
+        }
         "read-roles" => shell::http(&op::read_roles::ROUTE, ctx, op::read_roles::handle).await,
         "end-role" => shell::http(&op::end_role::ROUTE, ctx, op::end_role::handle).await,
         "invite-person" => {

@@ -25,5 +25,6 @@ pub mod register_account;
 pub mod remove_second_factor;
 pub mod request_password_reset;
 pub mod reset_password;
+pub mod reset_second_factor;
 pub mod rotate_signing_keys;
 pub mod verify_email;

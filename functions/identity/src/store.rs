@@ -5,13 +5,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use events::{PasswordChanged, PersonChanged, PersonRegistered, RoleAssigned};
 use kernel::{AccountId, DeviceId, PersonId, SessionId, Timestamp};
-use shell::Failure;
+use shell::{Caller, Failure, RequestRefusal};
 use table::{Batch, Key, Partition, Record, Stored, Table, Transaction};
 
 use crate::domain::{
     Account, AccountState, Claim, ClaimKind, Identifier, LoginAttempts, Person, Refusal,
     ResetRequests, RoleAssignment, Roles, SecondFactor, Session, SessionsEnd,
 };
+use crate::guesses::Guesses;
 use crate::standings::Standing;
 
 impl Record for Person {
@@ -118,10 +119,6 @@ impl Record for SessionsEnd {
     fn key(&self) -> Key<Self> {
         sessions_end_key(self.person)
     }
-
-    fn collectable_at(&self) -> Option<Timestamp> {
-        Some(self.at + Session::AGE_MAX)
-    }
 }
 
 pub fn person_key(id: PersonId) -> Key<Person> {
@@ -161,30 +158,110 @@ pub fn second_factor_key(account: AccountId) -> Key<SecondFactor> {
     Key::new(format!("ACCOUNT#{account}"), "SECOND-FACTOR")
 }
 
-/// Somebody's own account with what changes of it are decided on.
-pub struct OwnAccount {
-    pub account: Stored<Account>,
-    pub second_factor: Option<Stored<SecondFactor>>,
-    pub attempts: Option<Stored<LoginAttempts>>,
+/// A session that stands, whatever the authorizer remembers of it, and when all of its person's were last ended.
+pub struct OwnSession {
+    pub session: Stored<Session>,
+    pub end: Option<Stored<SessionsEnd>>,
 }
 
-/// `subject` is what wrong passwords are counted under.
+impl OwnSession {
+    /// Ends every session of the person, or all but one.
+    pub fn end_sessions(&self, transaction: &mut Transaction<'_>, next: &SessionsEnd) {
+        transaction.put(next, self.end.as_ref().map(|end| end.version));
+    }
+
+    pub fn standing_end(&self) -> Option<&SessionsEnd> {
+        self.end.as_ref().map(|end| &end.value)
+    }
+
+    /// Requires that nobody has ended the session meanwhile, by itself or with all others.
+    pub fn check_standing(&self, transaction: &mut Transaction<'_>) {
+        self.check_not_ended(transaction);
+        self.check_end(transaction);
+    }
+
+    /// Requires that nobody has ended all sessions meanwhile.
+    pub fn check_end(&self, transaction: &mut Transaction<'_>) {
+        let end = sessions_end_key(self.session.value.person);
+        transaction.check(&end, self.end.as_ref().map(|end| end.version));
+    }
+
+    /// Requires that nobody has ended the session by itself meanwhile.
+    pub fn check_not_ended(&self, transaction: &mut Transaction<'_>) {
+        transaction.check(&self.session.value.key(), Some(self.session.version));
+    }
+}
+
+/// The caller's session, and when all of theirs were last ended.
+pub async fn session_and_end(
+    table: &Table,
+    caller: &Caller,
+) -> Result<(Option<Stored<Session>>, Option<Stored<SessionsEnd>>), Failure> {
+    let (session, end) = (session_key(caller.session), sessions_end_key(caller.person));
+    let mut batch = table.get_batch(vec![(&session).into(), (&end).into()]).await?;
+    Ok((batch.take(&session)?, batch.take(&end)?))
+}
+
+/// The caller's session, which has to stand.
+pub async fn own_session(
+    table: &Table,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<OwnSession, Failure> {
+    let (session, end) = session_and_end(table, caller).await?;
+    let standing_end = end.as_ref().map(|end| &end.value);
+    let session = session.filter(|session| session.value.stands(standing_end, now));
+    let session = session.ok_or(RequestRefusal::SessionEnded)?;
+    Ok(OwnSession { session, end })
+}
+
+/// Somebody's own account with what changes of it are decided on.
+pub struct OwnAccount {
+    pub own: OwnSession,
+    pub account: Stored<Account>,
+    pub second_factor: Option<Stored<SecondFactor>>,
+    /// Guesses from a stolen session count apart: they do not keep the owner from logging in.
+    pub guesses: Guesses,
+}
+
 pub async fn own_account(
     table: &Table,
-    person: PersonId,
-    subject: &str,
+    caller: &Caller,
+    now: Timestamp,
 ) -> Result<OwnAccount, Failure> {
-    let person = table.get(&person_key(person)).await?;
-    let id = person.and_then(|person| person.value.account).ok_or(Refusal::AccountUnknown)?;
+    let own = own_session(table, caller, now).await?;
+    let id = own.session.value.account;
+    let subject = format!("{}#change", caller.person);
     let (account, factor, attempts) =
-        (account_key(id), second_factor_key(id), attempts_key(subject));
+        (account_key(id), second_factor_key(id), attempts_key(&subject));
     let keys = vec![(&account).into(), (&factor).into(), (&attempts).into()];
     let mut batch = table.get_batch(keys).await?;
     Ok(OwnAccount {
+        own,
         account: batch.take(&account)?.ok_or(Refusal::AccountUnknown)?,
         second_factor: batch.take(&factor)?,
-        attempts: batch.take(&attempts)?,
+        guesses: Guesses { subject, standing: batch.take(&attempts)? },
     })
+}
+
+/// What taking somebody's second factor away is decided on.
+pub struct FactorOf {
+    pub roles: ReadRoles,
+    pub factor: Option<Stored<SecondFactor>>,
+    pub end: Option<Stored<SessionsEnd>>,
+}
+
+pub async fn factor_of(table: &Table, id: PersonId) -> Result<FactorOf, Failure> {
+    let (person, roles, end) = (person_key(id), roles_key(id), sessions_end_key(id));
+    let keys = vec![(&person).into(), (&roles).into(), (&end).into()];
+    let mut batch = table.get_batch(keys).await?;
+    let person = batch.take(&person)?.ok_or(Refusal::PersonUnknown)?;
+    let (roles, end) = (roles_in(&mut batch, id)?, batch.take(&end)?);
+    let factor = match person.value.account {
+        Some(account) => table.get(&second_factor_key(account)).await?,
+        None => None,
+    };
+    Ok(FactorOf { roles, factor, end })
 }
 
 fn sessions_pk(person: PersonId) -> String {
@@ -233,57 +310,54 @@ pub struct Login {
     pub pending: Option<Stored<Account>>,
     pub second_factor: Option<Stored<SecondFactor>>,
     pub roles: Option<Roles>,
-    /// What wrong passwords are counted under: the account, with the device where it is a known one.
-    pub subject: String,
-    pub attempts: Option<Stored<LoginAttempts>>,
-    /// The device, where somebody has logged in to this account from it before.
+    /// When all sessions of the person were last ended.
+    pub end: Option<SessionsEnd>,
+    /// Counted for the account, or apart from that for a device that it knows.
+    pub guesses: Guesses,
+    /// The device, where somebody has logged in to this account from it before, and has not ended all sessions since.
     pub device: Option<DeviceId>,
 }
 
-/// `known_device` says which device of an account is calling, where one is.
+/// `presented_device` says which device of an account is calling, and how often all sessions of its person had been
+/// ended when it became known.
 pub async fn login(
     table: &Table,
     identifier: &Identifier,
-    known_device: impl Fn(AccountId) -> Option<DeviceId>,
+    presented_device: impl Fn(AccountId) -> Option<(DeviceId, u64)>,
 ) -> Result<Login, Failure> {
     let claim = table.get(&claim_key(identifier)).await?.map(|claim| claim.value);
     let holder = claim.as_ref().and_then(Claim::holder);
     let pending = claim.and_then(|claim| claim.pending).map(account_key);
-    let device = holder.and_then(|(account, _)| known_device(account));
-    let subject = match (holder, device) {
-        (Some((account, _)), Some(device)) => format!("{account}#{device}"),
-        (Some((account, _)), None) => account.to_string(),
-        (None, _) => subject_of_nobody(identifier),
-    };
-    let attempts = attempts_key(&subject);
-    let mut keys = vec![(&attempts).into()];
+    let presented = holder.and_then(|(account, _)| presented_device(account));
+    let subject =
+        holder.map_or_else(|| subject_of_nobody(identifier), |(account, _)| account.to_string());
+    let of_device = presented.map(|(device, _)| format!("{subject}#{device}"));
+    let mut keys = vec![(&attempts_key(&subject)).into()];
+    keys.extend(of_device.iter().map(|of_device| (&attempts_key(of_device)).into()));
     keys.extend(pending.iter().map(Into::into));
     if let Some((account, person)) = holder {
         keys.extend([
             (&account_key(account)).into(),
             (&second_factor_key(account)).into(),
             (&roles_key(person)).into(),
+            (&sessions_end_key(person)).into(),
         ]);
     }
     let mut batch = table.get_batch(keys).await?;
-    let mut login = Login {
-        account: None,
-        pending: None,
-        second_factor: None,
-        roles: None,
-        subject,
-        attempts: batch.take(&attempts)?,
-        device,
-    };
-    if let Some(pending) = pending {
-        login.pending = batch.take(&pending)?;
+    let (mut account, mut second_factor, mut roles, mut end) = (None, None, None, None);
+    if let Some((id, person)) = holder {
+        account = batch.take(&account_key(id))?;
+        second_factor = batch.take(&second_factor_key(id))?;
+        roles = Some(roles_in(&mut batch, person)?.0);
+        end = batch.take(&sessions_end_key(person))?.map(|end: Stored<SessionsEnd>| end.value);
     }
-    if let Some((account, person)) = holder {
-        login.account = batch.take(&account_key(account))?;
-        login.second_factor = batch.take(&second_factor_key(account))?;
-        login.roles = Some(roles_in(&mut batch, person)?.0);
-    }
-    Ok(login)
+    let pending = pending.map(|pending| batch.take(&pending)).transpose()?.flatten();
+    let ends = SessionsEnd::count(end.as_ref());
+    let device = presented.filter(|(_, known_at)| *known_at == ends).map(|(device, _)| device);
+    let subject = of_device.filter(|_| device.is_some()).unwrap_or(subject);
+    let standing = batch.take(&attempts_key(&subject))?;
+    let guesses = Guesses { subject, standing };
+    Ok(Login { account, pending, second_factor, roles, end, guesses, device })
 }
 
 /// People type passwords where the log-in belongs: what leads nowhere is kept as a digest only.
@@ -401,16 +475,14 @@ pub fn write_roles(
     }
 }
 
-/// A new password: every session but perhaps one ends, and the person is told.
+/// A new password; the person is told.
 pub fn write_password(
     transaction: &mut Transaction<'_>,
     account: &Stored<Account>,
     person: PersonId,
-    kept: Option<SessionId>,
     cause: Cause<'_>,
 ) {
     transaction.update(account);
-    transaction.overwrite(&SessionsEnd { person, at: cause.now, kept });
     let event = PasswordChanged { account: account.value.id, person, changed_at: cause.now };
     transaction.event(event, account.version + 1, cause.now, cause.correlation_id);
 }

@@ -163,17 +163,18 @@ mod tests {
 
     use super::*;
     use crate::domain::{KeySeed, Seed};
+    use crate::fixtures::SIGNING_WORD;
     use crate::key_store::key_set;
 
     const ISSUER: &str = "https://test.matricula.example";
     const INVALID: Result<Bearer, RequestRefusal> = Err(RequestRefusal::TokenInvalid);
 
     fn keys_of(secret: &str) -> SigningKeys {
-        SigningKeys::of(&key_set(secret)).expect("a key set")
+        SigningKeys::of(&key_set(secret).expect("a word")).expect("a key set")
     }
 
     fn keys() -> SigningKeys {
-        keys_of("the signing keys of a test")
+        keys_of(SIGNING_WORD)
     }
 
     fn our_key_id() -> String {
@@ -254,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_token_signed_with_another_key_is_refused_whatever_it_calls_it() {
-        let mut foreign = keys_of("another secret");
+        let mut foreign = keys_of("the-signing-keys-of-another-stage");
         assert_eq!(judged(&foreign.signed(&claims(), testkit::now())), INVALID);
         foreign.keys[0].id = our_key_id();
         assert_eq!(judged(&foreign.signed(&claims(), testkit::now())), INVALID);
@@ -273,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_key_that_the_token_itself_brings_is_not_used() {
-        let foreign = keys_of("another secret");
+        let foreign = keys_of("the-signing-keys-of-another-stage");
         let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(&foreign.keys[0].public) });
         for (name, value) in [("jwk", jwk), ("jku", json!("https://evil.example/jwks.json"))] {
             let mut header = json!({ "typ": "JWT", "alg": "EdDSA", "kid": our_key_id() });
@@ -351,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_token_stays_good_while_keys_change_and_is_signed_with_the_newest_that_has_begun() {
-        let set = key_set("the signing keys of a test");
+        let set = key_set(SIGNING_WORD).expect("a word");
         let (announced, seed) = (after(3_600), Seed(URL_SAFE_NO_PAD.encode([7; 32])));
         let mut next = set.clone();
         next.keys.push(KeySeed { seed, signs_from: announced });

@@ -71,6 +71,10 @@ pub enum Content {
     PasswordChanged {
         happened_at: Timestamp,
     },
+    /// The staff took a lost second factor away.
+    SecondFactorReset {
+        happened_at: Timestamp,
+    },
     /// Brings a link to a new password.
     ResetPassword {
         account: AccountId,
@@ -94,12 +98,13 @@ pub enum Kind {
     SessionRevoked,
     NewDevice,
     PasswordChanged,
+    SecondFactorReset,
     ResetPassword,
     Invitation,
 }
 
 impl Kind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::VerifyEmail,
         Self::Registered,
         Self::Released,
@@ -107,6 +112,7 @@ impl Kind {
         Self::SessionRevoked,
         Self::NewDevice,
         Self::PasswordChanged,
+        Self::SecondFactorReset,
         Self::ResetPassword,
         Self::Invitation,
     ];
@@ -121,6 +127,7 @@ impl Kind {
             Self::SessionRevoked => "session_revoked",
             Self::NewDevice => "new_device",
             Self::PasswordChanged => "password_changed",
+            Self::SecondFactorReset => "second_factor_reset",
             Self::ResetPassword => "reset_password",
             Self::Invitation => "invitation",
         }
@@ -137,6 +144,7 @@ impl Content {
             Self::SessionRevoked { .. } => Kind::SessionRevoked,
             Self::NewDevice { .. } => Kind::NewDevice,
             Self::PasswordChanged { .. } => Kind::PasswordChanged,
+            Self::SecondFactorReset { .. } => Kind::SecondFactorReset,
             Self::ResetPassword { .. } => Kind::ResetPassword,
             Self::Invitation { .. } => Kind::Invitation,
         }
@@ -285,6 +293,7 @@ pub(crate) mod tests {
             Kind::SessionRevoked => Content::SessionRevoked { happened_at: testkit::now() },
             Kind::NewDevice => Content::NewDevice { happened_at: testkit::now() },
             Kind::PasswordChanged => Content::PasswordChanged { happened_at: testkit::now() },
+            Kind::SecondFactorReset => Content::SecondFactorReset { happened_at: testkit::now() },
             Kind::ResetPassword => Content::ResetPassword { account, requested_at },
             Kind::Invitation => Content::Invitation { given_name, account, requested_at },
         }

@@ -45,6 +45,7 @@ const WHOLE: &[(&str, &str)] = sources! {
     "session_revoked.en.html" "session_revoked.fr.html" "session_revoked.es.html"
     "new_device.en.html" "new_device.fr.html" "new_device.es.html"
     "password_changed.en.html" "password_changed.fr.html" "password_changed.es.html"
+    "second_factor_reset.en.html" "second_factor_reset.fr.html" "second_factor_reset.es.html"
     "reset_password.en.html" "reset_password.fr.html" "reset_password.es.html"
     "invitation.en.html" "invitation.fr.html" "invitation.es.html"
 };
@@ -58,6 +59,7 @@ const WITH_SUBJECT: &[(&str, &str)] = sources! {
     "session_revoked.en.txt" "session_revoked.fr.txt" "session_revoked.es.txt"
     "new_device.en.txt" "new_device.fr.txt" "new_device.es.txt"
     "password_changed.en.txt" "password_changed.fr.txt" "password_changed.es.txt"
+    "second_factor_reset.en.txt" "second_factor_reset.fr.txt" "second_factor_reset.es.txt"
     "reset_password.en.txt" "reset_password.fr.txt" "reset_password.es.txt"
     "invitation.en.txt" "invitation.fr.txt" "invitation.es.txt"
 };
@@ -214,7 +216,8 @@ mod tests {
 
     #[test]
     fn an_alert_says_when_it_happened() {
-        let alerts = [Kind::SessionRevoked, Kind::NewDevice, Kind::PasswordChanged];
+        let alerts =
+            [Kind::SessionRevoked, Kind::NewDevice, Kind::PasswordChanged, Kind::SecondFactorReset];
         for (_, _, mail) in every_message().filter(|(kind, ..)| alerts.contains(kind)) {
             for part in [&mail.text, &mail.html] {
                 assert!(part.contains("2027-01-15 08:30 UTC"), "{part}");

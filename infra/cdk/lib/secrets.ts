@@ -7,7 +7,7 @@ import type { Settings } from "./settings.ts";
 const DESCRIPTIONS = {
   SIGNING_SECRET: "Signs access tokens; identity-rotate-signing-keys replaces it.",
   IDENTITY_SECRET: "Signs refresh tokens, and the tokens of known devices.",
-  SECOND_FACTOR_SECRET: "The seeds of second factors and the recovery codes follow from it.",
+  SECOND_FACTOR_SECRET: "Seals the seeds of second factors; words one after the other, the newest first.",
   VERIFICATION_SECRET: "Signs the codes and the links that are mailed.",
   CURSOR_SECRET: "Signs the cursors of pages.",
   PAYMENT_WEBHOOK_SECRET: "Verifies the payment provider's webhooks; the provider issues it.",

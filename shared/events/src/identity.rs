@@ -202,6 +202,33 @@ impl Event for PasswordChanged {
     }
 }
 
+/// The staff took a lost second factor from somebody. Every session of theirs ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SecondFactorReset {
+    pub account: AccountId,
+    pub person: PersonId,
+    pub reset_at: Timestamp,
+    pub reset_by: PersonId,
+}
+
+impl Event for SecondFactorReset {
+    const NAME: &'static str = "identity.second-factor.reset";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.account.to_string()
+    }
+
+    fn example() -> Self {
+        Self {
+            account: AccountId::derived_from("example"),
+            person: PersonId::derived_from("example"),
+            reset_at: "2027-01-15T08:30:00Z".parse().expect("a timestamp"),
+            reset_by: PersonId::derived_from("registrar"),
+        }
+    }
+}
+
 /// Somebody wants to choose a new password. What opens the account is not here: see [`crate::link_token`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PasswordResetRequested {

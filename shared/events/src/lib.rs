@@ -26,7 +26,7 @@ pub use envelope::{Description, Envelope, Event};
 pub use identity::{
     DeviceAdded, EmailVerificationRequested, InvitationSent, PasswordChanged,
     PasswordResetRequested, PersonChanged, PersonRegistered, RefreshTokenReused, RoleAssigned,
-    RoleEnded,
+    RoleEnded, SecondFactorReset,
 };
 pub use moodle::WorkMarked;
 pub use notifications::MessageQueued;
@@ -44,6 +44,7 @@ pub fn catalogue() -> Vec<Description> {
         Description::of::<RefreshTokenReused>(),
         Description::of::<DeviceAdded>(),
         Description::of::<PasswordChanged>(),
+        Description::of::<SecondFactorReset>(),
         Description::of::<PasswordResetRequested>(),
         Description::of::<InvitationSent>(),
         Description::of::<TermCreated>(),

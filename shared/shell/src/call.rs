@@ -29,7 +29,12 @@ pub struct Call<C> {
 impl<C> Call<C> {
     /// The person who calls. Routes that are not public have one: the shell refused everybody else.
     pub fn person(&self) -> PersonId {
-        self.caller.as_ref().expect("the route is not public").person
+        self.caller().person
+    }
+
+    /// Who calls, and from which session.
+    pub fn caller(&self) -> &Caller {
+        self.caller.as_ref().expect("the route is not public")
     }
 
     /// Whether a record of `owner` in one of `departments` is within the caller's reach.

@@ -62,7 +62,7 @@ fn a_forgotten_password_is_replaced_by_the_link_in_the_mail() {
     let replace = |password: &str| {
         let body = json!({ "token": token, "password": password });
         let path = format!("/accounts/{account}/password");
-        Api::anonymous().call("POST", &path).json(&body).send()
+        Api::anonymous().post(&path, &body)
     };
     replace("neuf tables bleues").expect(204);
     replace("une autre encore").expect_refusal(410, "RESET_LINK_INVALID");

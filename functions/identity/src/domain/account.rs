@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jiff::SignedDuration;
-use kernel::{AccountId, Email, Locale, PersonId, PersonName, Timestamp};
+use kernel::{AccountId, Email, Locale, PersonId, PersonName, SessionId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -68,14 +68,6 @@ pub struct Reset {
     pub used: bool,
 }
 
-/// What a link that somebody followed has come to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Followed {
-    Now,
-    /// It has had its effect; a repetition with the same password is fine.
-    Before,
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     pub id: AccountId,
@@ -89,6 +81,9 @@ pub struct Account {
     pub state: AccountState,
     #[serde(default)]
     pub reset: Option<Reset>,
+    /// The session that chose the password; absent where a link did.
+    #[serde(default)]
+    pub password_chosen_by: Option<SessionId>,
     /// Whether somebody has logged in to it before.
     #[serde(default)]
     pub was_used: bool,
@@ -130,38 +125,35 @@ impl Account {
     }
 
     /// A new password. Links that were mailed before open nothing any more.
-    pub fn change_password(&mut self, hash: PasswordHash) {
+    pub fn change_password(&mut self, hash: PasswordHash, by: SessionId) {
         self.password_hash = hash;
+        self.password_chosen_by = Some(by);
         self.reset = None;
     }
 
-    /// Uses the link of the newest request; `is_right` says whether its token is the one that was mailed.
-    pub fn follow_reset(&mut self, is_right: bool, now: Timestamp) -> Result<Followed, Refusal> {
-        let reset = self.reset.as_mut().filter(|_| is_right).ok_or(Refusal::ResetLinkInvalid)?;
+    /// A new password by the newest link; `is_right` says whether its token is the one that was mailed. A link that was
+    /// used is as good as a wrong one: it must not tell which password was chosen by it.
+    pub fn follow_reset(&mut self, is_right: bool, now: Timestamp) -> Result<(), Refusal> {
+        let reset = self.reset.as_mut().filter(|reset| is_right && !reset.used);
+        let reset = reset.ok_or(Refusal::ResetLinkInvalid)?;
         if now >= reset.requested_at + Self::RESET_VALID {
             return Err(Refusal::ResetLinkExpired);
         }
-        if reset.used {
-            return Ok(Followed::Before);
-        }
         reset.used = true;
-        Ok(Followed::Now)
+        self.password_chosen_by = None;
+        Ok(())
     }
 
-    /// Uses the link of the invitation.
-    pub fn follow_invitation(&self, is_right: bool, now: Timestamp) -> Result<Followed, Refusal> {
+    /// Judges the link of the invitation, which is good once.
+    pub fn follow_invitation(&self, is_right: bool, now: Timestamp) -> Result<(), Refusal> {
         match self.state {
-            AccountState::Invited { .. } | AccountState::Active { .. } if !is_right => {
-                Err(Refusal::InvitationInvalid)
+            AccountState::Invited { .. } if is_right => {
+                let expires_at = self.verification_requested_at + Self::INVITATION_VALID;
+                if now < expires_at { Ok(()) } else { Err(Refusal::InvitationExpired) }
             }
-            AccountState::Unverified { .. } => Err(Refusal::InvitationInvalid),
-            AccountState::Active { .. } => Ok(Followed::Before),
             AccountState::Invited { .. }
-                if now >= self.verification_requested_at + Self::INVITATION_VALID =>
-            {
-                Err(Refusal::InvitationExpired)
-            }
-            AccountState::Invited { .. } => Ok(Followed::Now),
+            | AccountState::Active { .. }
+            | AccountState::Unverified { .. } => Err(Refusal::InvitationInvalid),
         }
     }
 

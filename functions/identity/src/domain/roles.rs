@@ -47,11 +47,24 @@ pub fn check_giver(giver: &[Grant], role: Role) -> Result<(), Refusal> {
     if giver.iter().any(gives) { Ok(()) } else { Err(Refusal::RoleNotYours) }
 }
 
+/// Whose second factor somebody may take away: an administrator anybody's, others that of students alone.
+pub fn check_resetter(giver: &[Grant], roles: &Roles, now: Timestamp) -> Result<(), Refusal> {
+    let is_administrator = giver.iter().any(|grant| grant.role == Role::Administrator);
+    if is_administrator || roles.are_of_a_student_alone(now) {
+        Ok(())
+    } else {
+        Err(Refusal::NotAStudent)
+    }
+}
+
 /// All roles of one person, which are read and written together: they go into every token as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Roles {
     pub person: PersonId,
     pub assignments: Vec<RoleAssignment>,
+    /// How many were ever made, those that are forgotten among them.
+    #[serde(default)]
+    pub assigned: u64,
 }
 
 /// Whom a second factor is asked of.
@@ -76,7 +89,7 @@ impl Roles {
     const REMEMBERED_MAX: usize = 64;
 
     pub fn none_of(person: PersonId) -> Self {
-        Self { person, assignments: Vec::new() }
+        Self { person, assignments: Vec::new(), assigned: 0 }
     }
 
     /// Gives a role for as long as nobody ends it. Given again, it stays as it is.
@@ -107,15 +120,9 @@ impl Roles {
         let is_same =
             |standing: &RoleAssignment| standing.role == role && standing.department == department;
         let mut same = self.assignments.iter().filter(|standing| is_same(standing));
-        if let Some(standing) = same.clone().find(|standing| !standing.validity.is_over(now)) {
+        if let Some(standing) = same.find(|standing| !standing.validity.is_over(now)) {
             return Ok(Assigned::Before(standing.clone()));
         }
-        let within = department.as_deref().unwrap_or("-");
-        let mut origin = format!("{}#{}#{within}", self.person, role.name());
-        if let Some(last) = same.next_back() {
-            origin = format!("{origin}#{}", last.id);
-        }
-        let id = RoleAssignmentId::derived_from(&origin);
         let held = self.assignments.iter().filter(|held| !held.validity.is_over(now));
         if held.count() >= Self::ASSIGNMENTS_MAX {
             return Err(Refusal::TooManyRoles);
@@ -124,6 +131,9 @@ impl Roles {
             let oldest = self.assignments.iter().position(|one| one.validity.is_over(now));
             self.assignments.remove(oldest.expect("no more than half of them are held"));
         }
+        self.assigned += 1;
+        // By its number: an id comes only once, whatever of the earlier ones is forgotten.
+        let id = RoleAssignmentId::derived_from(&format!("{}#{}", self.person, self.assigned));
         let assigned_at = now;
         let assignment =
             RoleAssignment { id, role, department, assigned_at, assigned_by, validity };
@@ -178,6 +188,12 @@ impl Roles {
     /// Whether the person is more than a student.
     pub fn are_of_staff(&self, now: Timestamp) -> bool {
         self.held(now).any(|assignment| assignment.role != Role::Student)
+    }
+
+    /// Whether the person is a student, and neither is nor will be anything else.
+    fn are_of_a_student_alone(&self, now: Timestamp) -> bool {
+        let mut standing = self.assignments.iter().filter(|held| !held.validity.is_over(now));
+        self.held(now).next().is_some() && standing.all(|held| held.role == Role::Student)
     }
 
     /// The department that goes with a role, where one is told for a whole person.
@@ -269,13 +285,15 @@ mod tests {
     }
 
     #[test]
-    fn roles_that_are_over_are_forgotten_one_day() {
+    fn roles_that_are_over_are_forgotten_one_day_and_their_ids_never_come_again() {
         let mut roles = roles();
+        let mut ids = std::collections::BTreeSet::new();
         for hour in 0..200 {
             let now = testkit::now() + jiff::SignedDuration::from_hours(hour);
             let assigned = roles.assign(Role::Bursar, None, None, now);
             let Ok(Assigned::Now(new)) = assigned else { panic!("not assigned: {assigned:?}") };
             roles.end(new.id, now).expect("ends");
+            assert!(ids.insert(new.id), "{} came again in hour {hour}", new.id);
         }
         assert!(roles.assignments.len() <= Roles::REMEMBERED_MAX);
     }

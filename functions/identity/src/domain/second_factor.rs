@@ -1,5 +1,5 @@
 //! A second factor: codes from an app that somebody carries with them, and ten recovery codes on paper for the day that
-//! it is lost. No code and no seed is stored: they follow from a secret, the account and the moment of the enrolment.
+//! it is lost. Both follow from a random seed, which is stored sealed; no code is stored.
 
 use jiff::SignedDuration;
 use kernel::{AccountId, Timestamp};
@@ -7,9 +7,19 @@ use serde::{Deserialize, Serialize};
 
 use super::Refusal;
 
+/// A seed as it is stored: nothing without the key that it is sealed with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedSeed {
+    /// Which key.
+    pub key: String,
+    pub nonce: String,
+    pub text: String,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecondFactor {
     pub account: AccountId,
+    pub seed: SealedSeed,
     pub enrolled_at: Timestamp,
     /// Absent until a first code has shown that the app knows the seed.
     pub confirmed_at: Option<Timestamp>,
@@ -33,23 +43,26 @@ impl SecondFactor {
     /// How long the first code may be sent again for its reply.
     const CONFIRMATION_REPEATABLE: SignedDuration = SignedDuration::from_secs(90);
 
-    /// An enrolment that waits for its first code. One that is confirmed is not replaced in passing.
-    pub fn enroll(
-        standing: Option<&Self>,
-        account: AccountId,
-        now: Timestamp,
-    ) -> Result<Self, Refusal> {
+    /// A factor that is confirmed is not replaced in passing.
+    pub fn check_replaceable(standing: Option<&Self>) -> Result<(), Refusal> {
         if standing.is_some_and(Self::is_confirmed) {
-            return Err(Refusal::SecondFactorEnrolled);
+            Err(Refusal::SecondFactorEnrolled)
+        } else {
+            Ok(())
         }
-        Ok(Self {
+    }
+
+    /// An enrolment that waits for its first code.
+    pub fn enroll(account: AccountId, seed: SealedSeed, now: Timestamp) -> Self {
+        Self {
             account,
+            seed,
             enrolled_at: now,
             confirmed_at: None,
             confirmed_step: None,
             last_step: 0,
             used_recovery_codes: Vec::new(),
-        })
+        }
     }
 
     pub fn is_confirmed(&self) -> bool {
@@ -102,10 +115,14 @@ mod tests {
 
     use super::*;
 
+    fn enrolled() -> SecondFactor {
+        let seed = SealedSeed { key: "k".into(), nonce: "n".into(), text: "t".into() };
+        SecondFactor::enroll(AccountId::derived_from("ada"), seed, testkit::now())
+    }
+
     #[test]
     fn only_the_first_code_repeated_at_once_is_a_confirmation() {
-        let (now, account) = (testkit::now(), AccountId::derived_from("ada"));
-        let mut factor = SecondFactor::enroll(None, account, now).expect("enrolls");
+        let (now, mut factor) = (testkit::now(), enrolled());
         assert_eq!(factor.confirm(Code::Step(5), now), Ok(true));
         assert_eq!(factor.confirm(Code::Step(5), now), Ok(false), "its reply was lost");
         let later = now + SignedDuration::from_secs(91);
@@ -120,8 +137,7 @@ mod tests {
         /// Whatever is typed in whatever order: no code is taken twice, and none that is older than the last one.
         #[test]
         fn no_code_is_good_twice(codes in proptest::collection::vec((any::<bool>(), 1_u8..12), 1..60)) {
-            let account = AccountId::derived_from("ada");
-            let mut factor = SecondFactor::enroll(None, account, testkit::now()).expect("enrolls");
+            let mut factor = enrolled();
             let mut taken = Vec::new();
             for (is_step, number) in codes {
                 let code = if is_step { Code::Step(number.into()) } else { Code::Recovery(number) };

@@ -1,9 +1,8 @@
-//! A session: one log-in, kept alive by refresh tokens of which only the newest is good. Tokens are not
-//! stored, not even
-//! hashed: a session knows the generation that its newest token has, and the token proves its generation by a MAC.
+//! A session: one log-in, kept alive by refresh tokens of which only the newest is good. Tokens are not stored, not
+//! even hashed: a session knows the generation that its newest token has, and the token proves its generation by a MAC.
 
 use jiff::SignedDuration;
-use kernel::{AccountId, PersonId, SessionId, Timestamp};
+use kernel::{AccountId, DeviceId, PersonId, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::Refusal;
@@ -21,16 +20,59 @@ pub struct Session {
     /// What the client calls the device it runs on.
     #[serde(default)]
     pub device_name: Option<String>,
+    /// What it was started from.
+    #[serde(default)]
+    pub device: Option<DeviceId>,
     #[serde(default)]
     pub passed_second_factor: bool,
 }
 
-/// The moment at which a person ended all their sessions, but perhaps the one they did it from.
+/// The last time that all sessions of a person were ended, but perhaps the one that it was done from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionsEnd {
     pub person: PersonId,
     pub at: Timestamp,
     pub kept: Option<SessionId>,
+    /// The session that it was done from; absent where it was done by a link, or by the staff.
+    #[serde(default)]
+    pub by: Option<SessionId>,
+    /// How often it was done. A device is known only until it is done again.
+    #[serde(default)]
+    pub ends: u64,
+}
+
+impl SessionsEnd {
+    /// Ends every session, that of `by` among them.
+    pub fn of_all(
+        standing: Option<&Self>,
+        person: PersonId,
+        by: Option<SessionId>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            person,
+            // A clock that is behind revives nothing that another one has ended.
+            at: standing.map_or(now, |standing| standing.at.max(now)),
+            kept: None,
+            by,
+            ends: Self::count(standing) + 1,
+        }
+    }
+
+    /// Ends every session but one, which has to stand.
+    pub fn of_others(
+        standing: Option<&Self>,
+        person: PersonId,
+        kept: SessionId,
+        now: Timestamp,
+    ) -> Self {
+        Self { kept: Some(kept), ..Self::of_all(standing, person, Some(kept), now) }
+    }
+
+    /// How often all sessions were ended.
+    pub fn count(standing: Option<&Self>) -> u64 {
+        standing.map_or(0, |standing| standing.ends)
+    }
 }
 
 /// What presenting a genuine refresh token has come to.
@@ -62,7 +104,15 @@ impl Session {
             rotated_at: now,
             ended_at: None,
             device_name: None,
+            device: None,
             passed_second_factor: false,
+        }
+    }
+
+    /// Has it begin after the end of those before it, where another clock was ahead.
+    pub fn begin_after(&mut self, end: Option<&SessionsEnd>) {
+        if let Some(end) = end.filter(|end| self.started_at <= end.at) {
+            self.started_at = end.at + SignedDuration::from_nanos(1);
         }
     }
 
@@ -145,13 +195,49 @@ mod tests {
     fn who_ends_all_sessions_may_keep_one_and_begin_others() {
         let (mut here, mut other) = (session(), session());
         other.id = SessionId::derived_from("other");
-        let end = SessionsEnd { person: here.person, at: at(5), kept: Some(here.id) };
+        let end = SessionsEnd::of_others(None, here.person, here.id, at(5));
         assert!(here.stands(Some(&end), at(6)) && !other.stands(Some(&end), at(6)));
         let refused = Err(Refusal::RefreshTokenInvalid);
         assert_eq!(other.refresh(1, Some(&end), at(6)), refused);
         assert_eq!(here.refresh(1, Some(&end), at(6)), Ok(Refreshed::Rotated));
         other.started_at = at(6);
         assert!(other.stands(Some(&end), at(6)), "it began afterwards");
+        other.started_at = at(5);
+        other.begin_after(Some(&end));
+        assert!(other.stands(Some(&end), at(6)), "it began at the same moment, but afterwards");
+    }
+
+    proptest! {
+        /// Whoever ends sessions from where by whatever clock: what was ended once stays ended.
+        #[test]
+        fn no_end_revives_what_another_has_ended(
+            ends in proptest::collection::vec((0_i64..60, proptest::option::of(0_usize..4)), 1..12)
+        ) {
+            let mut sessions = Vec::new();
+            for number in 0..4_i64 {
+                let id = SessionId::derived_from(&number.to_string());
+                sessions.push(Session { id, started_at: at(number * 10), ..session() });
+            }
+            let mut standing: Option<SessionsEnd> = None;
+            for (seconds, kept) in ends {
+                let stood = |session: &Session| session.stands(standing.as_ref(), at(60));
+                let before: Vec<bool> = sessions.iter().map(stood).collect();
+                let person = sessions[0].person;
+                let next = match kept.filter(|kept| before[*kept]) {
+                    Some(kept) => {
+                        let kept = sessions[kept].id;
+                        SessionsEnd::of_others(standing.as_ref(), person, kept, at(seconds))
+                    }
+                    None => SessionsEnd::of_all(standing.as_ref(), person, None, at(seconds)),
+                };
+                prop_assert_eq!(next.ends, SessionsEnd::count(standing.as_ref()) + 1);
+                for (session, stood) in sessions.iter().zip(before) {
+                    prop_assert!(stood || !session.stands(Some(&next), at(60)));
+                    prop_assert!(next.kept != Some(session.id) || session.stands(Some(&next), at(60)));
+                }
+                standing = Some(next);
+            }
+        }
     }
 
     proptest! {

@@ -1,4 +1,5 @@
-//! The link of an invitation proves the address: the account opens with the password that its person chooses.
+//! The link of an invitation proves the address: the account opens with the password that its person chooses. The link
+//! is good once. Whoever sends it again learns nothing of that password; who lost the reply asks with the same key.
 
 use events::LinkPurpose;
 use kernel::{AccountId, PersonId};
@@ -7,10 +8,10 @@ use serde::{Deserialize, Serialize};
 use shell::{Access, Call, Failure, Route};
 
 use super::verify_email;
-use crate::domain::{Followed, Password, Refusal, check_password};
+use crate::domain::{Password, Refusal, check_password};
 use crate::{Ctx, passwords, store};
 
-pub const ROUTE: Route = Route::call(
+pub const ROUTE: Route = Route::act(
     "accept-invitation",
     "/accounts/{account}/invitation",
     Access::Public,
@@ -28,7 +29,7 @@ pub struct Command {
     pub password: Password,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Reply {
     pub account: AccountId,
     pub person: PersonId,
@@ -40,18 +41,15 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let mut found = found.ok_or(Refusal::InvitationInvalid)?;
     let invited_at = found.value.verification_requested_at;
     let is_right = ctx.is_link(token, LinkPurpose::AcceptInvitation, *account, invited_at).await?;
-    let followed = found.value.follow_invitation(is_right, call.now)?;
-    if followed == Followed::Before {
-        // An acceptance whose reply was lost comes again.
-        let person = found.value.person().ok_or(Refusal::InvitationInvalid)?;
-        let is_repeated = passwords::is_right(password, found.value.password_hash());
-        let reply = Reply { account: *account, person };
-        return if is_repeated { Ok(reply) } else { Err(Refusal::InvitationInvalid.into()) };
-    }
+    found.value.follow_invitation(is_right, call.now)?;
     check_password(password, &found.value.email)?;
     found.value.password_hash = passwords::hash(password)?;
-    let person = verify_email::open(ctx, call.now, &call.correlation_id, found).await?;
-    Ok(Reply { account: *account, person })
+    let opening = verify_email::opening(ctx, call.now, &call.correlation_id, found).await?;
+    let reply = Reply { account: *account, person: opening.person };
+    let mut transaction = opening.transaction;
+    call.keep_reply(&mut transaction, &reply);
+    transaction.commit().await?;
+    Ok(reply)
 }
 
 #[cfg(test)]
@@ -78,7 +76,7 @@ mod tests {
     async fn an_invitation_is_accepted_whatever_happens_on_the_wire() {
         testkit::under_every_fault(
             async |table| invited(&ctx(table)).await,
-            async |table, call| handle(&ctx(table), call).await.map(drop),
+            async |table, call| shell::http::carry_out(&ctx(table), &handle, call).await.map(drop),
             async |table, _| {
                 let ctx = ctx(table);
                 let tokens = log_in(&ctx, "ada@matricula.example", SECRET).await;
@@ -102,9 +100,17 @@ mod tests {
         forged.command.token = "0".repeat(64);
         assert_eq!(code(handle(&ctx, &forged).await), "INVITATION_INVALID");
         handle(&ctx, &call).await.expect("it is good");
-        let mut thief = call.clone();
-        thief.command.password = Password("the secret of a thief".into());
-        assert_eq!(code(handle(&ctx, &thief).await), "INVITATION_INVALID");
+        for guess in ["the secret of a thief", SECRET] {
+            let mut thief = invited_again(&call);
+            thief.command.password = Password(guess.into());
+            let again = shell::http::carry_out(&ctx, &handle, &thief).await;
+            assert_eq!(code(again), "INVITATION_INVALID", "right or wrong, it is not told");
+        }
+    }
+
+    /// The same link under another key.
+    fn invited_again(call: &Call<Command>) -> Call<Command> {
+        Call { caller: None, ..testkit::call(call.command.clone()) }
     }
 
     #[tokio::test]

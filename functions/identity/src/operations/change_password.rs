@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Call, Failure, Route};
 
-use crate::domain::{Account, LoginAttempts, Password, Refusal, check_password};
+use crate::domain::{Password, Refusal, SessionsEnd, check_password};
 use crate::store::{self, Cause};
 use crate::{Ctx, passwords};
 
@@ -21,34 +21,28 @@ pub struct Command {
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     let Command { current_password, new_password } = &call.command;
-    let session = call.caller.as_ref().expect("the route is not public").session;
-    // Guesses from a stolen session count apart: they do not keep the owner from logging in.
-    let subject = format!("{}#change", call.person());
-    let own = store::own_account(&ctx.table, call.person(), &subject).await?;
-    let (mut account, attempts) = (own.account, own.attempts);
-    let standing = attempts.as_ref().map(|attempts| &attempts.value);
-    if let Some(wait_s) = standing.and_then(|attempts| attempts.wait_s(call.now)) {
-        return Err(Refusal::TooManyAttempts { wait_s }.into());
-    }
+    let (person, session) = (call.person(), call.caller().session);
+    let store::OwnAccount { own, mut account, guesses, .. } =
+        store::own_account(&ctx.table, call.caller(), call.now).await?;
+    guesses.check_wait(call.now)?;
     check_password(new_password, &account.value.email)?;
-    let is = |password, account: &Account| passwords::is_right(password, account.password_hash());
+    let hash = account.value.password_hash();
+    if !passwords::is_right(current_password, hash) {
+        // A change whose reply was lost comes again from where it was made: it has had its effect. From anywhere else
+        // the new password would be a second guess for the price of one.
+        let is_repeated = account.value.password_chosen_by == Some(session)
+            && passwords::is_right(new_password, hash);
+        guesses.count(&ctx.table, call.now).await?;
+        return if is_repeated { Ok(()) } else { Err(Refusal::PasswordWrong.into()) };
+    }
+    account.value.change_password(passwords::hash(new_password)?, session);
     let mut transaction = ctx.table.transaction();
-    if !is(current_password, &account.value) {
-        // A change whose reply was lost comes again: it has had its effect.
-        if is(new_password, &account.value) {
-            return Ok(());
-        }
-        let failed = LoginAttempts::with_failure(standing, &subject, call.now);
-        transaction.put(&failed, attempts.map(|attempts| attempts.version));
-        transaction.commit().await?;
-        return Err(Refusal::PasswordWrong.into());
-    }
-    account.value.change_password(passwords::hash(new_password)?);
     let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
-    store::write_password(&mut transaction, &account, call.person(), Some(session), cause);
-    if let Some(attempts) = &attempts {
-        transaction.delete(attempts);
-    }
+    store::write_password(&mut transaction, &account, person, cause);
+    let end = SessionsEnd::of_others(own.standing_end(), person, session, call.now);
+    own.end_sessions(&mut transaction, &end);
+    own.check_not_ended(&mut transaction);
+    guesses.forget(&mut transaction);
     Ok(transaction.commit().await?)
 }
 
@@ -57,8 +51,11 @@ mod tests {
     use events::{Event, PasswordChanged};
     use shell::Caller;
 
+    use super::super::end_sessions;
     use super::*;
-    use crate::fixtures::{ada_logged_in, caller_of, code, ctx, log_in};
+    use crate::fixtures::{
+        ada_logged_in, by_bearer, caller_of, code, ctx, log_in, refused_at_once,
+    };
 
     const ADA: &str = "ada@matricula.example";
     const OLD: &str = "a long enough secret";
@@ -115,6 +112,40 @@ mod tests {
         }
         assert_eq!(guess().await, "TOO_MANY_ATTEMPTS");
         log_in(&ctx, ADA, OLD).await.expect("the owner is not kept out");
+    }
+
+    #[tokio::test]
+    async fn guesses_made_at_the_same_time_are_all_counted_and_each_tries_one_password() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let caller = ada(&ctx).await;
+        // The owner's password stands as the new one: from a session that did not choose it, that is no news.
+        let call = call(&caller, "a wild guess", OLD);
+        let codes = refused_at_once(async || handle(&ctx, &call).await).await;
+        let answered = codes.iter().filter(|code| **code == "PASSWORD_WRONG").count();
+        assert_eq!(answered, 4, "{codes:?}");
+    }
+
+    #[tokio::test]
+    async fn a_session_that_has_ended_changes_nothing_though_the_authorizer_does_not_know_yet() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let here = ada_logged_in(&ctx).await;
+        let elsewhere = log_in(&ctx, ADA, OLD).await.expect("logs in");
+        let stale = caller_of(&ctx, &elsewhere).await.expect("still good");
+        let owner = caller_of(&ctx, &here).await.expect("good");
+        handle(&ctx, &call(&owner, OLD, NEW)).await.expect("changes");
+        let again = handle(&ctx, &call(&stale, NEW, "a thief's own secret")).await;
+        assert_eq!(code(again), "SESSION_ENDED");
+        assert_eq!(
+            code(caller_of(&ctx, &elsewhere).await),
+            "SESSION_ENDED",
+            "it did not keep itself"
+        );
+        let end = by_bearer(&ctx, &here, end_sessions::Command {}).await;
+        end_sessions::handle(&ctx, &end).await.expect("ends");
+        let late = handle(&ctx, &call(&owner, NEW, OLD)).await;
+        assert_eq!(code(late), "SESSION_ENDED");
     }
 
     #[tokio::test]

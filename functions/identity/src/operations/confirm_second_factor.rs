@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Call, Failure, Route};
 
-use crate::domain::{LoginAttempts, Refusal};
+use crate::domain::Refusal;
 use crate::{Ctx, store};
 
 pub const ROUTE: Route = Route::put(
@@ -29,50 +29,50 @@ pub struct Reply {
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let subject = format!("{}#change", call.person());
-    let own = store::own_account(&ctx.table, call.person(), &subject).await?;
-    let standing = own.attempts.as_ref().map(|attempts| &attempts.value);
-    if let Some(wait_s) = standing.and_then(|attempts| attempts.wait_s(call.now)) {
-        return Err(Refusal::TooManyAttempts { wait_s }.into());
-    }
-    let mut factor = own.second_factor.ok_or(Refusal::SecondFactorUnknown)?;
-    let key = ctx.second_factor_key().await?;
-    let code = key.read(&factor.value, &call.command.code, call.now);
-    let mut transaction = ctx.table.transaction();
+    let store::OwnAccount { mut own, second_factor, guesses, .. } =
+        store::own_account(&ctx.table, call.caller(), call.now).await?;
+    guesses.check_wait(call.now)?;
+    let mut factor = second_factor.ok_or(Refusal::SecondFactorUnknown)?;
+    let opened = ctx.opened(&factor.value).await?;
+    let code = opened.seed.read(&call.command.code, call.now);
     let is_new = match factor.value.confirm(code, call.now) {
         Ok(is_new) => is_new,
         Err(refusal) => {
-            let failed = LoginAttempts::with_failure(standing, &subject, call.now);
-            transaction.put(&failed, own.attempts.map(|attempts| attempts.version));
-            transaction.commit().await?;
+            guesses.count(&ctx.table, call.now).await?;
             return Err(refusal.into());
         }
     };
+    let mut transaction = ctx.table.transaction();
+    // The recovery codes are shown only if no other guess was counted meanwhile.
+    guesses.forget(&mut transaction);
     if is_new {
         transaction.update(&factor);
-        let session = call.caller.as_ref().expect("the route is not public").session;
-        if let Some(mut session) = ctx.table.get(&store::session_key(session)).await? {
-            session.value.passed_second_factor = true;
-            transaction.update(&session);
-        }
-        transaction.commit().await?;
+        own.check_end(&mut transaction);
+        own.session.value.passed_second_factor = true;
+        transaction.update(&own.session);
+    } else {
+        own.check_standing(&mut transaction);
     }
-    Ok(Reply { recovery_codes: key.recovery_codes(&factor.value) })
+    transaction.commit().await?;
+    Ok(Reply { recovery_codes: opened.seed.recovery_codes() })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::enroll_second_factor;
+    use super::super::{end_sessions, enroll_second_factor};
     use super::*;
     use crate::domain::Password;
-    use crate::fixtures::{ada, as_person, code, ctx, second_factor_code, verified};
+    use crate::fixtures::{
+        ada, code, ctx, from_session, refused_at_once, second_factor_code, verified,
+    };
 
     async fn begun(ctx: &Ctx) -> Call<Command> {
         let (account, person) = verified(ctx, ada()).await;
         let password = Password("a long enough secret".into());
-        let enroll = as_person(person, enroll_second_factor::Command { password });
+        let enroll = from_session(ctx, person, enroll_second_factor::Command { password }).await;
         enroll_second_factor::handle(ctx, &enroll).await.expect("enrolls");
-        as_person(person, Command { code: second_factor_code(ctx, account, testkit::now()).await })
+        let code = second_factor_code(ctx, account, testkit::now()).await;
+        from_session(ctx, person, Command { code }).await
     }
 
     #[tokio::test]
@@ -85,9 +85,10 @@ mod tests {
                 Ok(())
             },
             async |table, call| {
-                let own = store::own_account(table, call.person(), "nothing").await;
-                let factor = own.ok().and_then(|own| own.second_factor).expect("it is there");
-                assert!(factor.value.is_confirmed());
+                let own = store::own_account(table, call.caller(), call.now).await;
+                let own = own.expect("the session stands");
+                assert!(own.second_factor.expect("it is there").value.is_confirmed());
+                assert!(own.own.session.value.passed_second_factor);
             },
         )
         .await;
@@ -98,7 +99,7 @@ mod tests {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
         let (_, person) = verified(&ctx, ada()).await;
-        let nothing = as_person(person, Command { code: "000000".into() });
+        let nothing = from_session(&ctx, person, Command { code: "000000".into() }).await;
         assert_eq!(code(handle(&ctx, &nothing).await), "SECOND_FACTOR_UNKNOWN");
         let test = testkit::TestTable::new().await;
         let ctx = crate::fixtures::ctx(&test.table);
@@ -109,5 +110,26 @@ mod tests {
             assert_eq!(code(handle(&ctx, &wrong).await), "SECOND_FACTOR_WRONG");
         }
         assert_eq!(code(handle(&ctx, &right).await), "TOO_MANY_ATTEMPTS");
+    }
+
+    #[tokio::test]
+    async fn codes_guessed_at_the_same_time_are_all_counted() {
+        let test = testkit::TestTable::new().await;
+        let ctx = crate::fixtures::ctx(&test.table);
+        let mut wrong = begun(&ctx).await;
+        wrong.command.code = if wrong.command.code == "000000" { "1" } else { "000000" }.into();
+        let codes = refused_at_once(async || handle(&ctx, &wrong).await).await;
+        let answered = codes.iter().filter(|code| **code == "SECOND_FACTOR_WRONG").count();
+        assert_eq!(answered, 4, "{codes:?}");
+    }
+
+    #[tokio::test]
+    async fn a_session_that_has_ended_confirms_nothing() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let call = begun(&ctx).await;
+        let end = from_session(&ctx, call.person(), end_sessions::Command {}).await;
+        end_sessions::handle(&ctx, &end).await.expect("ends");
+        assert_eq!(code(handle(&ctx, &call).await), "SESSION_ENDED");
     }
 }

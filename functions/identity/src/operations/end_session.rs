@@ -27,6 +27,8 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     let session = session.filter(|session| session.value.person == call.person());
     let mut session = session.ok_or(Refusal::SessionUnknown)?;
     if session.value.end(call.now) {
+        // What has ended itself ends no other.
+        store::own_session(&ctx.table, call.caller(), call.now).await?;
         let mut transaction = ctx.table.transaction();
         transaction.update(&session);
         transaction.commit().await?;
@@ -37,18 +39,20 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{ada_logged_in, as_person, caller_of, code, ctx};
+    use crate::fixtures::{ada_logged_in, as_person, by_bearer, caller_of, code, ctx, log_in};
 
     #[tokio::test]
     async fn a_session_ends_whatever_happens_on_the_wire() {
         testkit::under_every_fault(
-            async |table| ada_logged_in(&ctx(table)).await,
-            async |table, tokens| {
+            async |table| {
                 let ctx = ctx(table);
-                let session = ctx.refresh_key().await?.presented(&tokens.refresh_token)?.0;
-                handle(&ctx, &as_person(tokens.person, Command { session })).await
+                let tokens = ada_logged_in(&ctx).await;
+                let session = caller_of(&ctx, &tokens).await.expect("good").session;
+                let call = by_bearer(&ctx, &tokens, Command { session }).await;
+                (tokens, call)
             },
-            async |table, tokens| {
+            async |table, (_, call)| handle(&ctx(table), call).await,
+            async |table, (tokens, _)| {
                 assert_eq!(code(caller_of(&ctx(table), tokens).await), "SESSION_ENDED");
             },
         )
@@ -67,5 +71,21 @@ mod tests {
         let nothing = as_person(tokens.person, Command { session: made_up });
         assert_eq!(code(handle(&ctx, &nothing).await), "SESSION_UNKNOWN");
         caller_of(&ctx, &tokens).await.expect("it still stands");
+    }
+
+    #[tokio::test]
+    async fn a_session_that_has_ended_ends_no_other() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let lost = ada_logged_in(&ctx).await;
+        let kept = log_in(&ctx, "ada@matricula.example", "a long enough secret").await;
+        let kept = kept.expect("logs in");
+        let session = caller_of(&ctx, &kept).await.expect("good").session;
+        let stale = by_bearer(&ctx, &lost, Command { session }).await;
+        let session = stale.caller().session;
+        let end = by_bearer(&ctx, &kept, Command { session }).await;
+        handle(&ctx, &end).await.expect("ends");
+        assert_eq!(code(handle(&ctx, &stale).await), "SESSION_ENDED");
+        caller_of(&ctx, &kept).await.expect("it still stands");
     }
 }

@@ -2,10 +2,12 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shell::{Access, Call, Failure, Route};
+use shell::{Access, Call, Failure, RequestRefusal, Route};
+use table::Stored;
 
 use crate::Ctx;
-use crate::domain::SessionsEnd;
+use crate::domain::{Session, SessionsEnd};
+use crate::store::{self, OwnSession};
 
 pub const ROUTE: Route =
     Route::delete("end-sessions", "/me/sessions", Access::LoggedIn, "Log out everywhere");
@@ -15,18 +17,28 @@ pub const ROUTE: Route =
 pub struct Command {}
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
+    let caller = call.caller();
+    let (session, end) = store::session_and_end(&ctx.table, caller).await?;
+    let standing_end = end.as_ref().map(|end| &end.value);
+    let stands = |session: &Stored<Session>| session.value.stands(standing_end, call.now);
+    let Some(session) = session.filter(stands) else {
+        // One whose reply was lost comes again: this session has ended itself with all others.
+        let is_repeated = standing_end.is_some_and(|end| end.by == Some(caller.session));
+        return if is_repeated { Ok(()) } else { Err(RequestRefusal::SessionEnded.into()) };
+    };
+    let next = SessionsEnd::of_all(standing_end, caller.person, Some(caller.session), call.now);
+    let own = OwnSession { session, end };
     let mut transaction = ctx.table.transaction();
-    // Two ends of everything are one: whichever comes later stands.
-    transaction.overwrite(&SessionsEnd { person: call.person(), at: call.now, kept: None });
-    transaction.commit().await?;
-    Ok(())
+    own.end_sessions(&mut transaction, &next);
+    own.check_not_ended(&mut transaction);
+    Ok(transaction.commit().await?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::refresh_session;
     use super::*;
-    use crate::fixtures::{ada_logged_in, as_person, caller_of, code, ctx, log_in};
+    use crate::fixtures::{ada_logged_in, by_bearer, caller_of, code, ctx, log_in};
 
     #[tokio::test]
     async fn every_session_ends_whatever_happens_on_the_wire() {
@@ -35,10 +47,11 @@ mod tests {
                 let ctx = ctx(table);
                 let one = ada_logged_in(&ctx).await;
                 let other = log_in(&ctx, "ada@matricula.example", "a long enough secret").await;
-                [one, other.expect("logs in")]
+                let call = by_bearer(&ctx, &one, Command {}).await;
+                ([one, other.expect("logs in")], call)
             },
-            async |table, [one, _]| handle(&ctx(table), &as_person(one.person, Command {})).await,
-            async |table, sessions| {
+            async |table, (_, call)| handle(&ctx(table), call).await,
+            async |table, (sessions, _)| {
                 let ctx = ctx(table);
                 for tokens in sessions {
                     assert_eq!(code(caller_of(&ctx, tokens).await), "SESSION_ENDED");
@@ -53,15 +66,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_logged_out_everywhere_can_log_in_again_and_others_stay() {
+    async fn who_has_logged_out_everywhere_can_log_in_again_at_once() {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
         let ada = ada_logged_in(&ctx).await;
-        handle(&ctx, &as_person(testkit::person("bob"), Command {})).await.expect("bob's end");
-        caller_of(&ctx, &ada).await.expect("hers still stands");
-        let mut earlier = as_person(ada.person, Command {});
-        earlier.now -= jiff::SignedDuration::from_secs(1);
-        handle(&ctx, &earlier).await.expect("hers end");
-        caller_of(&ctx, &ada).await.expect("this one began afterwards");
+        let end = by_bearer(&ctx, &ada, Command {}).await;
+        handle(&ctx, &end).await.expect("hers end");
+        let again = log_in(&ctx, "ada@matricula.example", "a long enough secret").await;
+        let again = again.expect("logs in");
+        caller_of(&ctx, &again).await.expect("this one began afterwards");
+        handle(&ctx, &end).await.expect("the same once more, as after a lost reply");
+        caller_of(&ctx, &again).await.expect("it ended nothing more");
+    }
+
+    #[tokio::test]
+    async fn a_session_that_has_ended_logs_nobody_out() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let ada = ada_logged_in(&ctx).await;
+        let stale = by_bearer(&ctx, &ada, Command {}).await;
+        let other = log_in(&ctx, "ada@matricula.example", "a long enough secret").await;
+        let other = by_bearer(&ctx, &other.expect("logs in"), Command {}).await;
+        handle(&ctx, &other).await.expect("all end");
+        let again = log_in(&ctx, "ada@matricula.example", "a long enough secret").await;
+        assert_eq!(code(handle(&ctx, &stale).await), "SESSION_ENDED");
+        caller_of(&ctx, &again.expect("logs in")).await.expect("it still stands");
     }
 }

@@ -3,9 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Call, Failure, Route};
+use table::Record as _;
 
-use crate::domain::{LoginAttempts, Password, Refusal, SecondFactor};
-use crate::{Ctx, passwords, second_factors, store};
+use crate::domain::{Password, Refusal, SecondFactor};
+use crate::second_factors::{self, FactorSeed};
+use crate::{Ctx, passwords, store};
 
 pub const ROUTE: Route = Route::call(
     "enroll-second-factor",
@@ -30,26 +32,27 @@ pub struct Reply {
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let subject = format!("{}#change", call.person());
-    let own = store::own_account(&ctx.table, call.person(), &subject).await?;
-    let standing = own.attempts.as_ref().map(|attempts| &attempts.value);
-    if let Some(wait_s) = standing.and_then(|attempts| attempts.wait_s(call.now)) {
-        return Err(Refusal::TooManyAttempts { wait_s }.into());
-    }
-    let account = &own.account.value;
-    let mut transaction = ctx.table.transaction();
-    if !passwords::is_right(&call.command.password, account.password_hash()) {
-        let failed = LoginAttempts::with_failure(standing, &subject, call.now);
-        transaction.put(&failed, own.attempts.map(|attempts| attempts.version));
-        transaction.commit().await?;
+    let store::OwnAccount { own, account, second_factor, guesses } =
+        store::own_account(&ctx.table, call.caller(), call.now).await?;
+    // Said whatever the password is.
+    SecondFactor::check_replaceable(second_factor.as_ref().map(|factor| &factor.value))?;
+    guesses.check_wait(call.now)?;
+    let id = account.value.id;
+    if !passwords::is_right(&call.command.password, account.value.password_hash()) {
+        guesses.count(&ctx.table, call.now).await?;
         return Err(Refusal::PasswordWrong.into());
     }
-    let before = own.second_factor.as_ref();
-    let factor = SecondFactor::enroll(before.map(|factor| &factor.value), account.id, call.now)?;
-    transaction.put(&factor, before.map(|factor| factor.version));
+    let seed = FactorSeed::random()?;
+    let sealed = ctx.second_factor_keys().await?.seal(id, &seed)?;
+    let mut transaction = ctx.table.transaction();
+    own.check_standing(&mut transaction);
+    transaction.check(&account.value.key(), Some(account.version));
+    let factor = SecondFactor::enroll(id, sealed, call.now);
+    transaction.put(&factor, second_factor.map(|factor| factor.version));
+    guesses.forget(&mut transaction);
     transaction.commit().await?;
-    let seed = ctx.second_factor_key().await?.seed(&factor);
-    let address = second_factors::address(&seed, account.id);
+    let seed = seed.for_app();
+    let address = second_factors::address(&seed, id);
     Ok(Reply { seed, address })
 }
 
@@ -57,19 +60,24 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
 mod tests {
     use kernel::PersonId;
 
+    use super::super::end_sessions;
     use super::*;
-    use crate::fixtures::{ada, as_person, code, ctx, enrolled, verified};
+    use crate::fixtures::{ada, code, ctx, enrolled, from_session, refused_at_once, verified};
 
-    fn call(person: PersonId, password: &str) -> Call<Command> {
-        as_person(person, Command { password: Password(password.into()) })
+    async fn call(ctx: &Ctx, person: PersonId, password: &str) -> Call<Command> {
+        from_session(ctx, person, Command { password: Password(password.into()) }).await
     }
 
     #[tokio::test]
     async fn a_seed_is_given_whatever_happens_on_the_wire() {
         testkit::under_every_fault(
-            async |table| verified(&ctx(table), ada()).await,
-            async |table, (_, person)| {
-                let reply = handle(&ctx(table), &call(*person, "a long enough secret")).await?;
+            async |table| {
+                let ctx = ctx(table);
+                let (account, person) = verified(&ctx, ada()).await;
+                (account, call(&ctx, person, "a long enough secret").await)
+            },
+            async |table, (_, call)| {
+                let reply = handle(&ctx(table), call).await?;
                 assert!(reply.address.contains(&reply.seed));
                 Ok(())
             },
@@ -86,9 +94,35 @@ mod tests {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
         let (_, person) = verified(&ctx, ada()).await;
-        assert_eq!(code(handle(&ctx, &call(person, "a guess")).await), "PASSWORD_WRONG");
+        let guess = call(&ctx, person, "a guess").await;
+        assert_eq!(code(handle(&ctx, &guess).await), "PASSWORD_WRONG");
         enrolled(&ctx, person).await;
-        let again = handle(&ctx, &call(person, "a long enough secret")).await;
-        assert_eq!(code(again), "SECOND_FACTOR_ENROLLED");
+        let right = call(&ctx, person, "a long enough secret").await;
+        for attempt in [&right, &guess] {
+            let again = handle(&ctx, attempt).await;
+            assert_eq!(code(again), "SECOND_FACTOR_ENROLLED", "the password makes no difference");
+        }
+    }
+
+    #[tokio::test]
+    async fn guesses_made_at_the_same_time_are_all_counted() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (_, person) = verified(&ctx, ada()).await;
+        let guess = call(&ctx, person, "a guess").await;
+        let codes = refused_at_once(async || handle(&ctx, &guess).await).await;
+        let answered = codes.iter().filter(|code| **code == "PASSWORD_WRONG").count();
+        assert_eq!(answered, 4, "{codes:?}");
+    }
+
+    #[tokio::test]
+    async fn a_session_that_has_ended_enrolls_nothing() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (_, person) = verified(&ctx, ada()).await;
+        let call = call(&ctx, person, "a long enough secret").await;
+        let end = from_session(&ctx, person, end_sessions::Command {}).await;
+        end_sessions::handle(&ctx, &end).await.expect("ends");
+        assert_eq!(code(handle(&ctx, &call).await), "SESSION_ENDED");
     }
 }

@@ -55,6 +55,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         verification_requested_at: call.now,
         state: AccountState::Invited { person },
         reset: None,
+        password_chosen_by: None,
         was_used: false,
     };
     let mut transaction = ctx.table.transaction();

@@ -50,7 +50,7 @@ mod tests {
 
     use super::super::{end_session, end_sessions};
     use super::*;
-    use crate::fixtures::{ada_logged_in, as_person, caller_of, ctx, log_in};
+    use crate::fixtures::{ada_logged_in, as_person, by_bearer, caller_of, ctx, log_in};
 
     const ADA: &str = "ada@matricula.example";
     const SECRET: &str = "a long enough secret";
@@ -84,17 +84,18 @@ mod tests {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
         let tokens = ada_logged_in(&ctx).await;
-        log_in(&ctx, ADA, SECRET).await.expect("logs in");
+        let other = log_in(&ctx, ADA, SECRET).await.expect("logs in");
         let list = async || {
             let listed = handle(&ctx, &as_person(tokens.person, Command {})).await;
             listed.expect("reads").items.into_iter().map(|item| item.id).collect::<Vec<_>>()
         };
         let sessions = list().await;
         assert_eq!(sessions.len(), 2);
-        let end = as_person(tokens.person, end_session::Command { session: sessions[0] });
+        let session = caller_of(&ctx, &other).await.expect("good").session;
+        let end = by_bearer(&ctx, &tokens, end_session::Command { session }).await;
         end_session::handle(&ctx, &end).await.expect("ends");
-        assert_eq!(list().await, sessions[1..]);
-        let end = as_person(tokens.person, end_sessions::Command {});
+        assert_eq!(list().await, [caller_of(&ctx, &tokens).await.expect("good").session]);
+        let end = by_bearer(&ctx, &tokens, end_sessions::Command {}).await;
         end_sessions::handle(&ctx, &end).await.expect("ends");
         assert!(list().await.is_empty());
     }

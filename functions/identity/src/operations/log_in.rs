@@ -1,6 +1,6 @@
-//! A log-in by e-mail address or student number. Whoever does not know the password learns nothing: the
-//! answer, the work
-//! and the growing wait are the same whether or not there is such an account.
+//! A log-in by e-mail address or student number. Whoever does not know the password learns nothing: the answer, the
+//! work and the growing wait are the same whether or not there is such an account. Nothing is answered that depends on
+//! the password, or on a code, before the guess is counted; a log-in that succeeds forgets them.
 
 use events::DeviceAdded;
 use kernel::PersonId;
@@ -10,7 +10,7 @@ use shell::{Access, Call, Failure, Route};
 use table::{Record as _, Stored};
 
 use crate::domain::{
-    Account, Identifier, LoginAttempts, Password, Refusal, SecondFactorPolicy, Session,
+    Account, Identifier, Password, Refusal, SecondFactorPolicy, Session, SessionsEnd,
 };
 use crate::store::{self, Login};
 use crate::{Ctx, passwords};
@@ -70,12 +70,9 @@ impl std::fmt::Debug for Tokens {
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Tokens, Failure> {
     let Command { login, password, device_token, .. } = &call.command;
     let devices = ctx.device_key().await?;
-    let known_device = |account| devices.presented(device_token.as_deref()?, account);
-    let found = store::login(&ctx.table, &Identifier::of_login(login), known_device).await?;
-    let attempts = found.attempts.as_ref().map(|attempts| &attempts.value);
-    if let Some(wait_s) = attempts.and_then(|attempts| attempts.wait_s(call.now)) {
-        return Err(Refusal::TooManyAttempts { wait_s }.into());
-    }
+    let device = |account| devices.presented(device_token.as_deref()?, account);
+    let found = store::login(&ctx.table, &Identifier::of_login(login), device).await?;
+    found.guesses.check_wait(call.now)?;
     let hash = |account: &Option<Stored<Account>>| {
         account.as_ref().and_then(|account| account.value.password_hash()).cloned()
     };
@@ -83,19 +80,14 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Tokens, Failure> 
         return pass_second_factor(ctx, call, found).await;
     }
     // Compared whether or not there is one, so that it takes as long.
-    if passwords::is_right(password, hash(&found.pending).as_ref()) {
-        // Not a wrong password, nor one that may wipe out the wrong ones: anybody can register an address.
-        return Err(Refusal::EmailNotVerified.into());
-    }
-    let failed = LoginAttempts::with_failure(attempts, &found.subject, call.now);
-    let mut transaction = ctx.table.transaction();
-    transaction.put(&failed, found.attempts.map(|attempts| attempts.version));
-    transaction.commit().await?;
-    Err(Refusal::LoginFailed.into())
+    let is_pending = passwords::is_right(password, hash(&found.pending).as_ref());
+    // Counted although it is right: anybody can register an address, and must not wipe out the wrong ones by that.
+    found.guesses.count(&ctx.table, call.now).await?;
+    Err(if is_pending { Refusal::EmailNotVerified } else { Refusal::LoginFailed }.into())
 }
 
-/// The password is right; where a second factor is enrolled, so must its code be, and wrong ones count as wrong
-/// passwords.
+/// The password is right; where a second factor is enrolled, so must its code be. Until it is, every answer is counted,
+/// since it tells that the password is right.
 async fn pass_second_factor(
     ctx: &Ctx,
     call: &Call<Command>,
@@ -106,15 +98,17 @@ async fn pass_second_factor(
         found.second_factor = None;
         return start_session(ctx, call, found).await;
     };
-    let typed = call.command.second_factor.as_deref().ok_or(Refusal::SecondFactorNeeded)?;
-    let code = ctx.second_factor_key().await?.read(&factor.value, typed, call.now);
-    if let Err(refusal) = factor.value.take(code) {
-        let attempts = found.attempts.as_ref().map(|attempts| &attempts.value);
-        let failed = LoginAttempts::with_failure(attempts, &found.subject, call.now);
-        let mut transaction = ctx.table.transaction();
-        transaction.put(&failed, found.attempts.map(|attempts| attempts.version));
-        transaction.commit().await?;
+    let opened = ctx.opened(&factor.value).await?;
+    let taken = match call.command.second_factor.as_deref() {
+        Some(typed) => factor.value.take(opened.seed.read(typed, call.now)),
+        None => Err(Refusal::SecondFactorNeeded),
+    };
+    if let Err(refusal) = taken {
+        found.guesses.count(&ctx.table, call.now).await?;
         return Err(refusal.into());
+    }
+    if let Some(sealed) = opened.sealed_anew {
+        factor.value.seed = sealed;
     }
     start_session(ctx, call, found).await
 }
@@ -125,7 +119,10 @@ async fn start_session(ctx: &Ctx, call: &Call<Command>, found: Login) -> Result<
     };
     let Command { password, device_name, .. } = &call.command;
     let mut session = Session::start(call.new_id(), roles.person, account.value.id, call.now);
+    session.begin_after(found.end.as_ref());
     session.device_name.clone_from(device_name);
+    let device = found.device.unwrap_or_else(|| call.new_id());
+    session.device = Some(device);
     let mut transaction = ctx.table.transaction();
     // A factor that is here has been passed.
     if let Some(factor) = &found.second_factor {
@@ -133,7 +130,6 @@ async fn start_session(ctx: &Ctx, call: &Call<Command>, found: Login) -> Result<
         transaction.update(factor);
     }
     transaction.create(&session);
-    let device = found.device.unwrap_or_else(|| call.new_id());
     if found.device.is_none() && account.value.was_used {
         let Session { id: session, person, .. } = session;
         let event = DeviceAdded { device, person, session, added_at: call.now };
@@ -150,13 +146,10 @@ async fn start_session(ctx: &Ctx, call: &Call<Command>, found: Login) -> Result<
         // The password may have been changed meanwhile.
         transaction.check(&account.value.key(), Some(account.version));
     }
-    // Of guesses made at the same time, each has to see the ones before it.
-    match &found.attempts {
-        Some(attempts) => transaction.delete(attempts),
-        None => transaction.check(&store::attempts_key(&found.subject), None),
-    };
+    found.guesses.forget(&mut transaction);
     transaction.commit().await?;
-    let device_token = Some(ctx.device_key().await?.token(account.value.id, device));
+    let ends = SessionsEnd::count(found.end.as_ref());
+    let device_token = Some(ctx.device_key().await?.token(account.value.id, device, ends));
     let must_enroll = ctx.second_factor_policy() == SecondFactorPolicy::RequiredOfStaff
         && !session.passed_second_factor
         && roles.are_of_staff(call.now);
@@ -172,12 +165,14 @@ mod tests {
     use jiff::SignedDuration;
     use kernel::Timestamp;
 
-    use super::super::refresh_session;
+    use super::super::{change_password, end_sessions, refresh_session};
     use super::*;
+    use crate::domain::LoginAttempts;
     use crate::fixtures::{
-        ada, caller_of, code, ctx, enrolled, log_in, log_in_with, registered, second_factor_code,
-        verified,
+        SECOND_FACTOR_WORD, ada, by_bearer, caller_of, code, ctx, enrolled, log_in, log_in_with,
+        registered, second_factor_code, verified,
     };
+    use crate::second_factors::SecondFactorKeys;
 
     const ADA: &str = "ada@matricula.example";
     const SECRET: &str = "a long enough secret";
@@ -286,11 +281,11 @@ mod tests {
             ..ada()
         };
         registered(&ctx, thief).await;
-        for _ in 0..4 {
+        for _ in 0..2 {
             assert_eq!(code(log_in(&ctx, ADA, "a wrong password").await), "LOGIN_FAILED");
-            let own = log_in(&ctx, ADA, "mine is another").await;
-            assert!(matches!(code(own), "EMAIL_NOT_VERIFIED" | "TOO_MANY_ATTEMPTS"));
+            assert_eq!(code(log_in(&ctx, ADA, "mine is another").await), "EMAIL_NOT_VERIFIED");
         }
+        assert_eq!(code(log_in(&ctx, ADA, "mine is another").await), "TOO_MANY_ATTEMPTS");
         assert_eq!(code(log_in(&ctx, ADA, SECRET).await), "TOO_MANY_ATTEMPTS");
     }
 
@@ -308,7 +303,7 @@ mod tests {
             async |table, _| {
                 let login =
                     store::login(table, &Identifier::of_login(ADA), |_| None).await.expect("reads");
-                assert!((1..=2).contains(&login.attempts.expect("counted").value.failed));
+                assert!((1..=2).contains(&login.guesses.standing.expect("counted").value.failed));
             },
         )
         .await;
@@ -319,17 +314,138 @@ mod tests {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
         verified(&ctx, ada()).await;
-        let guess = async || {
-            let call = call(ADA, "a wrong password", testkit::now());
-            shell::run_step(async || handle(&ctx, &call).await).await
-        };
-        let guesses = tokio::join!(guess(), guess(), guess(), guess());
-        for result in [guesses.0, guesses.1, guesses.2, guesses.3] {
+        let calls = vec![call(ADA, "a wrong password", testkit::now()); 4];
+        for result in at_once(&ctx, &calls).await {
             assert_eq!(code(result), "LOGIN_FAILED");
         }
-        let login =
-            store::login(&ctx.table, &Identifier::of_login(ADA), |_| None).await.expect("reads");
-        assert_eq!(login.attempts.expect("counted").value.failed, 4);
+        assert_eq!(counted(&ctx).await, 4);
+    }
+
+    /// What becomes of calls that are all under way before the first one is answered.
+    async fn at_once(ctx: &Ctx, calls: &[Call<Command>]) -> Vec<Result<Tokens, Failure>> {
+        let local = tokio::task::LocalSet::new();
+        let mut running = tokio::task::JoinSet::new();
+        for call in calls {
+            let (ctx, call) = (ctx.clone(), call.clone());
+            let run = async move { shell::run_step(async || handle(&ctx, &call).await).await };
+            running.spawn_local_on(run, &local);
+        }
+        local.run_until(running.join_all()).await
+    }
+
+    async fn counted(ctx: &Ctx) -> u32 {
+        let login = store::login(&ctx.table, &Identifier::of_login(ADA), |_| None).await;
+        login.expect("reads").guesses.standing.map_or(0, |standing| standing.value.failed)
+    }
+
+    /// Of these guesses at once, none is answered for nothing: what is told of the password was counted before.
+    async fn no_more_is_told_than_counted(ctx: &Ctx, told: &str, calls: &[Call<Command>]) {
+        let before = counted(ctx).await;
+        let mut answered = 0;
+        for result in at_once(ctx, calls).await {
+            match result {
+                Err(Failure::Refused(refusal)) if refusal.code() == "TOO_MANY_ATTEMPTS" => {}
+                // It lost every race, and was told nothing.
+                Err(Failure::Conflict { .. }) => {}
+                Err(Failure::Refused(refusal)) => {
+                    assert!(["LOGIN_FAILED", told].contains(&refusal.code()), "{refusal:?}");
+                    answered += 1;
+                }
+                other => panic!("the guesser got {other:?}"),
+            }
+        }
+        assert!(answered > 0);
+        assert_eq!(counted(ctx).await, before + answered);
+        assert!(before + answered <= LoginAttempts::FREE + 1, "{answered} were looked at");
+    }
+
+    #[tokio::test]
+    async fn guesses_at_once_learn_no_right_password_for_nothing_where_a_second_factor_is_asked_for()
+     {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (_, person) = verified(&ctx, ada()).await;
+        enrolled(&ctx, person).await;
+        let mut calls = vec![call(ADA, "a wrong password", testkit::now()); 7];
+        calls.push(call(ADA, SECRET, testkit::now()));
+        no_more_is_told_than_counted(&ctx, "SECOND_FACTOR_NEEDED", &calls).await;
+        let right = vec![call(ADA, SECRET, after(60)); 3];
+        for result in at_once(&ctx, &right).await {
+            assert!(result.is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn guesses_at_once_learn_no_right_password_for_nothing_where_the_address_is_unproven() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        registered(&ctx, ada()).await;
+        let mut calls = vec![call(ADA, "a wrong password", testkit::now()); 5];
+        calls.extend(vec![call(ADA, SECRET, testkit::now()); 3]);
+        no_more_is_told_than_counted(&ctx, "EMAIL_NOT_VERIFIED", &calls).await;
+    }
+
+    #[tokio::test]
+    async fn who_types_the_password_and_then_the_code_owes_nothing_afterwards() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (_, person) = verified(&ctx, ada()).await;
+        let (_, codes) = enrolled(&ctx, person).await;
+        for recovery_code in &codes[..5] {
+            assert_eq!(code(log_in(&ctx, ADA, SECRET).await), "SECOND_FACTOR_NEEDED");
+            assert_eq!(counted(&ctx).await, 1);
+            log_in_with(&ctx, recovery_code).await.expect("logs in");
+            assert_eq!(counted(&ctx).await, 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_device_is_known_until_the_password_changes_or_all_sessions_end() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        verified(&ctx, ada()).await;
+        let first = log_in(&ctx, ADA, SECRET).await.expect("logs in");
+        let is_known = async |token: &Option<String>| {
+            let token = token.clone().expect("every log-in replies with one");
+            let key = ctx.device_key().await.expect("a key");
+            let device = |account| key.presented(&token, account);
+            let login = store::login(&ctx.table, &Identifier::of_login(ADA), device).await;
+            login.expect("reads").device.is_some()
+        };
+        assert!(is_known(&first.device_token).await);
+        let (current_password, new_password) = (Password(SECRET.into()), Password("n".repeat(12)));
+        let change = change_password::Command { current_password, new_password };
+        change_password::handle(&ctx, &by_bearer(&ctx, &first, change).await)
+            .await
+            .expect("changes");
+        assert!(!is_known(&first.device_token).await, "a hoarded token is worth nothing");
+        let refresh = refresh_session::Command { refresh_token: first.refresh_token.clone() };
+        let refreshed = refresh_session::handle(&ctx, &testkit::call(refresh)).await;
+        let refreshed = refreshed.expect("this session was kept");
+        assert!(is_known(&refreshed.device_token).await, "and so is its device");
+        let end = by_bearer(&ctx, &refreshed, end_sessions::Command {}).await;
+        end_sessions::handle(&ctx, &end).await.expect("ends");
+        assert!(!is_known(&refreshed.device_token).await);
+    }
+
+    #[tokio::test]
+    async fn a_new_word_of_the_secret_voids_no_second_factor() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (account, person) = verified(&ctx, ada()).await;
+        let (_, codes) = enrolled(&ctx, person).await;
+        let with_words = |words: &str| {
+            let keys = std::sync::Arc::new(SecondFactorKeys::of(words).expect("words"));
+            let second_factor_keys = std::sync::Arc::new(tokio::sync::Mutex::new(Some(keys)));
+            Ctx { second_factor_keys, ..ctx.clone() }
+        };
+        let new_word = "the-second-factors-from-now-on";
+        let both = with_words(&format!("{new_word} {SECOND_FACTOR_WORD}"));
+        log_in_with(&both, &codes[0]).await.expect("the old word still opens");
+        let only_new = with_words(new_word);
+        log_in_with(&only_new, &codes[1]).await.expect("it was sealed anew");
+        let typed = second_factor_code(&only_new, account, after(60)).await;
+        assert_eq!(typed.len(), 6);
     }
 
     #[tokio::test]
@@ -343,7 +459,7 @@ mod tests {
             // The guesser sends whatever may make a device known; the last guess is right.
             let password = if guess == 999 { SECRET } else { "a wild guess" };
             let mut attempt = call(ADA, password, after(guess * 100));
-            attempt.command.device_token = Some(format!("dev_{guess:032x}.AAAA"));
+            attempt.command.device_token = Some(format!("dev_{guess:032x}.0.AAAA"));
             match code(handle(&ctx, &attempt).await) {
                 "LOGIN_FAILED" => looked_at += 1,
                 "TOO_MANY_ATTEMPTS" => {}

@@ -8,7 +8,7 @@ use shell::{Access, Call, Failure, Route};
 
 use super::log_in::Tokens;
 use crate::Ctx;
-use crate::domain::{Refreshed, Refusal, Session};
+use crate::domain::{Refreshed, Refusal, Session, SessionsEnd};
 use crate::store;
 
 pub const ROUTE: Route =
@@ -41,7 +41,13 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Tokens, Failure> 
     if refreshed == Refreshed::Reused {
         return Err(Refusal::RefreshTokenInvalid.into());
     }
-    Ok(ctx.tokens(&session.value, call.now).await?)
+    let tokens = ctx.tokens(&session.value, call.now).await?;
+    let Session { account, device, .. } = session.value;
+    let Some(device) = device else { return Ok(tokens) };
+    // Its token went bad if the password was changed from here; the device is as good as the session is.
+    let ends = SessionsEnd::count(end.as_ref());
+    let device_token = Some(ctx.device_key().await?.token(account, device, ends));
+    Ok(Tokens { device_token, ..tokens })
 }
 
 #[cfg(test)]

@@ -52,6 +52,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         verification_requested_at: call.now,
         state: AccountState::Unverified { wrong_codes: 0 },
         reset: None,
+        password_chosen_by: None,
         was_used: false,
     };
     let (mut claim, read_version) = store::claim(&ctx.table, Identifier::email(email)).await?;

@@ -1,5 +1,6 @@
 //! A new password by the link that was mailed. The link is good once and for an hour, and only if it is the newest and
-//! the password has not been changed since. Every session ends, and wrong passwords are forgotten.
+//! the password has not been changed since. Every session ends, no device is known any more, and wrong passwords are
+//! forgotten. Who sends a used link again learns nothing of the password; who lost the reply asks with the same key.
 
 use events::LinkPurpose;
 use kernel::AccountId;
@@ -7,11 +8,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Call, Failure, Route};
 
-use crate::domain::{Followed, Password, Refusal, check_password};
+use crate::domain::{Password, Refusal, SessionsEnd, check_password};
 use crate::store::{self, Cause};
 use crate::{Ctx, passwords};
 
-pub const ROUTE: Route = Route::call(
+pub const ROUTE: Route = Route::act(
     "reset-password",
     "/accounts/{account}/password",
     Access::Public,
@@ -41,19 +42,19 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     let requested_at = account.value.reset.ok_or(Refusal::ResetLinkInvalid)?.requested_at;
     let is_right =
         ctx.is_link(token, LinkPurpose::ResetPassword, account.value.id, requested_at).await?;
-    if account.value.follow_reset(is_right, call.now)? == Followed::Before {
-        // A reset whose reply was lost comes again.
-        let is_repeated = passwords::is_right(password, account.value.password_hash());
-        return if is_repeated { Ok(()) } else { Err(Refusal::ResetLinkInvalid.into()) };
-    }
+    account.value.follow_reset(is_right, call.now)?;
     check_password(password, &account.value.email)?;
     account.value.password_hash = passwords::hash(password)?;
     let mut transaction = ctx.table.transaction();
     let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
-    store::write_password(&mut transaction, &account, person, None, cause);
+    store::write_password(&mut transaction, &account, person, cause);
+    let end = ctx.table.get(&store::sessions_end_key(person)).await?;
+    let next = SessionsEnd::of_all(end.as_ref().map(|end| &end.value), person, None, call.now);
+    transaction.put(&next, end.map(|end| end.version));
     if let Some(attempts) = &attempts {
         transaction.delete(attempts);
     }
+    call.keep_reply(&mut transaction, &());
     Ok(transaction.commit().await?)
 }
 
@@ -95,7 +96,7 @@ mod tests {
     async fn a_password_is_replaced_once_whatever_happens_on_the_wire() {
         testkit::under_every_fault(
             async |table| asked(&ctx(table)).await,
-            async |table, call| handle(&ctx(table), call).await,
+            async |table, call| shell::http::carry_out(&ctx(table), &handle, call).await.map(drop),
             async |table, _| {
                 let ctx = ctx(table);
                 log_in(&ctx, ADA, NEW).await.expect("the new one is good");
@@ -114,9 +115,13 @@ mod tests {
         let ctx = ctx(&test.table);
         let call = asked(&ctx).await;
         handle(&ctx, &call).await.expect("it is good once");
-        let mut thief = call.clone();
-        thief.command.password = Password("the secret of a thief".into());
-        assert_eq!(code(handle(&ctx, &thief).await), "RESET_LINK_INVALID");
+        for guess in ["the secret of a thief", NEW] {
+            let mut thief = Call { caller: None, ..testkit::call(call.command.clone()) };
+            thief.command.password = Password(guess.into());
+            let again = shell::http::carry_out(&ctx, &handle, &thief).await;
+            assert_eq!(code(again), "RESET_LINK_INVALID", "right or wrong, it is not told");
+        }
+        shell::http::carry_out(&ctx, &handle, &call).await.expect("the same key: the same reply");
         log_in(&ctx, ADA, NEW).await.expect("hers is still hers");
     }
 
@@ -170,6 +175,7 @@ mod tests {
         assert_eq!(code(log_in(&ctx, ADA, OLD).await), "TOO_MANY_ATTEMPTS");
         handle(&ctx, &call).await.expect("it is good");
         assert_eq!(code(caller_of(&ctx, &before).await), "SESSION_ENDED");
-        log_in(&ctx, ADA, NEW).await.expect("no wait");
+        let after = log_in(&ctx, ADA, NEW).await.expect("no wait");
+        caller_of(&ctx, &after).await.expect("it began after the end of the others");
     }
 }

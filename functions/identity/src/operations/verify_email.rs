@@ -1,5 +1,4 @@
-//! The code from the mail proves the address: the account opens, and is linked to the person who was imported
-//! with that
+//! The code from the mail proves the address: the account opens, and is linked to the person who was imported with that
 //! address, or to a new one who is a student.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -7,7 +6,7 @@ use kernel::{AccountId, PersonId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Call, Failure, Role, Route};
-use table::Stored;
+use table::{Stored, Transaction};
 
 use super::register_account::Status;
 use crate::Ctx;
@@ -50,7 +49,11 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let is_right = verify_slices_are_equal(code.as_bytes(), right.as_bytes()).is_ok();
     let person = match account.value.judge_code(is_right, call.now)? {
         Verdict::ProvenBefore(person) => person,
-        Verdict::Proven => open(ctx, call.now, &call.correlation_id, account).await?,
+        Verdict::Proven => {
+            let opening = opening(ctx, call.now, &call.correlation_id, account).await?;
+            opening.transaction.commit().await?;
+            opening.person
+        }
         Verdict::Wrong => {
             let mut transaction = ctx.table.transaction();
             transaction.update(&account);
@@ -61,13 +64,19 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     Ok(Reply { account: call.command.account, status: Status::Active, person })
 }
 
+/// What opens an account, not yet carried out.
+pub(super) struct Opening<'t> {
+    pub person: PersonId,
+    pub transaction: Transaction<'t>,
+}
+
 /// Opens an account whose address is proven, by the code or by an invitation.
-pub(super) async fn open(
-    ctx: &Ctx,
+pub(super) async fn opening<'t>(
+    ctx: &'t Ctx,
     now: Timestamp,
     correlation_id: &str,
     mut account: Stored<Account>,
-) -> Result<PersonId, Failure> {
+) -> Result<Opening<'t>, Failure> {
     let id = account.value.id;
     let (mut claim, claim_version) =
         store::claim(&ctx.table, Identifier::email(&account.value.email)).await?;
@@ -105,8 +114,7 @@ pub(super) async fn open(
     }
     account.value.state = AccountState::Active { person: person.id };
     transaction.update(&account);
-    transaction.commit().await?;
-    Ok(person.id)
+    Ok(Opening { person: person.id, transaction })
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Queues the message that tells somebody what happened to their account, so that they notice what was not them.
 
-use events::{DeviceAdded, Event, PasswordChanged, RefreshTokenReused};
+use events::{DeviceAdded, Event, PasswordChanged, RefreshTokenReused, SecondFactorReset};
 use kernel::{MessageId, PersonId};
 use shell::{Delivery, Failure, Fault};
 
@@ -40,6 +40,10 @@ fn alert_of(delivery: &Delivery) -> Result<(PersonId, Content), Failure> {
         PasswordChanged::NAME => {
             let PasswordChanged { person, changed_at, .. } = delivery.event()?;
             Ok((person, Content::PasswordChanged { happened_at: changed_at }))
+        }
+        SecondFactorReset::NAME => {
+            let SecondFactorReset { person, reset_at, .. } = delivery.event()?;
+            Ok((person, Content::SecondFactorReset { happened_at: reset_at }))
         }
         other => Err(Fault::defect(format!("{other} is no alert")).into()),
     }
@@ -107,6 +111,7 @@ mod tests {
         for (delivery, kind) in [
             (testkit::delivery(consumer, DeviceAdded::example()), Kind::NewDevice),
             (testkit::delivery(consumer, PasswordChanged::example()), Kind::PasswordChanged),
+            (testkit::delivery(consumer, SecondFactorReset::example()), Kind::SecondFactorReset),
         ] {
             handle(&ctx, &delivery).await.expect("it is taken in");
             let key = store::message_key(delivery.derived_id());

@@ -62,7 +62,8 @@ async fn render(ctx: &SendingCtx, message: &Message) -> Result<Rendered, Fault> 
         | Content::Dropped { .. }
         | Content::SessionRevoked { .. }
         | Content::NewDevice { .. }
-        | Content::PasswordChanged { .. } => {}
+        | Content::PasswordChanged { .. }
+        | Content::SecondFactorReset { .. } => {}
     }
     let sending = Sending { portal_url: &ctx.portal_url, code: &code, link: &link };
     templates::render(&message.content, message.locale, sending)

@@ -20,6 +20,7 @@ use crate::operations::{
 };
 use crate::refresh::RefreshKey;
 use crate::second_factors::SecondFactorKeys;
+use crate::standings::remembered_standings;
 use crate::tokens::SigningKeys;
 use crate::{Ctx, store};
 
@@ -33,7 +34,7 @@ pub fn ctx(table: &Table) -> Ctx {
     Ctx {
         table: table.clone(),
         key_ring: KeyRing::given(keys).into(),
-        standings: Arc::default(),
+        standings: Arc::new(remembered_standings()),
         issuer: Arc::<str>::from("https://test.matricula.example").into(),
         device_key: DeviceKey::derived_from("the identity secret of a test").into(),
         second_factor_keys: Arc::new(Mutex::new(Some(Arc::new(second_factors)))),
@@ -215,6 +216,6 @@ pub async fn link_to(
 
 /// Who calls with these tokens, as an authorizer finds out that knows nothing yet.
 pub async fn caller_of(ctx: &Ctx, tokens: &Tokens) -> Result<Caller, Failure> {
-    let cold = Ctx { standings: Arc::default(), ..ctx.clone() };
+    let cold = Ctx { standings: Arc::new(remembered_standings()), ..ctx.clone() };
     authorize::handle(&cold, &tokens.access_token, testkit::now()).await
 }

@@ -20,8 +20,8 @@ use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use events::{LinkPurpose, link_token};
-use kernel::{AccountId, Timestamp};
-use shell::{Fault, HttpOperation, Listing};
+use kernel::{AccountId, SessionId, Timestamp};
+use shell::{Fault, HttpOperation, Listing, Remembered};
 use table::Table;
 use tokio::sync::Mutex;
 
@@ -32,14 +32,14 @@ use crate::key_store::KeyStore;
 use crate::operations::log_in::Tokens;
 use crate::refresh::RefreshKey;
 use crate::second_factors::{Opened, SecondFactorKeys};
-use crate::standings::Standings;
+use crate::standings::{Standing, remembered_standings};
 
 /// What the operations of this context share. Its secrets are read when an operation first needs them.
 #[derive(Clone)]
 pub struct Ctx {
     pub table: Table,
     key_ring: Arc<KeyRing>,
-    standings: Arc<Standings>,
+    standings: Arc<Remembered<SessionId, Standing>>,
     issuer: OnceLock<Arc<str>>,
     refresh_key: OnceLock<RefreshKey>,
     device_key: OnceLock<DeviceKey>,
@@ -53,7 +53,7 @@ impl Ctx {
         Self {
             table: shell::aws::table(),
             key_ring: Arc::new(KeyRing::new(KeyStore::of_environment())),
-            standings: Arc::default(),
+            standings: Arc::new(remembered_standings()),
             issuer: OnceLock::new(),
             refresh_key: OnceLock::new(),
             device_key: OnceLock::new(),

@@ -63,9 +63,10 @@ pub struct Washing {
 pub struct Dropped {
     pub registration: RegistrationId,
     pub bundle: BundleId,
-    pub dropped_on: Date,
-    /// Credits by bundle before the drop, what was dropped among them: they say in which band it lay.
-    pub before: Vec<(BundleId, u32)>,
+    pub on: Date,
+    /// Hundredths of a credit by registration before the drop, what was dropped among them: the rest stays in their
+    /// band. None where the drop leaves it to the band of after.
+    pub before: Vec<(RegistrationId, u32)>,
     pub kept: Vec<Kept>,
     /// Credits that may still cancel out with an addition.
     pub unwashed_hundredths: u32,
@@ -149,7 +150,7 @@ impl TermBill {
     pub fn add(&mut self, added: Vec<Registered>, wash: Wash) -> Result<(), Refusal> {
         for mut one in added {
             for dropped in &mut self.dropped {
-                if washes(wash, dropped.dropped_on, one.registered_on) {
+                if washes(wash, dropped.on, one.registered_on) {
                     dropped.wash(&mut one, self.currency)?;
                 }
             }
@@ -208,12 +209,24 @@ impl TermBill {
         let found = self.registered.iter().position(|one| one.registration == registration);
         let Some(at) = found else { return Ok(None) };
         let due_before = self.assess(rules, population)?;
-        let before = self.credits_by_bundle();
+        let before = match rules.band_policy {
+            BandPolicy::SameBand => {
+                let credits = |one: &Registered| (one.registration, one.credits_hundredths);
+                self.registered.iter().map(credits).collect()
+            }
+            BandPolicy::Recompute => Vec::new(),
+        };
         let registered = self.registered.remove(at);
+        if before.is_empty() {
+            // Nor does it hold a band for earlier drops: a section was cancelled that counted then.
+            for dropped in &mut self.dropped {
+                dropped.before.retain(|(of, _)| *of != registration);
+            }
+        }
         self.dropped.push(Dropped {
             registration,
             bundle: registered.bundle,
-            dropped_on,
+            on: dropped_on,
             before,
             kept: Vec::new(),
             unwashed_hundredths: registered.credits_hundredths,
@@ -290,8 +303,8 @@ impl TermBill {
         Ok(kept)
     }
 
-    /// Takes a bundle out that never came to be, with all that was kept of its drops and all that cancelled out with it.
-    /// Its invoice is credited wholly; the rest is brought to what is due.
+    /// Takes a bundle out that never came to be, with all that was kept of its drops and all that cancelled out with
+    /// it. Its invoice is credited wholly; the rest is brought to what is due.
     pub fn undo(
         &mut self,
         bundle: BundleId,
@@ -315,7 +328,7 @@ impl TermBill {
         }
         for dropped in &mut self.dropped {
             dropped.unwash(is_undone);
-            dropped.before.retain(|(of, _)| *of != bundle);
+            dropped.before.retain(|(of, _)| !is_undone(*of));
         }
         let own: Vec<Billed> =
             self.billed.extract_if(.., |billed| billed.invoice == invoice).collect();
@@ -379,17 +392,6 @@ impl TermBill {
         let credits: u32 = self.registered.iter().map(|one| one.credits_hundredths).sum();
         let banded_by = held.map(|held: u32| held.max(credits));
         rules.assess(population, &self.registered, banded_by, self.currency)
-    }
-
-    fn credits_by_bundle(&self) -> Vec<(BundleId, u32)> {
-        let mut credits: Vec<(BundleId, u32)> = Vec::new();
-        for one in &self.registered {
-            match credits.iter_mut().find(|(bundle, _)| *bundle == one.bundle) {
-                Some((_, sum)) => *sum += one.credits_hundredths,
-                None => credits.push((one.bundle, one.credits_hundredths)),
-            }
-        }
-        credits
     }
 
     fn kept(&self) -> impl Iterator<Item = &Kept> {

@@ -234,6 +234,21 @@ fn a_band_that_only_an_undone_bundle_reached_is_not_held() {
 }
 
 #[test]
+fn a_band_that_only_a_cancelled_section_reached_is_not_held() {
+    let same_band = TuitionRules { band_policy: BandPolicy::SameBand, ..rules(two_bands(), 0) };
+    let mut desk = Desk::new(same_band.clone());
+    desk.add(registered(1, 8, "2027-01-15"));
+    desk.add(registered(2, 4, "2027-01-15"));
+    desk.add(registered(3, 100, "2027-01-15"));
+    desk.drop(2, "2027-01-20");
+    desk.rules = same_band.clone().in_full();
+    desk.drop(3, "2027-06-01");
+    desk.rules = same_band;
+    desk.recalculate();
+    assert_eq!(desk.billed(), 1_080, "the band of eight");
+}
+
+#[test]
 fn everything_that_is_kept_of_a_drop_cancels_out_with_what_is_added() {
     let fee = Fee::Course {
         code: ChargeCode("LAB_FEE".into()),
@@ -482,8 +497,8 @@ proptest! {
         }
     }
 
-    /// Whatever was registered, dropped and exchanged before: a bundle that is undone at once leaves no trace, and where
-    /// all of them are undone nothing stands.
+    /// Whatever was registered, dropped and exchanged before: a bundle that is undone at once leaves no trace, and
+    /// where all of them are undone nothing stands.
     #[test]
     fn an_undone_bundle_leaves_no_trace(
         percent in 0_u16..=100,

@@ -1,6 +1,6 @@
 //! Saga step, the undo of charge: takes what is left of a bundle's charge back with a credit note, and what a
-//! later calculation put in its place; what was paid of it becomes the student's unapplied cash. A bundle that was never
-//! charged is marked, so that it never will be.
+//! later calculation put in its place; what was paid of it becomes the student's unapplied cash. A bundle that was
+//! never charged is marked, so that it never will be.
 
 use kernel::BundleId;
 use schemars::JsonSchema;

@@ -9,7 +9,7 @@ use crate::{Ctx, store, tokens};
 pub async fn handle(ctx: &Ctx, token: &str, now: Timestamp) -> Result<Caller, Failure> {
     let keys = ctx.key_ring.keys_with(&tokens::key_id_of(token)?, now).await?;
     let bearer = keys.bearer(ctx.issuer(), token, now)?;
-    let standing = if let Some(known) = ctx.standings.get(bearer.session, now) {
+    let standing = if let Some(known) = ctx.standings.get(&bearer.session, now) {
         known
     } else {
         let read = store::standing(&ctx.table, bearer.session, bearer.person).await?;

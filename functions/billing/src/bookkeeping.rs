@@ -1,7 +1,7 @@
 //! One happening in a student's money: what it needs is read in one call, and all that it changes (account, entry,
 //! allocations, invoices, charges, number) is written in one transaction.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use events::{ChargePosted, ChargeReversed, ChargeSettled};
 use kernel::{ChargeId, Currency, Date, InvoiceId, Money, PersonId, Timestamp};
@@ -10,8 +10,8 @@ use table::{Key, Stored, Transaction};
 
 use crate::Ctx;
 use crate::domain::{
-    Booking, Books, Charge, CreditNote, Invoice, NumberCounter, RegisterRow, Series,
-    StudentAccount, Turn,
+    Booking, Books, Charge, ChargeState, CreditNote, Invoice, NumberCounter, Refusal, RegisterRow,
+    Series, StudentAccount, Turn,
 };
 use crate::store::{self, Cause, Opened, missing};
 
@@ -36,7 +36,8 @@ pub struct Bookkeeping<'c> {
     books: Option<Stored<Books>>,
     invoices: BTreeMap<InvoiceId, Opened<Invoice>>,
     charges: BTreeMap<ChargeId, Opened<Charge>>,
-    settled: Vec<ChargeId>,
+    /// What the charges were when they were read.
+    states_before: BTreeMap<ChargeId, ChargeState>,
 }
 
 impl<'c> Bookkeeping<'c> {
@@ -78,7 +79,7 @@ impl<'c> Bookkeeping<'c> {
             books,
             invoices,
             charges: BTreeMap::new(),
-            settled: Vec::new(),
+            states_before: BTreeMap::new(),
         })
     }
 
@@ -120,7 +121,33 @@ impl<'c> Bookkeeping<'c> {
     }
 
     pub fn add_charge(&mut self, charge: Opened<Charge>) {
-        self.charges.insert(charge.value.id, charge);
+        let (id, state) = (charge.value.id, charge.value.state);
+        self.states_before.insert(id, state);
+        self.charges.insert(id, charge);
+    }
+
+    /// Every charge that was read, to be changed.
+    pub fn charges_mut(&mut self) -> impl Iterator<Item = &mut Charge> {
+        self.charges.values_mut().map(|charge| &mut charge.value)
+    }
+
+    /// Those of the charges that there are and that were not settled when they were read, which they are now.
+    pub async fn unsettled_of(&mut self, ids: &[ChargeId]) -> Result<Vec<ChargeId>, Failure> {
+        let unread = ids.iter().filter(|id| !self.charges.contains_key(id));
+        let unread: Vec<ChargeId> = unread.copied().collect();
+        if !unread.is_empty() {
+            let keys = unread.iter().map(|id| (&store::charge_key(*id)).into()).collect();
+            let mut batch = self.ctx.table.get_batch(keys).await?;
+            for id in unread {
+                let charge: Option<Stored<Charge>> = batch.take(&store::charge_key(id))?;
+                if let Some(charge) = charge.filter(|one| one.value.state == ChargeState::Posted) {
+                    self.add_charge(charge.into());
+                }
+            }
+        }
+        let is_unsettled =
+            |id: &&ChargeId| self.states_before.get(id) == Some(&ChargeState::Posted);
+        Ok(ids.iter().filter(is_unsettled).copied().collect())
     }
 
     pub fn charge(&self, id: ChargeId) -> &Opened<Charge> {
@@ -162,23 +189,25 @@ impl<'c> Bookkeeping<'c> {
     }
 
     async fn follow_invoices(&mut self) -> Result<(), Failure> {
-        let charges = self.invoices.values().filter_map(|invoice| invoice.value.document().charge);
-        let unread: Vec<ChargeId> = charges.filter(|id| !self.charges.contains_key(id)).collect();
-        if !unread.is_empty() {
-            let keys = unread.iter().map(|id| (&store::charge_key(*id)).into()).collect();
-            let mut batch = self.ctx.table.get_batch(keys).await?;
-            for id in unread {
-                let stored =
-                    batch.take(&store::charge_key(id))?.ok_or_else(|| missing("charge", id))?;
-                self.charges.insert(id, stored.into());
-            }
+        let charges = self.invoices.values().flat_map(|invoice| invoice.value.charges());
+        self.read_charges(charges.collect()).await?;
+        for charge in self.charges.values_mut() {
+            charge.value.follow(&self.account.value);
         }
-        for invoice in self.invoices.values() {
-            let Some(id) = invoice.value.document().charge else { continue };
-            let charge = self.charges.get_mut(&id).expect("it was read");
-            if charge.value.follow(&invoice.value) {
-                self.settled.push(id);
-            }
+        Ok(())
+    }
+
+    async fn read_charges(&mut self, mut ids: BTreeSet<ChargeId>) -> Result<(), Failure> {
+        ids.retain(|id| !self.charges.contains_key(id));
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let keys = ids.iter().map(|id| (&store::charge_key(*id)).into()).collect();
+        let mut batch = self.ctx.table.get_batch(keys).await?;
+        for id in ids {
+            let stored: Stored<Charge> =
+                batch.take(&store::charge_key(id))?.ok_or_else(|| missing("charge", id))?;
+            self.add_charge(stored.into());
         }
         Ok(())
     }
@@ -218,8 +247,11 @@ impl<'c> Bookkeeping<'c> {
                 transaction.create(row);
             }
         }
-        for id in &self.settled {
-            let charge = &self.charges[id];
+        let settled = self.charges.iter().filter(|(id, charge)| {
+            self.states_before[id] == ChargeState::Posted
+                && charge.value.state == ChargeState::Settled
+        });
+        for (id, charge) in settled {
             let posted = charge.value.posted.expect("what settles was posted");
             let event = ChargeSettled {
                 charge: *id,
@@ -251,30 +283,39 @@ impl<'c> Bookkeeping<'c> {
         transaction.event(event, charge.next_version(), cause.now, cause.correlation_id);
     }
 
-    /// Writes a credit note, and tells that it took back what a bundle was charged, where it was one.
-    pub fn write_note(
+    /// Writes credit notes, and tells once of each charge of which they took something back.
+    pub fn write_notes(
         &self,
         transaction: &mut Transaction<'_>,
-        note: &CreditNote,
+        notes: &[CreditNote],
+        undone: Option<ChargeId>,
         cause: Cause<'_>,
-    ) {
-        transaction.create(note);
-        let taken_back = Money::new(-note.total.minor, note.total.currency);
-        transaction.create(&RegisterRow::of(
-            &note.number,
-            note.invoice,
-            note.student,
-            taken_back,
-            note.issued_at,
-        ));
-        let Some(charge) = note.charge.map(|id| self.charge(id)) else { return };
-        let event = ChargeReversed {
-            charge: charge.value.id,
-            bundle: charge.value.bundle,
-            student: note.student,
-            credit_note_number: note.number.clone(),
-            amount: note.total,
-        };
-        transaction.event(event, charge.next_version(), cause.now, cause.correlation_id);
+    ) -> Result<(), Refusal> {
+        let mut told: BTreeMap<ChargeId, ChargeReversed> = BTreeMap::new();
+        for note in notes {
+            transaction.create(note);
+            transaction.create(&RegisterRow::of(
+                &note.number,
+                note.invoice,
+                note.student,
+                note.total.negated()?,
+                note.issued_at,
+            ));
+            let repriced = self.invoice(note.invoice).document().repriced.first().copied();
+            let Some(id) = note.charge.or(undone).or(repriced) else { continue };
+            let reversed = told.entry(id).or_insert_with(|| ChargeReversed {
+                charge: id,
+                bundle: self.charge(id).value.bundle,
+                student: note.student,
+                credit_note_number: note.number.clone(),
+                amount: Money::zero(note.total.currency),
+            });
+            reversed.amount = reversed.amount.checked_add(note.total)?;
+        }
+        for (id, event) in told {
+            let version = self.charge(id).next_version();
+            transaction.event(event, version, cause.now, cause.correlation_id);
+        }
+        Ok(())
     }
 }

@@ -16,7 +16,7 @@ mod tuition;
 mod tuition_run;
 
 pub use account::{Allocation, Fund, OpenLine, StudentAccount, Turn, Unapplied};
-pub use charge::{Charge, ChargeState, Posted, WaitingSaga, everything_of, post, take_back};
+pub use charge::{Charge, ChargeState, Posted, WaitingSaga, post, take_back};
 pub use institution::Institution;
 pub use invoice::{
     ChargeCode, Credit, CreditNote, Invoice, InvoiceDocument, InvoiceLine, InvoiceState, total_of,

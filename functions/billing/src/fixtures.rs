@@ -239,6 +239,7 @@ pub fn dropped(student: &str, name: &str, number: u32) -> shell::Delivery {
         bundle: bundle(name),
         student: testkit::person(student),
         term: TermId::derived_from("2027S"),
+        dropped_at: testkit::now(),
         ..events::Event::example()
     };
     testkit::delivery("on-registration-dropped", event)

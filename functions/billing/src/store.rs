@@ -53,7 +53,7 @@ impl Record for RegisterRow {
 
 impl Record for TermBill {
     const KIND: &'static str = "term-bill";
-    const SCHEMA: u32 = 1;
+    const SCHEMA: u32 = 2;
 
     fn key(&self) -> Key<Self> {
         term_bill_key(self.student, self.term)

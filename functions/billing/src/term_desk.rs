@@ -4,15 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use events::ChargeableRegistration;
-use kernel::{ChargeId, Currency, Id, InvoiceId, Money, PersonId, TermId};
+use kernel::{ChargeId, Currency, Date, Id, InvoiceId, Money, PersonId, TermId};
 use shell::Failure;
 use table::{Stored, Transaction};
 
 use crate::Ctx;
 use crate::bookkeeping::{Bookkeeping, Wanted};
 use crate::domain::{
-    Adjustment, Charge, InvoiceDocument, Population, PriceGroup, Refusal, Series, Source,
-    SourceKind, TermBill, TuitionRules, post, take_back, total_of,
+    Adjustment, Booking, Charge, CreditNote, InvoiceDocument, InvoiceLine, Population, PriceGroup,
+    Refusal, Series, Source, SourceKind, TermBill, TuitionRules, Turn, post, take_back, total_of,
 };
 use crate::store::{self, Cause, Opened};
 
@@ -103,62 +103,141 @@ pub fn sums_of(adjustment: &Adjustment, currency: Currency) -> Result<Adjusted, 
 pub async fn issue_adjustment(
     ctx: &Ctx,
     transaction: &mut Transaction<'_>,
-    mut bill: Opened<TermBill>,
+    bill: Opened<TermBill>,
     adjustment: Adjustment,
-    cause: Cause<'_>,
+    (effective_date, cause): (Date, Cause<'_>),
 ) -> Result<Adjusted, Failure> {
-    let TermBill { student, currency, .. } = bill.value;
-    let mut adjusted = Adjusted { billed: Money::zero(currency), credited: Money::zero(currency) };
     if adjustment.is_empty() {
         bill.write(transaction);
-        return Ok(adjusted);
+        let nothing = Money::zero(bill.value.currency);
+        return Ok(Adjusted { billed: nothing, credited: nothing });
     }
+    let books = open_books(ctx, &bill.value, &adjustment, cause).await?;
+    let mut desk = IssuingDesk { ctx, books, bill, cause, turns: Vec::new() };
+    let booking = desk.books.booking(cause.now, effective_date);
+    let adjusted = desk.issue(transaction, adjustment, booking, None).await?;
+    Ok(adjusted)
+}
+
+/// Issues what is left to do for a bundle that never came to be, and reverses its charge.
+pub async fn issue_undo(
+    ctx: &Ctx,
+    transaction: &mut Transaction<'_>,
+    bill: Opened<TermBill>,
+    adjustment: Adjustment,
+    (charge, cause): (Stored<Charge>, Cause<'_>),
+) -> Result<(), Failure> {
+    let mut books = open_books(ctx, &bill.value, &adjustment, cause).await?;
+    let id = charge.value.id;
+    books.add_charge(charge.into());
+    books.charges_mut().for_each(Charge::reverse);
+    let booking = books.booking_today(cause.now);
+    let mut desk = IssuingDesk { ctx, books, bill, cause, turns: Vec::new() };
+    desk.issue(transaction, adjustment, booking, Some(id)).await?;
+    Ok(())
+}
+
+async fn open_books<'c>(
+    ctx: &'c Ctx,
+    bill: &TermBill,
+    adjustment: &Adjustment,
+    cause: Cause<'_>,
+) -> Result<Bookkeeping<'c>, Failure> {
     let credited: BTreeSet<InvoiceId> = adjustment.credits.iter().map(|one| one.0).collect();
     let credited: Vec<InvoiceId> = credited.into_iter().collect();
     let series = &[Series::Invoices, Series::CreditNotes];
     let wanted = Wanted { now: cause.now, series, invoices: &credited };
-    let mut books = Bookkeeping::open(ctx, student, currency, wanted).await?;
-    let booking = books.booking_today(cause.now);
-    let (mut turns, mut notes) = (Vec::new(), Vec::new());
-    for id in credited {
-        let of_invoice = adjustment.credits.iter().filter(|credit| credit.0 == id);
-        let lines: Vec<(u32, Money)> = of_invoice.map(|credit| (credit.1, credit.2)).collect();
-        let number = books.take_number(Series::CreditNotes);
-        let (account, invoice) = books.account_and_invoice(id);
-        let (note, turn) = take_back(invoice, account, &lines, &number, booking)?;
-        books.take_over(&turn).await?;
-        adjusted.credited = adjusted.credited.checked_add(note.total).map_err(Refusal::from)?;
-        turns.push(turn);
-        notes.push(note);
-        bill.value.follow(books.invoice(id));
+    Bookkeeping::open(ctx, bill.student, bill.currency, wanted).await
+}
+
+/// Where the documents of one bill are issued together.
+struct IssuingDesk<'c> {
+    ctx: &'c Ctx,
+    books: Bookkeeping<'c>,
+    bill: Opened<TermBill>,
+    cause: Cause<'c>,
+    turns: Vec<Turn>,
+}
+
+impl IssuingDesk<'_> {
+    async fn issue(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        adjustment: Adjustment,
+        booking: Booking,
+        undone: Option<ChargeId>,
+    ) -> Result<Adjusted, Failure> {
+        let adjusted = sums_of(&adjustment, self.bill.value.currency)?;
+        let notes = self.credit(&adjustment, booking).await?;
+        if !adjustment.lines.is_empty() {
+            self.bill(adjustment.lines, booking).await?;
+        }
+        let bill = &self.bill.value;
+        for charge in self.books.charges_mut() {
+            let invoice = charge.posted.map(|posted| posted.invoice);
+            if invoice.is_some_and(|invoice| !bill.has(charge.bundle, invoice)) {
+                charge.reverse();
+            }
+        }
+        self.bill.write(transaction);
+        self.books.write(transaction, &self.turns, self.cause);
+        self.books.write_notes(transaction, &notes, undone, self.cause)?;
+        Ok(adjusted)
     }
-    if !adjustment.lines.is_empty() {
-        let origin = format!("{student}#{}#{}", bill.value.term, bill.next_version());
+
+    async fn credit(
+        &mut self,
+        adjustment: &Adjustment,
+        booking: Booking,
+    ) -> Result<Vec<CreditNote>, Failure> {
+        let credited: BTreeSet<InvoiceId> = adjustment.credits.iter().map(|one| one.0).collect();
+        let mut notes = Vec::new();
+        for id in credited {
+            let of_invoice = adjustment.credits.iter().filter(|credit| credit.0 == id);
+            let lines: Vec<(u32, Money)> = of_invoice.map(|credit| (credit.1, credit.2)).collect();
+            let number = self.books.take_number(Series::CreditNotes);
+            let (account, invoice) = self.books.account_and_invoice(id);
+            let (note, turn) = take_back(invoice, account, &lines, &number, booking)?;
+            self.books.take_over(&turn).await?;
+            self.turns.push(turn);
+            notes.push(note);
+            self.bill.value.follow(self.books.invoice(id));
+        }
+        Ok(notes)
+    }
+
+    async fn bill(&mut self, lines: Vec<InvoiceLine>, booking: Booking) -> Result<(), Failure> {
+        let bill = &self.bill.value;
+        let bundles = lines.iter().flat_map(|line| bill.bundles_of(line.registration));
+        let charges: BTreeSet<ChargeId> = bundles.map(Charge::id_of).collect();
+        let charges: Vec<ChargeId> = charges.into_iter().collect();
+        // Who waits for what was posted waits for its price of now.
+        let repriced = self.books.unsettled_of(&charges).await?;
+        let bill = &self.bill.value;
+        let origin = format!("{}#{}#{}", bill.student, bill.term, self.bill.next_version());
         let document = InvoiceDocument {
             id: InvoiceId::derived_from(&origin),
-            number: books.take_number(Series::Invoices),
-            student,
+            number: self.books.take_number(Series::Invoices),
+            student: bill.student,
             charge: None,
             bundle: None,
-            term_code: bill.value.term_code.clone(),
-            issued_at: cause.now,
-            due: ctx.institution().due(cause.now),
-            total: total_of(&adjustment.lines, currency)?,
-            lines: adjustment.lines,
+            repriced: repriced.clone(),
+            term_code: bill.term_code.clone(),
+            issued_at: self.cause.now,
+            due: self.ctx.institution().due(self.cause.now),
+            total: total_of(&lines, bill.currency)?,
+            lines,
         };
         let source = Source { kind: SourceKind::Charge, id: document.id.to_string() };
-        let (invoice, turn) = post(document, source, &mut books.account.value, booking)?;
+        let (invoice, turn) = post(document, source, &mut self.books.account.value, booking)?;
         let id = invoice.document().id;
-        adjusted.billed = invoice.document().total;
-        books.add_invoice(invoice);
-        books.take_over(&turn).await?;
-        turns.push(turn);
-        bill.value.follow(books.invoice(id));
+        for charge in self.books.charges_mut().filter(|charge| repriced.contains(&charge.id)) {
+            charge.repriced.push(id);
+        }
+        self.books.add_invoice(invoice);
+        self.books.take_over(&turn).await?;
+        self.turns.push(turn);
+        self.bill.value.follow(self.books.invoice(id));
+        Ok(())
     }
-    bill.write(transaction);
-    books.write(transaction, &turns, cause);
-    for note in &notes {
-        books.write_note(transaction, note, cause);
-    }
-    Ok(adjusted)
 }

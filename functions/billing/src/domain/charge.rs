@@ -39,6 +39,9 @@ pub struct Charge {
     pub state: ChargeState,
     /// Absent when the bundle was undone before it was ever charged.
     pub posted: Option<Posted>,
+    /// Invoices of later calculations that carry the price of what was posted, or a part of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repriced: Vec<InvoiceId>,
     /// Who waits for the settlement.
     pub waiting: Option<WaitingSaga>,
 }
@@ -54,6 +57,7 @@ impl Charge {
             bundle,
             state: ChargeState::Posted,
             posted: Some(posted),
+            repriced: Vec::new(),
             waiting: None,
         }
     }
@@ -65,6 +69,7 @@ impl Charge {
             bundle,
             state: ChargeState::Reversed,
             posted: None,
+            repriced: Vec::new(),
             waiting: None,
         }
     }
@@ -87,18 +92,25 @@ impl Charge {
         self.posted.filter(|_| self.state != ChargeState::Reversed).ok_or(Refusal::ChargeReversed)
     }
 
-    /// Becomes what its invoice makes of it; answers whether it settled just now.
-    pub fn follow(&mut self, invoice: &Invoice) -> bool {
-        let before = self.state;
-        self.state = if before == ChargeState::Reversed || invoice.is_wholly_credited() {
-            self.waiting = None;
-            ChargeState::Reversed
-        } else if invoice.open().minor == 0 {
-            ChargeState::Settled
-        } else {
-            ChargeState::Posted
-        };
-        before == ChargeState::Posted && self.state == ChargeState::Settled
+    /// Becomes what the account says is open of its invoices. That an invoice is credited does not reverse the charge:
+    /// what a new calculation took back, it has billed elsewhere. What is reversed stays so.
+    pub fn follow(&mut self, account: &StudentAccount) {
+        if self.state == ChargeState::Reversed {
+            return;
+        }
+        let is_open = account.open_lines().iter().any(|line| self.is_billed_by(line.invoice));
+        self.state = if is_open { ChargeState::Posted } else { ChargeState::Settled };
+    }
+
+    /// Nobody is registered for any of it, now or ever: nobody waits any longer.
+    pub fn reverse(&mut self) {
+        self.state = ChargeState::Reversed;
+        self.waiting = None;
+    }
+
+    fn is_billed_by(&self, invoice: InvoiceId) -> bool {
+        self.posted.is_some_and(|posted| posted.invoice == invoice)
+            || self.repriced.contains(&invoice)
     }
 }
 
@@ -121,13 +133,6 @@ pub fn post(
     }
     let turn = account.end_turn(booking, source, lines, Vec::new(), applied)?;
     Ok((invoice, turn))
-}
-
-/// The lines of an invoice that still stand, each with all that stands of it.
-pub fn everything_of(invoice: &Invoice) -> Vec<(u32, Money)> {
-    let currency = invoice.document().total.currency;
-    let standing = |at| Money::new(invoice.standing_of(at), currency);
-    invoice.standing_lines().map(|(at, _)| (at, standing(at))).collect()
 }
 
 /// Takes back so much of the lines of an invoice, with a credit note of this number. What was paid of it is freed, and

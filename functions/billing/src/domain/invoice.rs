@@ -47,6 +47,10 @@ pub struct InvoiceDocument {
     /// The bundle's charge, where it is of one.
     pub charge: Option<ChargeId>,
     pub bundle: Option<BundleId>,
+    /// Charges that were not settled when a new calculation put this invoice in place of theirs, or beside it: they
+    /// settle with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repriced: Vec<ChargeId>,
     pub term_code: String,
     pub issued_at: Timestamp,
     pub due: Date,
@@ -109,6 +113,11 @@ impl Invoice {
 
     pub fn document(&self) -> &InvoiceDocument {
         &self.document
+    }
+
+    /// Charges that follow what becomes of this invoice.
+    pub fn charges(&self) -> impl Iterator<Item = ChargeId> {
+        self.document.charge.into_iter().chain(self.document.repriced.iter().copied())
     }
 
     /// What of the payments is applied to this invoice.
@@ -266,7 +275,7 @@ impl Invoice {
         }
     }
 
-    pub(super) fn is_wholly_credited(&self) -> bool {
+    fn is_wholly_credited(&self) -> bool {
         self.standing_lines().next().is_none()
     }
 

@@ -108,8 +108,7 @@ impl World {
             self.invoices.get_mut(&row.invoice).expect("it was issued").take_over(row);
         }
         for charge in self.charges.values_mut() {
-            let posted = charge.posted.expect("it was posted");
-            charge.follow(&self.invoices[&posted.invoice]);
+            charge.follow(&self.account);
         }
         self.entries.push(turn.entry);
         self.rows.extend(turn.freed);
@@ -177,7 +176,11 @@ impl World {
 
     fn reverse(&mut self, bundle: usize) {
         let Some(invoice) = self.invoices.get(&invoice_id(bundle)) else { return };
-        let lines = everything_of(invoice);
+        let standing = |at| (at, francs(invoice.standing_of(at)));
+        let lines: Vec<_> = invoice.standing_lines().map(|(at, _)| standing(at)).collect();
+        if let Some(charge) = self.charges.get_mut(&bundle) {
+            charge.reverse();
+        }
         if !lines.is_empty() {
             self.take_back(bundle, &lines);
         }
@@ -393,6 +396,7 @@ fn document(bundle: usize, lines: Vec<InvoiceLine>, total: Money) -> InvoiceDocu
         student: student(),
         charge: Some(Charge::id_of(id)),
         bundle: Some(id),
+        repriced: Vec::new(),
         term_code: "2027S".into(),
         issued_at: now(),
         due: Institution::example().due(now()),
@@ -509,6 +513,27 @@ fn vector_c_what_a_credit_note_frees_is_applied_again() {
     assert_eq!(world.account.unapplied_cash(), francs(0));
     assert_eq!(world.rows.iter().map(|row| row.amount.minor).sum::<i64>(), 600);
     world.check_rows();
+}
+
+#[test]
+fn what_is_too_much_for_one_transaction_is_applied_with_the_next_turn() {
+    let mut world = World::new([0; 3]);
+    let lines: Vec<InvoiceLine> = (0..45).map(|at| line(0, at, 10)).collect();
+    let document = InvoiceDocument { charge: None, ..document(0, lines, francs(450)) };
+    let source = Source { kind: SourceKind::Charge, id: "0".into() };
+    let (invoice, turn) = post(document, source, &mut world.account, booking()).expect("posts");
+    world.invoices.insert(invoice_id(0), invoice);
+    world.take_over(turn);
+    let mut rows = Vec::new();
+    for minor in [500, 1, 1, 1] {
+        let before = world.rows.len();
+        world.give(minor, false);
+        rows.push(world.rows.len() - before);
+        world.check_rows();
+    }
+    assert_eq!(rows, [20, 20, 5, 0], "a bounded number at a time, none twice");
+    assert_eq!(world.invoices[&invoice_id(0)].open(), francs(0));
+    assert_eq!(world.account.unapplied_cash(), francs(53), "what is left is not lost");
 }
 
 #[test]

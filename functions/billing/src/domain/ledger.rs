@@ -192,10 +192,20 @@ impl Booking {
         Self { booked_at: now, effective_date, posting_period }
     }
 
-    /// The same in the period that the caller names, which must be open.
-    pub fn in_period(self, period: PostingPeriod, books: Option<&Books>) -> Result<Self, Refusal> {
+    /// The same in the period that the caller names, which must be open and have begun.
+    pub fn in_period(
+        self,
+        period: PostingPeriod,
+        institution: &Institution,
+        books: Option<&Books>,
+    ) -> Result<Self, Refusal> {
         if books.is_some_and(|books| period < books.open_from) {
             return Err(Refusal::PostingPeriodClosed);
+        }
+        let current = PostingPeriod::of(institution.date(self.booked_at));
+        // Where the current one is closed already, what happens now is booked in the first that is open.
+        if period > books.map_or(current, |books| current.max(books.open_from)) {
+            return Err(Refusal::PostingPeriodToCome);
         }
         Ok(Self { posting_period: period, ..self })
     }
@@ -348,11 +358,24 @@ mod tests {
         assert_eq!(period(at("2027-01-31")), "2027-03");
         assert_eq!(at("2027-01-31").effective_date, date("2027-01-31"));
         assert_eq!(period(at("2027-02-01")), "2027-02", "that one is still open");
-        let closed = at("2027-01-31").in_period("2027-01".parse().expect("a period"), Some(&books));
+        let named = |name: &str| {
+            let name = name.parse().expect("a period");
+            at("2027-01-31").in_period(name, &institution, Some(&books)).map(period)
+        };
+        let closed = named("2027-01");
         assert_eq!(closed, Err(Refusal::PostingPeriodClosed), "asked for by name it is refused");
+        assert_eq!(named("2027-02"), Ok("2027-02".to_owned()));
+        assert_eq!(named("2027-03"), Ok("2027-03".to_owned()));
+        assert_eq!(named("2027-04"), Err(Refusal::PostingPeriodToCome), "it has not begun");
         assert_eq!(period(Booking::at(now, date("2026-07-01"), &institution, None)), "2026-07");
         let ahead = Books { open_from: "2027-04".parse().expect("a period"), ..books };
         let booking = Booking::at(now, date("2027-03-10"), &institution, Some(&ahead));
         assert_eq!(period(booking), "2027-04", "the current one may be closed already");
+        let by_name = |name: &str| {
+            let name = name.parse().expect("a period");
+            booking.in_period(name, &institution, Some(&ahead)).map(period)
+        };
+        assert_eq!(by_name("2027-04"), Ok("2027-04".to_owned()), "the first that is open");
+        assert_eq!(by_name("2027-05"), Err(Refusal::PostingPeriodToCome));
     }
 }

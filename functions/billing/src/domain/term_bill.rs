@@ -44,11 +44,64 @@ pub struct Billed {
 pub struct Kept {
     pub code: ChargeCode,
     pub registration: Option<RegistrationId>,
+    pub description: String,
     /// Minor units, not negative.
     pub amount: i64,
-    pub dropped_on: Date,
-    /// Credits of the drop that may still cancel out with an addition.
+}
+
+/// That credits of a drop and of an addition cancel out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Washing {
+    pub added: RegistrationId,
+    pub credits_hundredths: u32,
+    /// What is kept less because of it, for each thing that is kept of the drop; minor units.
+    pub released: Vec<i64>,
+}
+
+/// A registration that is not there any more, and what is kept of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    pub registration: RegistrationId,
+    pub bundle: BundleId,
+    pub on: Date,
+    /// Hundredths of a credit by registration before the drop, what was dropped among them: the rest stays in their
+    /// band. None where the drop leaves it to the band of after.
+    pub before: Vec<(RegistrationId, u32)>,
+    pub kept: Vec<Kept>,
+    /// Credits that may still cancel out with an addition.
     pub unwashed_hundredths: u32,
+    pub washings: Vec<Washing>,
+}
+
+impl Dropped {
+    /// Lets credits of the drop and of an addition cancel out: so much less is kept.
+    fn wash(&mut self, added: &mut Registered, currency: Currency) -> Result<(), Refusal> {
+        let credits_hundredths = self.unwashed_hundredths.min(added.unwashed_hundredths);
+        if credits_hundredths == 0 || self.kept.is_empty() {
+            return Ok(());
+        }
+        let mut released = Vec::new();
+        for kept in &mut self.kept {
+            let (part, whole) = (credits_hundredths.into(), self.unwashed_hundredths.into());
+            let less = Money::new(kept.amount, currency).fraction(part, whole)?.minor;
+            kept.amount -= less;
+            released.push(less);
+        }
+        self.unwashed_hundredths -= credits_hundredths;
+        added.unwashed_hundredths -= credits_hundredths;
+        self.washings.push(Washing { added: added.registration, credits_hundredths, released });
+        Ok(())
+    }
+
+    /// What was added in place of it never came to be: as much is kept as if it had not been there.
+    fn unwash(&mut self, is_undone: impl Fn(RegistrationId) -> bool) {
+        for washing in self.washings.extract_if(.., |washing| is_undone(washing.added)) {
+            self.unwashed_hundredths += washing.credits_hundredths;
+            for (kept, released) in self.kept.iter_mut().zip(washing.released) {
+                kept.amount += released;
+            }
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +112,7 @@ pub struct TermBill {
     pub currency: Currency,
     pub registered: Vec<Registered>,
     pub billed: Vec<Billed>,
-    pub kept: Vec<Kept>,
+    pub dropped: Vec<Dropped>,
 }
 
 /// What a bill is adjusted by.
@@ -89,26 +142,17 @@ impl TermBill {
             currency,
             registered: Vec::new(),
             billed: Vec::new(),
-            kept: Vec::new(),
+            dropped: Vec::new(),
         }
     }
 
     /// Adds registrations. Where they cancel out with a drop, less is kept of that.
     pub fn add(&mut self, added: Vec<Registered>, wash: Wash) -> Result<(), Refusal> {
         for mut one in added {
-            for kept in &mut self.kept {
-                if !washes(wash, kept.dropped_on, one.registered_on) {
-                    continue;
+            for dropped in &mut self.dropped {
+                if washes(wash, dropped.on, one.registered_on) {
+                    dropped.wash(&mut one, self.currency)?;
                 }
-                let washed = kept.unwashed_hundredths.min(one.unwashed_hundredths);
-                if washed == 0 {
-                    continue;
-                }
-                let released = Money::new(kept.amount, self.currency)
-                    .fraction(i64::from(washed), i64::from(kept.unwashed_hundredths))?;
-                kept.amount -= released.minor;
-                kept.unwashed_hundredths -= washed;
-                one.unwashed_hundredths -= washed;
             }
             self.registered.push(one);
         }
@@ -121,7 +165,7 @@ impl TermBill {
         rules: &TuitionRules,
         population: &Population,
     ) -> Result<Adjustment, Refusal> {
-        let due = rules.assess(population, &self.registered, None, self.currency)?;
+        let due = self.assess(rules, population)?;
         let mut adjustment = Adjustment::default();
         for one in &due {
             let item = (&one.code, one.registration);
@@ -134,6 +178,14 @@ impl TermBill {
             }
         }
         let mut seen: Vec<Item<'_>> = due.iter().map(|one| (&one.code, one.registration)).collect();
+        for kept in self.kept() {
+            let item = (&kept.code, kept.registration);
+            let missing = self.kept_of(item) - self.billed_of(item);
+            if !seen.contains(&item) && missing > 0 {
+                adjustment.lines.push(self.line_of_kept(kept, missing));
+                seen.push(item);
+            }
+        }
         for billed in &self.billed {
             let item = item_of(billed);
             if !seen.contains(&item) {
@@ -145,7 +197,8 @@ impl TermBill {
         Ok(adjustment)
     }
 
-    /// Takes a registration out, and credits what the calendar gives back of what that saves. None: it is not there.
+    /// Takes a registration out, and credits what the calendar gives back of what that saves, or bills what the rest
+    /// costs more without it. None: it is not there.
     pub fn drop(
         &mut self,
         registration: RegistrationId,
@@ -155,55 +208,152 @@ impl TermBill {
     ) -> Result<Option<Adjustment>, Refusal> {
         let found = self.registered.iter().position(|one| one.registration == registration);
         let Some(at) = found else { return Ok(None) };
-        let before = rules.assess(population, &self.registered, None, self.currency)?;
-        let credits_before: u32 = self.registered.iter().map(|one| one.credits_hundredths).sum();
-        let dropped = self.registered.remove(at);
-        let band = (rules.band_policy == BandPolicy::SameBand).then_some(credits_before);
-        let rated = rules.assess(population, &self.registered, band, self.currency)?;
-        let after = rules.assess(population, &self.registered, None, self.currency)?;
-        let washed = self.wash(&dropped, dropped_on, rules.wash);
-        let row = rules.calendar.as_ref().and_then(|calendar| calendar.row(dropped_on));
-        let fee = row.and_then(|row| row.administrative_fee);
-        if fee.is_some_and(|fee| fee.currency != self.currency) {
-            return Err(Refusal::CurrenciesDiffer);
+        let due_before = self.assess(rules, population)?;
+        let before = match rules.band_policy {
+            BandPolicy::SameBand => {
+                let credits = |one: &Registered| (one.registration, one.credits_hundredths);
+                self.registered.iter().map(credits).collect()
+            }
+            BandPolicy::Recompute => Vec::new(),
+        };
+        let registered = self.registered.remove(at);
+        if before.is_empty() {
+            // Nor does it hold a band for earlier drops: a section was cancelled that counted then.
+            for dropped in &mut self.dropped {
+                dropped.before.retain(|(of, _)| *of != registration);
+            }
         }
-        let mut fee_left = fee.map_or(0, |fee| fee.minor);
+        self.dropped.push(Dropped {
+            registration,
+            bundle: registered.bundle,
+            on: dropped_on,
+            before,
+            kept: Vec::new(),
+            unwashed_hundredths: registered.credits_hundredths,
+            washings: Vec::new(),
+        });
+        let due_after = self.assess(rules, population)?;
+        let savings: Vec<(&Assessed, i64)> = due_before
+            .iter()
+            .map(|one| (one, one.amount.minor - amount_of(&due_after, one)))
+            .filter(|(_, saved)| *saved > 0)
+            .collect();
+        let kept = self.kept_of_savings(&savings, dropped_on, rules)?;
+        let dropped = self.dropped.last_mut().expect("it was just put there");
+        dropped.kept = kept;
+        for one in &mut self.registered {
+            // What was there before, or came with what is dropped, was not taken in its place.
+            let is_exchange = one.registered_on > registered.registered_on
+                || (one.registered_on == dropped_on && one.bundle != registered.bundle);
+            if is_exchange && washes(rules.wash, dropped_on, one.registered_on) {
+                dropped.wash(one, self.currency)?;
+            }
+        }
+        let kept = dropped.kept.clone();
         let mut adjustment = Adjustment::default();
-        for one in &before {
+        for (one, saved) in savings {
             let item = (&one.code, one.registration);
-            let billed = self.billed_of(item);
-            let cost = one.amount.minor - amount_of(&rated, item);
-            let saved = one.amount.minor - amount_of(&after, item);
-            let refund = if cost > 0 {
-                let points = row.map_or(10_000, |row| i64::from(row.refund_basis_points));
-                let refund = refund_of(cost, washed, dropped.credits_hundredths, points)?;
-                let fee = fee_left.min(refund);
-                fee_left -= fee;
-                refund - fee
-            } else {
-                0
-            };
-            self.credit(item, refund.min(billed), &mut adjustment)?;
-            let kept = saved - refund;
-            if kept > 0 {
-                let unwashed_hundredths = dropped.credits_hundredths - washed;
-                let (code, registration) = (one.code.clone(), one.registration);
-                let amount = kept;
-                self.kept.push(Kept {
-                    code,
-                    registration,
-                    amount,
-                    dropped_on,
-                    unwashed_hundredths,
-                });
+            let of_item = kept.iter().filter(|kept| (&kept.code, kept.registration) == item);
+            let refund = saved - of_item.map(|kept| kept.amount).sum::<i64>();
+            self.credit(item, refund.min(self.billed_of(item)), &mut adjustment)?;
+        }
+        // A lower band may be the dearer one.
+        for one in &due_after {
+            let item = (&one.code, one.registration);
+            let missing = one.amount.minor + self.kept_of(item) - self.billed_of(item);
+            if missing > 0 {
+                adjustment.lines.push(self.line_of(one, missing));
             }
         }
         Ok(Some(adjustment))
     }
 
-    /// Takes a bundle out that never came to be: its invoice is credited wholly, and nothing is kept.
-    pub fn undo(&mut self, bundle: BundleId) {
-        self.registered.retain(|one| one.bundle != bundle);
+    /// What the calendar keeps of what a drop saves. The administrative fee is kept back of the refund, as far as that
+    /// goes.
+    fn kept_of_savings(
+        &self,
+        savings: &[(&Assessed, i64)],
+        dropped_on: Date,
+        rules: &TuitionRules,
+    ) -> Result<Vec<Kept>, Refusal> {
+        let row = rules.calendar.as_ref().and_then(|calendar| calendar.row(dropped_on));
+        let Some(row) = row else { return Ok(Vec::new()) };
+        let fee = row.administrative_fee.unwrap_or(Money::zero(self.currency));
+        if fee.currency != self.currency {
+            return Err(Refusal::CurrenciesDiffer);
+        }
+        let mut fee_left = fee.minor;
+        let mut kept = Vec::new();
+        for (one, saved) in savings {
+            let points = i64::from(row.refund_basis_points);
+            let refund = Money::new(*saved, self.currency).fraction(points, 10_000)?.minor;
+            let fee = fee_left.min(refund);
+            fee_left -= fee;
+            let amount = saved - (refund - fee);
+            if amount > 0 {
+                let (code, registration) = (one.code.clone(), one.registration);
+                kept.push(Kept {
+                    code,
+                    registration,
+                    description: one.description.clone(),
+                    amount,
+                });
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Takes a bundle out that never came to be, with all that was kept of its drops and all that cancelled out with
+    /// it. Its invoice is credited wholly; the rest is brought to what is due.
+    pub fn undo(
+        &mut self,
+        bundle: BundleId,
+        invoice: InvoiceId,
+        rules: &TuitionRules,
+        population: &Population,
+    ) -> Result<Adjustment, Refusal> {
+        let undone: Vec<Registered> =
+            self.registered.extract_if(.., |one| one.bundle == bundle).collect();
+        let never_dropped: Vec<Dropped> =
+            self.dropped.extract_if(.., |dropped| dropped.bundle == bundle).collect();
+        let is_undone = |id| {
+            undone.iter().any(|one| one.registration == id)
+                || never_dropped.iter().any(|dropped| dropped.registration == id)
+        };
+        for washing in never_dropped.iter().flat_map(|dropped| &dropped.washings) {
+            let added = |one: &&mut Registered| one.registration == washing.added;
+            if let Some(one) = self.registered.iter_mut().find(added) {
+                one.unwashed_hundredths += washing.credits_hundredths;
+            }
+        }
+        for dropped in &mut self.dropped {
+            dropped.unwash(is_undone);
+            dropped.before.retain(|(of, _)| !is_undone(*of));
+        }
+        let own: Vec<Billed> =
+            self.billed.extract_if(.., |billed| billed.invoice == invoice).collect();
+        let mut adjustment = self.adjustment(rules, population)?;
+        let credit = |one: Billed| (one.invoice, one.line, Money::new(one.standing, self.currency));
+        adjustment.credits.extend(own.into_iter().map(credit));
+        Ok(adjustment)
+    }
+
+    /// The bundles that a line of this registration is for; one for the term is for all.
+    pub fn bundles_of(&self, registration: Option<RegistrationId>) -> Vec<BundleId> {
+        let of = self
+            .registered
+            .iter()
+            .filter(|one| registration.is_none_or(|registration| one.registration == registration));
+        let mut bundles: Vec<BundleId> = of.map(|one| one.bundle).collect();
+        bundles.sort_unstable();
+        bundles.dedup();
+        bundles
+    }
+
+    /// Whether the student is registered for anything of a bundle, or its invoice stands in part.
+    pub fn has(&self, bundle: BundleId, invoice: InvoiceId) -> bool {
+        self.registered.iter().any(|one| one.bundle == bundle)
+            || self.billed.iter().any(|billed| billed.invoice == invoice)
     }
 
     /// Follows what an invoice says stands of its lines.
@@ -220,20 +370,32 @@ impl TermBill {
         self.billed.extend(lines);
     }
 
-    /// Credits of the drop that cancel out with what was added.
-    fn wash(&mut self, dropped: &Registered, dropped_on: Date, wash: Wash) -> u32 {
-        let mut left = dropped.credits_hundredths;
-        for one in &mut self.registered {
-            // What was there before, or came with what is dropped, was not taken in its place.
-            let is_exchange = one.registered_on > dropped.registered_on
-                || (one.registered_on == dropped_on && one.bundle != dropped.bundle);
-            if is_exchange && washes(wash, dropped_on, one.registered_on) {
-                let washed = left.min(one.unwashed_hundredths);
-                one.unwashed_hundredths -= washed;
-                left -= washed;
-            }
+    /// What is due for the registrations by the rules.
+    fn assess(
+        &self,
+        rules: &TuitionRules,
+        population: &Population,
+    ) -> Result<Vec<Assessed>, Refusal> {
+        // The lowest band holds for whoever has dropped everything, not for whoever was never registered.
+        if self.registered.is_empty() && self.dropped.is_empty() {
+            return Ok(Vec::new());
         }
-        dropped.credits_hundredths - left
+        // Credits that were dropped keep the rest in their band, whether that is the cheaper or the dearer one.
+        let held = match rules.band_policy {
+            BandPolicy::Recompute => None,
+            BandPolicy::SameBand => self
+                .dropped
+                .iter()
+                .map(|dropped| dropped.before.iter().map(|(_, credits)| *credits).sum())
+                .max(),
+        };
+        let credits: u32 = self.registered.iter().map(|one| one.credits_hundredths).sum();
+        let banded_by = held.map(|held: u32| held.max(credits));
+        rules.assess(population, &self.registered, banded_by, self.currency)
+    }
+
+    fn kept(&self) -> impl Iterator<Item = &Kept> {
+        self.dropped.iter().flat_map(|dropped| &dropped.kept)
     }
 
     fn billed_of(&self, item: Item<'_>) -> i64 {
@@ -242,7 +404,7 @@ impl TermBill {
     }
 
     fn kept_of(&self, item: Item<'_>) -> i64 {
-        let kept = self.kept.iter().filter(|kept| (&kept.code, kept.registration) == item);
+        let kept = self.kept().filter(|kept| (&kept.code, kept.registration) == item);
         kept.map(|kept| kept.amount).sum()
     }
 
@@ -279,14 +441,29 @@ impl TermBill {
             amount,
         }
     }
+
+    fn line_of_kept(&self, kept: &Kept, missing: i64) -> InvoiceLine {
+        let amount = Money::new(missing, self.currency);
+        InvoiceLine {
+            code: kept.code.clone(),
+            description: kept.description.clone(),
+            registration: kept.registration,
+            term_code: self.term_code.clone(),
+            quantity_hundredths: 100,
+            unit_price: amount,
+            amount,
+        }
+    }
 }
 
 fn item_of(billed: &Billed) -> Item<'_> {
     (&billed.code, billed.registration)
 }
 
-fn amount_of(assessed: &[Assessed], item: Item<'_>) -> i64 {
-    let found = assessed.iter().filter(|one| (&one.code, one.registration) == item);
+fn amount_of(assessed: &[Assessed], other: &Assessed) -> i64 {
+    let is_same =
+        |one: &&Assessed| (&one.code, one.registration) == (&other.code, other.registration);
+    let found = assessed.iter().filter(is_same);
     found.map(|one| one.amount.minor).sum()
 }
 
@@ -296,24 +473,4 @@ fn washes(wash: Wash, dropped_on: Date, added_on: Date) -> bool {
         Wash::SameDay => dropped_on == added_on,
         Wash::WholeTerm => true,
     }
-}
-
-/// What cancels out is given back wholly, the rest by the calendar; each is rounded half up.
-fn refund_of(
-    cost: i64,
-    washed_hundredths: u32,
-    credits_hundredths: u32,
-    basis_points: i64,
-) -> Result<i64, Refusal> {
-    let part = |of: i64, numerator: i64, denominator: i64| -> Result<i64, Refusal> {
-        let product = i128::from(of) * i128::from(numerator);
-        let denominator = i128::from(denominator);
-        let rounded = (2 * product + denominator) / (2 * denominator);
-        i64::try_from(rounded).map_err(|_| Refusal::AmountTooLarge)
-    };
-    let washed = match credits_hundredths {
-        0 => 0,
-        all => part(cost, i64::from(washed_hundredths), i64::from(all))?,
-    };
-    Ok(washed + part(cost - washed, basis_points, 10_000)?)
 }

@@ -1,5 +1,7 @@
 //! The published examples of tuition and its adjustment, and its laws on terms that nobody would think of.
 
+use std::collections::BTreeMap;
+
 use kernel::{BundleId, Date, Id, InvoiceId, Money, PersonId, RegistrationId, TermId};
 use proptest::prelude::*;
 
@@ -75,17 +77,31 @@ struct Desk {
     population: Population,
     bill: TermBill,
     invoices: Vec<Invoice>,
+    of_bundle: BTreeMap<BundleId, InvoiceId>,
 }
 
 impl Desk {
     fn new(rules: TuitionRules) -> Self {
         let (student, term) = (PersonId::derived_from("ada"), TermId::derived_from("2027S"));
         let bill = TermBill::new(student, term, "2027S", dollars(0).currency);
-        Self { rules, population: Population::default(), bill, invoices: Vec::new() }
+        Self {
+            rules,
+            population: Population::default(),
+            bill,
+            invoices: Vec::new(),
+            of_bundle: BTreeMap::new(),
+        }
     }
 
     fn add(&mut self, added: Registered) {
-        self.bill.add(vec![added], self.rules.wash).expect("in range");
+        self.add_bundle(vec![added]);
+    }
+
+    /// The bundle's own invoice is the next that is issued.
+    fn add_bundle(&mut self, added: Vec<Registered>) {
+        let next = InvoiceId::derived_from(&self.invoices.len().to_string());
+        self.of_bundle.insert(added[0].bundle, next);
+        self.bill.add(added, self.rules.wash).expect("in range");
         self.recalculate();
     }
 
@@ -97,7 +113,20 @@ impl Desk {
     fn drop(&mut self, at: u32, on: &str) {
         let drop = self.bill.drop(registration(at), date(on), &self.rules, &self.population);
         self.issue(drop.expect("in range").expect("it is registered"));
-        self.recalculate();
+        assert!(self.is_settled(), "a drop leaves nothing to be calculated");
+    }
+
+    /// As a saga's undo does it.
+    fn undo(&mut self, at: u32) {
+        let bundle = BundleId::derived_from(&at.to_string());
+        let invoice = self.of_bundle.remove(&bundle).expect("it was added");
+        let adjustment = self.bill.undo(bundle, invoice, &self.rules, &self.population);
+        self.issue(adjustment.expect("in range"));
+    }
+
+    fn is_settled(&self) -> bool {
+        let adjustment = self.bill.adjustment(&self.rules, &self.population);
+        adjustment.expect("in range").is_empty()
     }
 
     fn issue(&mut self, adjustment: Adjustment) {
@@ -117,6 +146,7 @@ impl Desk {
                 student: self.bill.student,
                 charge: None,
                 bundle: None,
+                repriced: Vec::new(),
                 term_code: "2027S".into(),
                 issued_at: jiff::Timestamp::UNIX_EPOCH,
                 due: date("2027-02-08"),
@@ -162,6 +192,102 @@ fn vector_2_a_drop_across_bands_is_adjusted_as_the_policy_says() {
         desk.recalculate();
         assert_eq!(desk.billed(), left, "nothing is billed again");
     }
+}
+
+/// A hundred a credit below 12 credits, and 1000 for whoever takes 12 or more.
+fn full_time_from_12() -> TuitionRule {
+    TuitionRule::Banded {
+        bands: vec![
+            Band { from_hundredths: 0, flat: dollars(0), per_credit: dollars(100) },
+            Band { from_hundredths: 1_200, flat: dollars(1_000), per_credit: dollars(0) },
+        ],
+    }
+}
+
+#[test]
+fn a_drop_into_a_dearer_band_costs_more_or_nothing_as_the_policy_says() {
+    for (band_policy, left, again) in
+        [(BandPolicy::Recompute, 1_100, 1_000), (BandPolicy::SameBand, 1_000, 1_000)]
+    {
+        let mut desk = Desk::new(TuitionRules { band_policy, ..rules(full_time_from_12(), 50) });
+        desk.add(registered(1, 11, "2027-01-15"));
+        desk.add(registered(2, 1, "2027-01-15"));
+        assert_eq!(desk.billed(), 1_000);
+        desk.drop(2, "2027-02-03");
+        assert_eq!(desk.billed(), left, "{band_policy:?}");
+        desk.add(registered(3, 1, "2027-02-09"));
+        assert_eq!(desk.billed(), again, "twelve again: no credit for what was never billed");
+    }
+}
+
+#[test]
+fn a_band_that_only_an_undone_bundle_reached_is_not_held() {
+    let band_policy = BandPolicy::SameBand;
+    let mut desk = Desk::new(TuitionRules { band_policy, ..rules(two_bands(), 0) });
+    desk.add(registered(1, 8, "2027-01-15"));
+    desk.add(registered(2, 4, "2027-01-15"));
+    desk.add(registered(3, 100, "2027-01-15"));
+    desk.drop(2, "2027-01-20");
+    assert_eq!(desk.billed(), 1_716, "the band of 112 credits");
+    desk.undo(3);
+    assert_eq!(desk.billed(), 1_080, "the band of eight");
+}
+
+#[test]
+fn a_band_that_only_a_cancelled_section_reached_is_not_held() {
+    let same_band = TuitionRules { band_policy: BandPolicy::SameBand, ..rules(two_bands(), 0) };
+    let mut desk = Desk::new(same_band.clone());
+    desk.add(registered(1, 8, "2027-01-15"));
+    desk.add(registered(2, 4, "2027-01-15"));
+    desk.add(registered(3, 100, "2027-01-15"));
+    desk.drop(2, "2027-01-20");
+    desk.rules = same_band.clone().in_full();
+    desk.drop(3, "2027-06-01");
+    desk.rules = same_band;
+    desk.recalculate();
+    assert_eq!(desk.billed(), 1_080, "the band of eight");
+}
+
+#[test]
+fn everything_that_is_kept_of_a_drop_cancels_out_with_what_is_added() {
+    let fee = Fee::Course {
+        code: ChargeCode("LAB_FEE".into()),
+        price_group: PriceGroupCode("standard".into()),
+        amount: dollars(40),
+    };
+    for add_first in [true, false] {
+        let mut rules = rules(TuitionRule::PerCredit { amount: dollars(100) }, 50);
+        rules.groups[0].fees.push(fee.clone());
+        let mut desk = Desk::new(rules);
+        desk.add(registered(1, 4, "2027-01-15"));
+        if add_first {
+            desk.add(registered(2, 4, "2027-02-03"));
+        }
+        desk.drop(1, "2027-02-03");
+        if !add_first {
+            assert_eq!(desk.billed(), 220, "half of tuition and fee");
+            desk.add(registered(2, 4, "2027-02-03"));
+        }
+        assert_eq!(desk.billed(), 440, "nothing is kept of what was exchanged");
+        desk.undo(2);
+        assert_eq!(desk.billed(), 220, "what was to take its place never came to be");
+    }
+}
+
+#[test]
+fn what_is_kept_of_an_undone_bundle_goes_with_it() {
+    let mut desk = Desk::new(rules(TuitionRule::PerCredit { amount: dollars(100) }, 50));
+    let bundle = BundleId::derived_from("1");
+    let second = Registered { bundle, ..registered(2, 3, "2027-01-15") };
+    desk.add_bundle(vec![registered(1, 4, "2027-01-15"), second]);
+    desk.drop(1, "2027-02-03");
+    desk.add(registered(3, 2, "2027-02-03"));
+    assert_eq!(desk.billed(), 600, "half of two dropped credits is kept, and five stand");
+    desk.undo(1);
+    assert_eq!(desk.billed(), 200);
+    desk.add(registered(4, 2, "2027-02-03"));
+    desk.drop(4, "2027-02-03");
+    assert_eq!(desk.billed(), 200, "what was added may cancel out with another drop");
 }
 
 #[test]
@@ -369,5 +495,48 @@ proptest! {
             desk.recalculate();
             prop_assert_eq!(desk.billed(), before);
         }
+    }
+
+    /// Whatever was registered, dropped and exchanged before: a bundle that is undone at once leaves no trace, and
+    /// where all of them are undone nothing stands.
+    #[test]
+    fn an_undone_bundle_leaves_no_trace(
+        percent in 0_u16..=100,
+        kind in 0..3,
+        same_band in any::<bool>(),
+        wash in prop_oneof![Just(Wash::None), Just(Wash::SameDay), Just(Wash::WholeTerm)],
+        moves in prop::collection::vec((0_u32..12, 1_u32..20, any::<bool>()), 1..24),
+    ) {
+        let rule = match kind {
+            0 => two_bands(),
+            1 => full_time_from_12(),
+            _ => TuitionRule::PerCredit { amount: dollars(7) },
+        };
+        let band_policy = if same_band { BandPolicy::SameBand } else { BandPolicy::Recompute };
+        let mut desk = Desk::new(TuitionRules { band_policy, wash, ..rules(rule, percent) });
+        for (at, credits, adds) in moves {
+            let bundle = BundleId::derived_from(&at.to_string());
+            let is_registered = desk.bill.registered.iter().any(|one| one.bundle == bundle);
+            let was_added = desk.of_bundle.contains_key(&bundle);
+            if adds && !was_added {
+                let before = desk.billed();
+                desk.add(registered(at, credits, "2027-02-10"));
+                let with_it = desk.billed();
+                desk.undo(at);
+                prop_assert_eq!(desk.billed(), before);
+                desk.add(registered(at, credits, "2027-02-10"));
+                prop_assert_eq!(desk.billed(), with_it);
+            } else if !adds && is_registered {
+                desk.drop(at, "2027-02-10");
+            }
+            prop_assert!(desk.is_settled());
+        }
+        for at in 0..12 {
+            if desk.of_bundle.contains_key(&BundleId::derived_from(&at.to_string())) {
+                desk.undo(at);
+                prop_assert!(desk.is_settled());
+            }
+        }
+        prop_assert_eq!(desk.billed(), 0, "nothing ever came to be");
     }
 }

@@ -99,6 +99,7 @@ fn issue(
         student: *student,
         charge: Some(charge),
         bundle: Some(*bundle),
+        repriced: Vec::new(),
         term_code: term_code.clone(),
         issued_at: step.now,
         due: ctx.institution().due(step.now),

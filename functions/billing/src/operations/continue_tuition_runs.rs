@@ -103,7 +103,8 @@ async fn adjust(
     }
     let cause = Cause { now: tick.now, correlation_id: &tick.correlation_id };
     let mut transaction = ctx.table.transaction();
-    let adjusted = issue_adjustment(ctx, &mut transaction, bill, adjustment, cause).await?;
+    let when = (ctx.institution().date(cause.now), cause);
+    let adjusted = issue_adjustment(ctx, &mut transaction, bill, adjustment, when).await?;
     transaction.commit().await?;
     Ok(Some(adjusted))
 }
@@ -112,10 +113,17 @@ async fn adjust(
 mod tests {
     use kernel::{Id, TermId};
 
-    use super::super::{read_tuition_run, start_tuition_run};
+    use events::{ChargeReversed, ChargeSettled, Event};
+
+    use super::super::{
+        await_settlement, on_charge_settled, read_tuition_run, reverse_charge, start_tuition_run,
+    };
     use super::*;
-    use crate::domain::{Account, TuitionRule};
-    use crate::fixtures::{account, charge, check_ledger, code, ctx, francs, set_rules};
+    use crate::domain::{Account, Charge, ChargeState, Invoice, InvoiceState, TuitionRule};
+    use crate::fixtures::{
+        account, bundle, charge, check_ledger, code, count, ctx, francs, give, set_rules,
+        unapplied_cash, wait_step, with_step_functions,
+    };
 
     fn tick() -> Tick {
         Tick { now: testkit::now(), correlation_id: "test".into() }
@@ -187,6 +195,112 @@ mod tests {
         assert_eq!((read.adjusted, read.totals[0].billed), (2, 400_000));
         assert_eq!(read.totals[0].credited, 300_000);
         assert_eq!(check_ledger(&ctx).await, 2);
+    }
+
+    /// "ada" is charged, the saga waits, and a run brings the bill to this rule.
+    async fn repriced_while_a_saga_waits(ctx: &Ctx, rule: TuitionRule) {
+        charge(ctx, "ada", "one").await;
+        await_settlement::handle(ctx, &wait_step("one", "token")).await.expect("waits");
+        set_rules(ctx, rule).await;
+        start(ctx, false).await;
+        handle(ctx, &tick()).await.expect("runs");
+    }
+
+    async fn charge_of(ctx: &Ctx, name: &str) -> Charge {
+        let key = store::charge_key(Charge::id_of(bundle(name)));
+        ctx.table.get(&key).await.expect("reads").expect("it was charged").value
+    }
+
+    async fn settled_event(ctx: &Ctx, name: &str) -> shell::Delivery {
+        let charge = charge_of(ctx, name).await;
+        let posted = charge.posted.expect("it was posted");
+        let event = ChargeSettled {
+            charge: charge.id,
+            bundle: charge.bundle,
+            student: posted.student,
+            invoice: posted.invoice,
+        };
+        testkit::delivery("on-charge-settled", event)
+    }
+
+    #[tokio::test]
+    async fn a_saga_that_waits_goes_on_when_the_new_price_is_paid() {
+        let test = testkit::TestTable::new().await;
+        let sfn = testkit::StepFunctions::start().await;
+        let ctx = with_step_functions(&ctx(&test.table), &sfn, &test.engine);
+        repriced_while_a_saga_waits(&ctx, TuitionRule::Flat { amount: francs(200_000) }).await;
+        assert_eq!(charge_of(&ctx, "one").await.state, ChargeState::Posted, "it is not reversed");
+        give(&ctx, "ada", 150_000).await;
+        assert_eq!(count(&ctx, ChargeSettled::NAME).await, 0, "that is the old price");
+        give(&ctx, "ada", 50_000).await;
+        assert_eq!(charge_of(&ctx, "one").await.state, ChargeState::Settled);
+        assert_eq!(count(&ctx, ChargeSettled::NAME).await, 1);
+        let settled = settled_event(&ctx, "one").await;
+        on_charge_settled::handle(&ctx, &settled).await.expect("told");
+        assert_eq!(sfn.calls("SendTaskSuccess").len(), 1, "whoever waited is told");
+        check_ledger(&ctx).await;
+    }
+
+    #[tokio::test]
+    async fn a_new_price_that_is_paid_already_settles_at_once() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        repriced_while_a_saga_waits(&ctx, TuitionRule::PerCredit { amount: francs(0) }).await;
+        let charge = charge_of(&ctx, "one").await;
+        assert_eq!(charge.state, ChargeState::Settled, "it costs nothing now");
+        assert_eq!(count(&ctx, ChargeSettled::NAME).await, 1);
+        assert!(charge.waiting.is_some(), "who waits is told by that event");
+    }
+
+    #[tokio::test]
+    async fn an_undo_takes_back_what_a_run_put_in_place_whatever_happens_on_the_wire() {
+        let undo = || testkit::step(reverse_charge::Command { bundle: bundle("one") });
+        testkit::under_every_fault(
+            async |table| {
+                let ctx = ctx(table);
+                let flat = TuitionRule::Flat { amount: francs(200_000) };
+                repriced_while_a_saga_waits(&ctx, flat).await;
+                give(&ctx, "ada", 30_000).await;
+            },
+            async |table, ()| reverse_charge::handle(&ctx(table), &undo()).await.map(drop),
+            async |table, ()| {
+                let ctx = ctx(table);
+                let account = account(&ctx, "ada").await;
+                assert_eq!(account.balance(Account::Receivable), francs(0));
+                assert_eq!(account.balance(Account::Revenue), francs(0));
+                assert_eq!(unapplied_cash(&ctx, "ada").await, 30_000, "what was paid is theirs");
+                let all = store::invoices(testkit::person("ada"));
+                let all = ctx.table.query::<Invoice>(&all, &PageRequest::default()).await;
+                let all = all.expect("reads").records;
+                assert_eq!(all.len(), 2);
+                assert!(all.iter().all(|one| one.value.state() == InvoiceState::Credited));
+                assert_eq!(charge_of(&ctx, "one").await.state, ChargeState::Reversed);
+                assert_eq!(count(&ctx, ChargeReversed::NAME).await, 2, "by the run and the undo");
+                assert_eq!(count(&ctx, ChargeSettled::NAME).await, 0);
+                let again = start(&ctx, false).await;
+                handle(&ctx, &tick()).await.expect("runs");
+                assert_eq!(read(&ctx, &again).await.adjusted, 0, "nothing is due any more");
+                check_ledger(&ctx).await;
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn an_undo_leaves_what_a_run_put_in_place_for_other_bundles() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        charge(&ctx, "ada", "two").await;
+        repriced_while_a_saga_waits(&ctx, TuitionRule::Flat { amount: francs(200_000) }).await;
+        let undo = testkit::step(reverse_charge::Command { bundle: bundle("one") });
+        reverse_charge::handle(&ctx, &undo).await.expect("undone");
+        let owed = account(&ctx, "ada").await.balance(Account::Receivable);
+        assert_eq!(owed, francs(200_000), "whoever is registered for anything pays as much");
+        assert_eq!(charge_of(&ctx, "one").await.state, ChargeState::Reversed);
+        give(&ctx, "ada", 200_000).await;
+        assert_eq!(charge_of(&ctx, "two").await.state, ChargeState::Settled);
+        assert_eq!(charge_of(&ctx, "one").await.state, ChargeState::Reversed);
+        assert_eq!(count(&ctx, ChargeSettled::NAME).await, 1);
     }
 
     #[tokio::test]

@@ -26,7 +26,7 @@ async fn take_registration_back(ctx: &Ctx, delivery: &Delivery) -> Result<(), Fa
     let Some(adjustment) = adjustment else { return Ok(()) };
     let cause = Cause { now: delivery.now, correlation_id: &delivery.envelope.correlation_id };
     let mut transaction = ctx.table.transaction();
-    issue_adjustment(ctx, &mut transaction, bill, adjustment, cause).await?;
+    issue_adjustment(ctx, &mut transaction, bill, adjustment, (dropped_on, cause)).await?;
     delivery.mark_seen(&mut transaction);
     transaction.commit().await?;
     Ok(())
@@ -36,10 +36,12 @@ async fn take_registration_back(ctx: &Ctx, delivery: &Delivery) -> Result<(), Fa
 mod tests {
     use events::{ChargeReversed, Event};
 
+    use super::super::close_posting_period;
     use super::*;
-    use crate::domain::{ChargeState, InvoiceState};
+    use crate::domain::{Account, Band, ChargeState, InvoiceState, SourceKind, TuitionRule};
     use crate::fixtures::{
-        charge, check_ledger, count, ctx, dropped, francs, invoice, registration,
+        account, bundle, charge, check_ledger, count, ctx, dropped, francs, invoice, journal,
+        registration, set_rules,
     };
 
     #[tokio::test]
@@ -77,6 +79,53 @@ mod tests {
         let stored = ctx.table.get(&store::charge_key(charge.charge)).await.expect("reads");
         assert_eq!(stored.expect("stands").value.state, ChargeState::Reversed);
         assert_eq!(count(&ctx, ChargeReversed::NAME).await, 2);
+    }
+
+    #[tokio::test]
+    async fn a_drop_is_booked_on_its_own_date_or_with_it_in_the_open_period() {
+        for (closed, period) in [(None, "2026-12"), (Some("2026-12"), "2027-01")] {
+            let test = testkit::TestTable::new().await;
+            let ctx = ctx(&test.table);
+            charge(&ctx, "ada", "one").await;
+            if let Some(closed) = closed {
+                let period = closed.parse().expect("a period");
+                let close = testkit::call(close_posting_period::Command { period });
+                close_posting_period::handle(&ctx, &close).await.expect("closed");
+            }
+            let event = RegistrationDropped {
+                registration: registration("one", 1),
+                bundle: bundle("one"),
+                student: testkit::person("ada"),
+                term: kernel::Id::derived_from("2027S"),
+                dropped_at: "2026-12-30T10:00:00Z".parse().expect("a timestamp"),
+                ..RegistrationDropped::example()
+            };
+            let late = testkit::delivery("on-registration-dropped", event);
+            handle(&ctx, &late).await.expect("credited");
+            let entries = journal(&ctx).await;
+            let credit = entries.iter().find(|one| one.source().kind == SourceKind::CreditNote);
+            let credit = credit.expect("it was credited");
+            assert_eq!(credit.effective_date().to_string(), "2026-12-30");
+            assert_eq!(credit.posting_period().to_string(), period);
+            assert_eq!(credit.booked_at(), testkit::now());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_a_lower_band_costs_more_is_billed_with_the_drop() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let band = |from_hundredths, flat, per_credit| Band {
+            from_hundredths,
+            flat: francs(flat),
+            per_credit: francs(per_credit),
+        };
+        let bands = vec![band(0, 0, 100), band(600, 300, 0)];
+        set_rules(&ctx, TuitionRule::Banded { bands }).await;
+        assert_eq!(charge(&ctx, "ada", "one").await.amount, francs(300));
+        handle(&ctx, &dropped("ada", "one", 2)).await.expect("billed");
+        let owed = account(&ctx, "ada").await.balance(Account::Receivable);
+        assert_eq!(owed, francs(400), "four credits at a hundred each");
     }
 
     #[tokio::test]

@@ -112,7 +112,7 @@ fn booking(ctx: &Ctx, call: &Call<Command>, books: &Bookkeeping<'_>) -> Result<B
     }
     let booking = books.booking(call.now, received_on);
     Ok(match call.command.period {
-        Some(period) => booking.in_period(period, books.books())?,
+        Some(period) => booking.in_period(period, ctx.institution(), books.books())?,
         None => booking,
     })
 }
@@ -175,8 +175,11 @@ mod tests {
         assert_eq!(entry.posting_period().to_string(), "2027-01");
         assert_eq!(Some(entry.effective_date()), received_on);
         let named = Command { period: Some(period), reference: "R2".into(), ..late.clone() };
-        let result = handle(&ctx, &testkit::call(named)).await;
+        let result = handle(&ctx, &testkit::call(named.clone())).await;
         assert_eq!(code(result), "POSTING_PERIOD_CLOSED");
+        let period = Some("2027-02".parse().expect("a period"));
+        let result = handle(&ctx, &testkit::call(Command { period, ..named })).await;
+        assert_eq!(code(result), "POSTING_PERIOD_TO_COME");
         let received_on = Some("2027-01-16".parse().expect("a date"));
         let early = Command { received_on, reference: "R3".into(), ..late };
         assert_eq!(code(handle(&ctx, &testkit::call(early)).await), "DATE_IN_FUTURE");

@@ -1,6 +1,6 @@
-//! Saga step, the undo of charge: takes what is left of a bundle's charge back with a credit note; what was
-//! paid of it
-//! becomes the student's unapplied cash. A bundle that was never charged is marked, so that it never will be.
+//! Saga step, the undo of charge: takes what is left of a bundle's charge back with a credit note, and what a
+//! later calculation put in its place; what was paid of it becomes the student's unapplied cash. A bundle that was
+//! never charged is marked, so that it never will be.
 
 use kernel::BundleId;
 use schemars::JsonSchema;
@@ -9,9 +9,9 @@ use shell::{Failure, Step};
 use table::{Stored, Transaction};
 
 use crate::Ctx;
-use crate::bookkeeping::{Bookkeeping, Wanted};
-use crate::domain::{Charge, ChargeState, Series, everything_of, take_back};
-use crate::store::{self, Cause, missing};
+use crate::domain::{Charge, ChargeState};
+use crate::store::{self, Cause, Opened, missing};
+use crate::term_desk::{TermDesk, issue_undo};
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -47,7 +47,7 @@ async fn reverse(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
     Ok(Reply { state: ChargeState::Reversed })
 }
 
-/// Takes back what stands of the bundle's invoice, and takes the bundle off the bill of its term.
+/// Takes the bundle off the bill of its term, and brings that to what is due without it.
 async fn credit(
     ctx: &Ctx,
     transaction: &mut Transaction<'_>,
@@ -55,36 +55,23 @@ async fn credit(
     cause: Cause<'_>,
 ) -> Result<(), Failure> {
     let posted = charge.value.standing()?;
-    let series = &[Series::CreditNotes];
-    let wanted = Wanted { now: cause.now, series, invoices: &[posted.invoice] };
-    let currency = posted.amount.currency;
-    let mut books = Bookkeeping::open(ctx, posted.student, currency, wanted).await?;
-    let bill_key = store::term_bill_key(posted.student, posted.term);
-    let mut bill =
-        ctx.table.get(&bill_key).await?.ok_or_else(|| missing("term bill", posted.term))?;
-    bill.value.undo(charge.value.bundle);
-    books.add_charge(charge.into());
-    let lines = everything_of(books.invoice(posted.invoice));
-    let number = books.take_number(Series::CreditNotes);
-    let booking = books.booking_today(cause.now);
-    let (account, invoice) = books.account_and_invoice(posted.invoice);
-    let (note, turn) = take_back(invoice, account, &lines, &number, booking)?;
-    books.take_over(&turn).await?;
-    bill.value.follow(books.invoice(posted.invoice));
-    transaction.update(&bill);
-    books.write(transaction, &[turn], cause);
-    books.write_note(transaction, &note, cause);
-    Ok(())
+    let mut desk = TermDesk::read(ctx, posted.student, posted.term, None, &[]).await?;
+    let bill = desk.standing_bill().ok_or_else(|| missing("term bill", posted.term))?;
+    let mut bill = Opened::from(bill);
+    let (bundle, rules, population) = (charge.value.bundle, &desk.rules, &desk.population);
+    let adjustment = bill.value.undo(bundle, posted.invoice, rules, population)?;
+    issue_undo(ctx, transaction, bill, adjustment, (charge, cause)).await
 }
 
 #[cfg(test)]
 mod tests {
-    use events::{ChargeReversed, Event};
+    use events::{ChargeReversed, ChargeSettled, Event};
 
     use super::*;
-    use crate::domain::InvoiceState;
+    use crate::domain::{Account, InvoiceState};
     use crate::fixtures::{
-        bundle, charge, check_ledger, count, ctx, invoice, provider, unapplied_cash,
+        account, band_rules, bundle, charge, check_ledger, count, ctx, francs, give, invoice,
+        provider, unapplied_cash,
     };
     use crate::fixtures::{ctx_with, pay, webhook};
     use crate::operations::receive_webhook;
@@ -124,6 +111,47 @@ mod tests {
             },
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn what_an_undone_bundle_paid_for_all_is_billed_to_the_rest_whatever_happens() {
+        testkit::under_every_fault(
+            async |table| {
+                let ctx = ctx(table);
+                band_rules(&ctx).await;
+                let first = charge(&ctx, "ada", "one").await;
+                let second = charge(&ctx, "ada", "two").await;
+                assert_eq!((first.amount, second.amount), (francs(1_060), francs(60)));
+            },
+            async |table, ()| handle(&ctx(table), &undo("one")).await.map(drop),
+            async |table, ()| {
+                let ctx = ctx(table);
+                let owed = account(&ctx, "ada").await.balance(Account::Receivable);
+                assert_eq!(owed, francs(1_060), "six credits and the flat part");
+                assert_eq!(check_ledger(&ctx).await, 4);
+                give(&ctx, "ada", 60).await;
+                assert_eq!(count(&ctx, ChargeSettled::NAME).await, 0, "the flat part is open");
+                give(&ctx, "ada", 1_000).await;
+                assert_eq!(count(&ctx, ChargeSettled::NAME).await, 1);
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn money_of_several_payments_that_is_freed_pays_for_one_other_invoice() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        charge(&ctx, "ada", "one").await;
+        for minor in [60_000, 50_000, 40_000] {
+            give(&ctx, "ada", minor).await;
+        }
+        let other = charge(&ctx, "ada", "two").await;
+        assert!(!other.settled);
+        handle(&ctx, &undo("one")).await.expect("three funds, two lines, one invoice");
+        assert_eq!(invoice(&ctx, &other).await.state(), InvoiceState::Paid);
+        assert_eq!(unapplied_cash(&ctx, "ada").await, 0);
+        check_ledger(&ctx).await;
     }
 
     #[tokio::test]

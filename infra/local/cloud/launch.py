@@ -9,6 +9,7 @@ import functools
 import inspect
 import json
 import os
+import string
 import sys
 import threading
 from importlib.metadata import version
@@ -356,6 +357,27 @@ def fail_tasks_whose_function_fails() -> None:
 
     stepfunctions._invoke_with_callback = call_and_remember
     stepfunctions._call_lambda = call_function_or_fail
+
+
+@mend
+def generate_secrets_without_punctuation() -> None:
+    """ExcludePunctuation of a generated secret was ignored: the keys' word held characters that no word of ours has."""
+    from ministack.services.cloudformation import provisioners
+
+    generate = provisioners._sm_secret_string
+    asked = {"GenerateSecretString": {"PasswordLength": 400, "ExcludePunctuation": True}}
+    expect(not generate(asked).isalnum(), "ExcludePunctuation is carried out already")
+
+    def generate_as_asked(properties):
+        wanted = properties.get("GenerateSecretString") or {}
+        # CloudFormation hands booleans over as they stand in the template: true or "true".
+        if str(wanted.get("ExcludePunctuation")).lower() == "true":
+            excluded = wanted.get("ExcludeCharacters", "") + string.punctuation
+            properties = {**properties, "GenerateSecretString": {**wanted, "ExcludeCharacters": excluded}}
+        return generate(properties)
+
+    provisioners._sm_secret_string = generate_as_asked
+    expect(generate_as_asked(asked).isalnum(), "ExcludeCharacters is not carried out")
 
 
 @mend

@@ -174,7 +174,9 @@ impl IssuingDesk<'_> {
         }
         let bill = &self.bill.value;
         for charge in self.books.charges_mut() {
-            let invoice = charge.posted.map(|posted| posted.invoice);
+            // Freed money may have brought charges of other terms here: they are not this bill's business.
+            let of_term = charge.posted.filter(|posted| posted.term == bill.term);
+            let invoice = of_term.map(|posted| posted.invoice);
             if invoice.is_some_and(|invoice| !bill.has(charge.bundle, invoice)) {
                 charge.reverse();
             }

@@ -36,12 +36,12 @@ async fn take_registration_back(ctx: &Ctx, delivery: &Delivery) -> Result<(), Fa
 mod tests {
     use events::{ChargeReversed, Event};
 
-    use super::super::close_posting_period;
+    use super::super::{charge, close_posting_period};
     use super::*;
     use crate::domain::{Account, Band, ChargeState, InvoiceState, SourceKind, TuitionRule};
     use crate::fixtures::{
-        account, bundle, charge, check_ledger, count, ctx, dropped, francs, invoice, journal,
-        registration, set_rules,
+        account, bundle, charge, check_ledger, count, ctx, dropped, francs, give, invoice, journal,
+        order, registration, set_rules,
     };
 
     #[tokio::test]
@@ -79,6 +79,24 @@ mod tests {
         let stored = ctx.table.get(&store::charge_key(charge.charge)).await.expect("reads");
         assert_eq!(stored.expect("stands").value.state, ChargeState::Reversed);
         assert_eq!(count(&ctx, ChargeReversed::NAME).await, 2);
+    }
+
+    #[tokio::test]
+    async fn money_freed_in_one_term_pays_for_another_whose_charge_stands() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let paid = charge(&ctx, "ada", "one").await;
+        give(&ctx, "ada", paid.amount.minor).await;
+        let autumn = kernel::Id::derived_from("2027F");
+        let order = charge::Command { term: autumn, ..order("ada", "two") };
+        let waiting = charge::handle(&ctx, &testkit::step(order)).await.expect("charged");
+        for number in [1, 2, 3] {
+            handle(&ctx, &dropped("ada", "one", number)).await.expect("credited");
+        }
+        let stored = ctx.table.get(&store::charge_key(waiting.charge)).await.expect("reads");
+        assert_eq!(stored.expect("stands").value.state, ChargeState::Settled);
+        assert_eq!(invoice(&ctx, &waiting).await.state(), InvoiceState::Paid);
+        check_ledger(&ctx).await;
     }
 
     #[tokio::test]

@@ -24,6 +24,9 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
                 break;
             }
         }
+        if page.after.is_some() {
+            return Err(Fault::defect(format!("{} has too many sections", facts.course)).into());
+        }
     }
     let mut transaction = ctx.table.transaction();
     delivery.mark_seen(&mut transaction);

@@ -28,8 +28,11 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     let mut session = session.ok_or(Refusal::SessionUnknown)?;
     if session.value.end(call.now) {
         // What has ended itself ends no other.
-        store::own_session(&ctx.table, call.caller(), call.now).await?;
+        let own = store::own_session(&ctx.table, call.caller(), call.now).await?;
         let mut transaction = ctx.table.transaction();
+        if session.value.id != call.caller().session {
+            own.check_standing(&mut transaction);
+        }
         transaction.update(&session);
         transaction.commit().await?;
     }

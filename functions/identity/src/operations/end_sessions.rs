@@ -23,7 +23,8 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     let stands = |session: &Stored<Session>| session.value.stands(standing_end, call.now);
     let Some(session) = session.filter(stands) else {
         // One whose reply was lost comes again: this session has ended itself with all others.
-        let is_repeated = standing_end.is_some_and(|end| end.by == Some(caller.session));
+        let is_own = |end: &SessionsEnd| end.by == Some(caller.session) && end.kept.is_none();
+        let is_repeated = standing_end.is_some_and(is_own);
         return if is_repeated { Ok(()) } else { Err(RequestRefusal::SessionEnded.into()) };
     };
     let next = SessionsEnd::of_all(standing_end, caller.person, Some(caller.session), call.now);

@@ -7,8 +7,8 @@ use std::sync::{Mutex, PoisonError};
 use jiff::SignedDuration;
 use kernel::Timestamp;
 
-/// Values by key, each good for the same while. What is remembered may be older than the table by that much: for what
-/// is shown, never for what is decided.
+/// Values by key, each good for the same while. Whoever shows or decides by one accepts that the table may have moved
+/// on for that long.
 #[derive(Debug)]
 pub struct Remembered<K, V> {
     kept: SignedDuration,
@@ -33,7 +33,7 @@ impl<K: Eq + Hash, V: Clone> Remembered<K, V> {
         if known.len() >= self.max {
             known.retain(|_, (read_at, _)| self.is_fresh(*read_at, now));
         }
-        if known.len() >= self.max {
+        if known.len() >= self.max && !known.contains_key(&key) {
             known.clear();
         }
         known.insert(key, (now, value));

@@ -18,7 +18,8 @@ struct Site {
 }
 
 impl Site {
-    fn add(url: &str, token: &str) -> Self {
+    /// `mark` tells journeys of one process apart.
+    fn add(mark: char, url: &str, token: &str) -> Self {
         let secret = unique("secret");
         cloud::create_secret(&format!("matricula/dev/moodle/{secret}"), token);
         let department = unique("D");
@@ -31,7 +32,7 @@ impl Site {
                 "course_short_name": "{section_code} {term_code}", "categories": ["{department}"],
             },
         } });
-        let code = format!("s{:x}-{}", shell::now().as_millisecond(), std::process::id());
+        let code = format!("{mark}{:x}{:x}", shell::now().as_millisecond(), std::process::id());
         let site = Self { path: format!("/moodle/sites/{code}"), department, description };
         staff().administrator.api.put(&site.path, &site.description).expect(200);
         site
@@ -66,7 +67,7 @@ fn a_registration_arrives_in_moodle_and_a_drop_suspends_it_there() {
     let settings = MoodleSiteSettings::default();
     let token = settings.token.clone();
     let moodle = runtime.block_on(MoodleSite::start(settings));
-    let site = Site::add(moodle.url(), &token);
+    let site = Site::add('m', moodle.url(), &token);
     let checks = format!("{}/checks", site.path);
     let check = staff().administrator.api.post(&checks, &json!({})).expect(200);
     assert_eq!(check.body["is_ready"], true, "{:#}", check.body);
@@ -97,7 +98,7 @@ fn a_registration_arrives_in_moodle_and_a_drop_suspends_it_there() {
 
 #[test]
 fn a_site_that_does_not_answer_is_left_alone_and_says_why() {
-    let site = Site::add("http://127.0.0.1:9", "token");
+    let site = Site::add('d', "http://127.0.0.1:9", "token");
     Term::open().section_of(&site.department, Offer::PLAIN);
     eventually("the site is left alone", LIMIT, || {
         let read = site.read();

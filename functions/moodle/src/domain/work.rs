@@ -86,6 +86,8 @@ pub struct Work {
 
 impl Work {
     const ATTEMPTS_MAX: u32 = 20;
+    /// Waiting counts no further: so many doublings of the first wait are the longest one.
+    const WAITING_MAX: u32 = 9;
     const WAIT_FIRST: SignedDuration = SignedDuration::from_secs(2);
     const WAIT_MAX: SignedDuration = SignedDuration::from_mins(10);
 
@@ -132,7 +134,8 @@ impl Work {
     /// Put off until something else is there, however long that takes: that something says what it is stuck at.
     #[must_use]
     pub fn waiting(&self, trouble: Trouble, now: Timestamp) -> Self {
-        Self { is_stuck: false, ..self.put_off(trouble, now) }
+        let put_off = self.put_off(trouble, now);
+        Self { is_stuck: false, attempts: put_off.attempts.min(Self::WAITING_MAX), ..put_off }
     }
 
     #[must_use]

@@ -112,7 +112,7 @@ mod tests {
         for sent in
             ["core_user_update_users", "core_course_update_courses", "enrol_manual_enrol_users"]
         {
-            assert_eq!(asked.get(sent), Some(&1), "{sent}: {asked:?}");
+            assert!(asked.contains_key(sent), "{sent}: {asked:?}");
         }
         assert_eq!(world.run_after(200).await.requests, 0, "once");
     }

@@ -48,7 +48,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         section: None,
         after: None,
         marked: 0,
-        sends_anyway: false,
+        sends_anyway: replay.as_ref().is_some_and(|replay| replay.value.sends_anyway),
         asked_at: call.now,
     };
     transaction.put(&begun, replay.map(|replay| replay.version));

@@ -90,7 +90,10 @@ impl Session<'_> {
         let mut looked = self.record(&settled).await?;
         let mut batches = Vec::new();
         for seats in seats.chunks(SENT_AT_ONCE_MAX) {
-            batches.push(self.begin(seats.to_vec()).await?);
+            let begun = self.begin(seats.to_vec()).await?;
+            // What was marked again meanwhile is due in the next round.
+            looked += seats.len() - begun.len();
+            batches.push(begun);
         }
         let session = &*self;
         let sent: Vec<Bisected<Seat>> = stream::iter(batches)
@@ -146,7 +149,7 @@ impl Session<'_> {
         }
     }
 
-    /// Said again, an enrolment changes nothing. After silence the site is asked whether it is there at all.
+    /// Said again, an enrolment changes nothing. After a failure the site is asked whether it is there at all.
     async fn enrol(&self, seats: Vec<Seat>) -> Bisected<Seat> {
         bisected(
             seats,

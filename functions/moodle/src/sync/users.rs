@@ -195,11 +195,7 @@ impl Session<'_> {
         while let Some(some) = waiting.pop() {
             match self.found_users(field, &some).await {
                 Ok(users) => found.extend(users),
-                Err(failure)
-                    if failure.is_of_site()
-                        || failure.maybe_done
-                        || failure.remedy == Remedy::Retry =>
-                {
+                Err(failure) if failure.is_of_site() || failure.remedy == Remedy::Retry => {
                     return Err(failure);
                 }
                 Err(_) if some.len() == 1 => refused.push(some[0].wanted.id_number.clone()),

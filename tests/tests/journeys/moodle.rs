@@ -42,13 +42,12 @@ impl Site {
         staff().administrator.api.get(&self.path).expect(200).body
     }
 
-    /// The state of somebody's only enrolment.
+    /// The state of somebody's only enrolment; people are known here once their event has come.
     fn enrolment_of(&self, person: &str) -> String {
         let path = format!("/moodle/people/{person}");
-        let accounts = staff().administrator.api.get(&path).expect(200).body;
-        let sites = accounts["sites"].as_array().expect("sites");
-        let here =
-            sites.iter().find(|site| self.path.ends_with(site["site"].as_str().unwrap_or("?")));
+        let accounts = staff().administrator.api.get(&path).body;
+        let mut sites = accounts["sites"].as_array().into_iter().flatten();
+        let here = sites.find(|site| self.path.ends_with(site["site"].as_str().unwrap_or("?")));
         let state = here.and_then(|site| site["enrolments"][0]["state"].as_str());
         state.unwrap_or("not there").to_owned()
     }

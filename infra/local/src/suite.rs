@@ -14,7 +14,7 @@ use crate::narration::{self, Progress, heading, line};
 use crate::processes::{Life, free_port, output, run_with_status};
 use crate::provider;
 use crate::state::State;
-use crate::tally::Tally;
+use crate::tally::{Reader, Tally};
 use crate::toolchain::{self, Toolchain};
 
 /// The test target that needs a deployed stack; the plain run of tests leaves it out.
@@ -67,8 +67,9 @@ impl Suite<'_> {
         if command.get_current_dir().is_none() {
             command.current_dir(self.checkout.root());
         }
-        let mut tally = Tally::default();
-        let outcome = narration::step(name, |progress| count(command, &log, progress, &mut tally));
+        let mut reader = Reader::default();
+        let outcome = narration::step(name, |progress| count(command, &log, progress, &mut reader));
+        let tally = reader.tally;
         self.tally.add(tally);
         if let Err(failure) = outcome {
             narration::failure(&failure);
@@ -198,12 +199,13 @@ fn count(
     command: &mut Command,
     log: &Path,
     progress: &Progress,
-    tally: &mut Tally,
+    reader: &mut Reader,
 ) -> Result<(), Failure> {
     let status = run_with_status(command, log, |line| {
-        tally.read(line);
+        reader.read(line);
         progress.note(line.trim());
     })?;
+    let tally = reader.tally;
     if tally.passed + tally.failed > 0 {
         progress.detail(tally.to_string());
     }

@@ -5,29 +5,36 @@ use std::fmt;
 pub struct Tally {
     pub passed: u64,
     pub failed: u64,
-    /// Whether nextest counts: what a failed test printed holds a closing line too.
-    by_nextest: bool,
 }
 
 impl Tally {
     const fn of(passed: u64, failed: u64) -> Self {
-        Self { passed, failed, by_nextest: false }
+        Self { passed, failed }
     }
 
     pub fn add(&mut self, other: Self) {
         self.passed += other.passed;
         self.failed += other.failed;
     }
+}
 
+/// Reads what one runner prints.
+#[derive(Default)]
+pub struct Reader {
+    pub tally: Tally,
+    /// nextest shows what a failed test printed, with a closing line of another runner in it.
+    by_nextest: bool,
+}
+
+impl Reader {
     /// Counts a closing line; every other line changes nothing.
     pub fn read(&mut self, line: &str) {
         let line = line.trim();
         self.by_nextest |= line.starts_with("Nextest run ID ");
-        if self.by_nextest && cargo_test(line).is_some() {
-            return;
-        }
-        if let Some(found) = nextest(line).or_else(|| cargo_test(line)).or_else(|| node(line)) {
-            self.add(found);
+        let other =
+            |line| if self.by_nextest { None } else { cargo_test(line).or_else(|| node(line)) };
+        if let Some(found) = nextest(line).or_else(|| other(line)) {
+            self.tally.add(found);
         }
     }
 }
@@ -80,9 +87,9 @@ mod tests {
     use super::*;
 
     fn counted(lines: &str) -> Tally {
-        let mut tally = Tally::default();
-        lines.lines().for_each(|line| tally.read(line));
-        Tally { by_nextest: false, ..tally }
+        let mut reader = Reader::default();
+        lines.lines().for_each(|line| reader.read(line));
+        reader.tally
     }
 
     #[test]

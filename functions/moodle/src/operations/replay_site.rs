@@ -58,15 +58,9 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let entity = named.as_ref().map(|(_, entity)| entity.clone());
     let reply = Reply { site: site.clone(), entity };
     if let Some((kind, entity)) = named {
-        // What was last sent is forgotten only where it is sent again anyhow: a fingerprint that fits nothing.
-        let key = store::mapping_key(&site, kind, &entity);
-        if let Some(mut mapping) = ctx.table.get(&key).await? {
-            mapping.value.fingerprint.clear();
-            transaction.update(&mapping);
-        }
         let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
         let id = WorkId { site, kind, entity };
-        store::mark(&ctx.table, &mut transaction, &[id], cause).await?;
+        store::mark_to_send(&ctx.table, &mut transaction, &[id], true, cause).await?;
     } else {
         let standing = ctx.table.get(&store::replay_key(&site)).await?;
         let begun = Replay {
@@ -95,14 +89,20 @@ mod tests {
         Command { site, person: None, section: None, everything: None }
     }
 
-    #[tokio::test]
-    async fn everything_is_sent_again_after_the_site_came_back_from_an_old_backup() {
+    /// A site in step, where somebody then changed a name by hand.
+    async fn changed_there() -> World {
         let world = World::start().await;
         world.enrol("a", "ada").await;
         world.run().await;
         let id = world.site.users()[0]["id"].clone();
         let change = serde_json::json!({ "users": [{ "id": id, "firstname": "Changed" }] });
         world.site.act("core_user_update_users", &change);
+        world
+    }
+
+    #[tokio::test]
+    async fn everything_is_sent_again_after_the_site_came_back_from_an_old_backup() {
+        let world = changed_there().await;
         let command = Command { everything: Some(true), ..command() };
         handle(&world.ctx, &testkit::call(command)).await.expect("asked for");
         world.site.take_asked();
@@ -119,12 +119,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_person_is_sent_again_after_somebody_changed_them_there() {
-        let world = World::start().await;
-        world.enrol("a", "ada").await;
-        world.run().await;
-        let id = world.site.users()[0]["id"].clone();
-        let change = serde_json::json!({ "users": [{ "id": id, "firstname": "Changed" }] });
-        world.site.act("core_user_update_users", &change);
+        let world = changed_there().await;
         let command = Command { person: Some(testkit::person("ada")), ..command() };
         handle(&world.ctx, &testkit::call(command)).await.expect("asked for");
         world.run_after(100).await;

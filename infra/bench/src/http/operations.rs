@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::world::{
-    DEPARTMENT, INVITED, NEW_PASSWORD, PASSWORD, PRICE_GROUP, SELF_REGISTERED, World, course,
+    DEPARTMENT, INVITED, NEW_PASSWORD, PASSWORD, PRICE_GROUP, SELF_REGISTERED, World, cart, course,
     credentials, francs, month, moodle_site, newcomer, offered, part, planned_term, section_of,
     term, term_id, tuition,
 };
@@ -107,7 +107,7 @@ pub const OPERATIONS: &[Operation] = &[
     on("catalog", "read-calendar", |_, _| Request::get().by(student(1))),
     on("catalog", "edit-calendar", |_, n| Request::patch(json!({ "ways": [{ "from": "North", "to": "South", "minutes": 1 + n % 50 }] }), n as u64).by(registrar())),
 
-    on("enrollment", "submit", |w, n| Request::post(w.cart()).by(student(n))),
+    on("enrollment", "submit", |_, n| Request::post(cart(&offered())).by(student(n))),
     on("enrollment", "read-submission", |w, n| Request::get().at("submission", &w.confirmed[n].submission).by(w.confirmed[n].student())),
     on("enrollment", "read-registration", |w, n| Request::get().at("registration", &w.confirmed[n].registration).by(w.confirmed[n].student())),
     on("enrollment", "list-registrations", |w, n| Request::get().by(w.confirmed[n].student())),

@@ -1,5 +1,4 @@
 //! The API as the demo's people use it: calls with their token, waiting, and their mail.
-#![expect(dead_code, reason = "the demo does not use all of it yet")]
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -17,6 +16,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(100);
 const SEE_LOGS: &str = "Look into its log with `cargo matricula logs <function>`; \
     `cargo matricula status` shows what runs.";
+
+const SEE_MAIL_LOGS: &str = "Look into `cargo matricula logs notifications-on-message-queued`.";
 
 /// One person's way into the API, or that of somebody who has not logged in.
 pub struct Api<'a> {
@@ -67,14 +68,6 @@ impl<'a> Api<'a> {
         self.call("PUT", path, None, Some(body))
     }
 
-    pub fn patch(&self, path: &str, body: &Value) -> Result<Reply, Failure> {
-        self.call("PATCH", path, None, Some(body))
-    }
-
-    pub fn delete(&self, path: &str) -> Result<Reply, Failure> {
-        self.call("DELETE", path, None, None)
-    }
-
     /// With an idempotency key of its own.
     pub fn post(&self, path: &str, body: &Value) -> Result<Reply, Failure> {
         self.post_with_key(path, &new_idempotency_key(), body)
@@ -90,8 +83,23 @@ impl<'a> Api<'a> {
         self.call("POST", path, Some(idempotency_key), Some(body))
     }
 
-    /// Reads a path again and again until what it answers is as wished.
+    /// Waits until what a path answers is as wished, and says that it does.
     pub fn wait_for(
+        &self,
+        path: &str,
+        limit: Duration,
+        wished: impl Fn(&Value) -> bool,
+    ) -> Result<Reply, Failure> {
+        waiting(&format!("waiting for {path}"), |still| {
+            self.watch(path, limit, |body| {
+                still();
+                wished(body)
+            })
+        })
+    }
+
+    /// Reads a path again and again until what it answers is as wished.
+    pub fn watch(
         &self,
         path: &str,
         limit: Duration,
@@ -114,39 +122,28 @@ impl<'a> Api<'a> {
         }
     }
 
-    /// Waits until the field `state` has a value.
-    pub fn wait_for_state(
-        &self,
-        path: &str,
-        state: &str,
-        limit: Duration,
-    ) -> Result<Reply, Failure> {
-        self.wait_for(path, limit, |body| body["state"] == state)
-    }
-
     /// Waits for a message to somebody whose subject contains these words; the newest one.
     pub fn wait_for_mail(&self, to: &str, words: &str, limit: Duration) -> Result<Mail, Failure> {
         let started = Instant::now();
-        loop {
-            let fits =
-                |mail: &&Mail| mail.subject.contains(words) && mail.to.iter().any(|one| one == to);
-            let inbox = inbox(self.cloud)?;
-            if let Some(mail) = inbox.iter().rfind(fits) {
-                return Ok(mail.clone());
+        let fits =
+            |mail: &&Mail| mail.subject.contains(words) && mail.to.iter().any(|one| one == to);
+        waiting(&format!("waiting for a mail to {to}"), |still| {
+            loop {
+                let inbox = inbox(self.cloud)?;
+                if let Some(mail) = inbox.iter().rfind(fits) {
+                    return Ok(mail.clone());
+                }
+                if started.elapsed() > limit {
+                    let (waited, sent) = (narration::seconds(limit), inbox.len());
+                    let what = format!(
+                        "{to} got no mail about {words:?} in {waited}; {sent} were sent in all"
+                    );
+                    return Err(Failure::new(what, SEE_MAIL_LOGS));
+                }
+                still();
+                thread::sleep(POLL);
             }
-            if started.elapsed() > limit {
-                let waited = narration::seconds(limit);
-                let what = format!(
-                    "{to} got no mail about {words:?} in {waited}; {} were sent in all",
-                    inbox.len()
-                );
-                return Err(Failure::new(
-                    what,
-                    "Look into `cargo matricula logs notifications-on-message-queued`.",
-                ));
-            }
-            thread::sleep(POLL);
-        }
+        })
     }
 
     /// Puts a file to an address that the API has signed.
@@ -218,6 +215,14 @@ impl Reply {
         narration::told(label, detail, self.took);
         self
     }
+}
+
+/// `act` calls what it is given as long as it has nothing yet, so that whoever watches sees it wait.
+fn waiting<T>(
+    label: &str,
+    act: impl FnOnce(&dyn Fn()) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    narration::waiting(label, |progress| act(&|| progress.note("the local cloud is still at it")))
 }
 
 /// Every message sent so far, the oldest first.

@@ -53,6 +53,17 @@ pub fn step<T>(
     outcome
 }
 
+/// Waits for something that is told about elsewhere: a spinner, or a word now and then, and nothing in the end.
+pub fn waiting<T>(
+    label: &str,
+    act: impl FnOnce(&Progress) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let progress = Progress::start(label);
+    let outcome = act(&progress);
+    progress.bar.finish_and_clear();
+    outcome
+}
+
 /// What failed, the end of its log, and what to do.
 pub fn failure(failure: &Failure) {
     eprintln!("\n{} {}", paint("31", "✗"), failure.what);

@@ -122,15 +122,26 @@ impl<'a> Api<'a> {
         }
     }
 
-    /// Waits for a message to somebody whose subject contains these words; the newest one.
-    pub fn wait_for_mail(&self, to: &str, words: &str, limit: Duration) -> Result<Mail, Failure> {
+    /// How many messages were sent so far.
+    pub fn mails_sent(&self) -> Result<usize, Failure> {
+        Ok(inbox(self.cloud)?.len())
+    }
+
+    /// Waits for a message to somebody whose subject contains these words, sent after the first `sent_before`.
+    pub fn wait_for_mail(
+        &self,
+        to: &str,
+        words: &str,
+        sent_before: usize,
+        limit: Duration,
+    ) -> Result<Mail, Failure> {
         let started = Instant::now();
         let fits =
             |mail: &&Mail| mail.subject.contains(words) && mail.to.iter().any(|one| one == to);
         waiting(&format!("waiting for a mail to {to}"), |still| {
             loop {
                 let inbox = inbox(self.cloud)?;
-                if let Some(mail) = inbox.iter().rfind(fits) {
+                if let Some(mail) = inbox.iter().skip(sent_before).find(fits) {
                     return Ok(mail.clone());
                 }
                 if started.elapsed() > limit {

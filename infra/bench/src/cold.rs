@@ -24,11 +24,10 @@ use crate::{Chosen, Common};
 /// Start of every bootstrap, beside a hello world's: until the first poll and the first reply
 ///
 /// Each time, every program is started `runs` times in turn, so that noise hits all alike, and medians are told.
-/// `first_poll_ms`: from `exec` until the Runtime API is first polled. `first_reply_ms`: from `exec` until
-/// the reply to
-/// an invocation that already waits, of an operation that reads DynamoDB (an engine in another process). `ratio`: the
-/// first reply, compared with that of hello, a function that only answers. `peak_mib`: the process's own VmHWM after
-/// that reply. `zip_mb`: the bootstrap, deflated as it is packaged, in millions of bytes.
+/// `first_poll_ms`: from `exec` until the Runtime API is first polled. `first_reply_ms`: from `exec` until the reply
+/// to an invocation that already waits, of an operation that reads DynamoDB (an engine in another process). `ratio`:
+/// the first reply, compared with that of hello, a function that only answers. `peak_mib`: the process's own VmHWM
+/// after that reply. `zip_mb`: the bootstrap, deflated as it is packaged, in millions of bytes.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]

@@ -1,6 +1,5 @@
-//! The embedded engine in a process of its own: the bench's binary once more, told over its standard input
-//! what to do,
-//! and ended by its end.
+//! The embedded engine in a process of its own: the bench's binary once more, told over its standard input what to
+//! do, and ended by its end.
 
 use std::collections::BTreeMap;
 use std::process::Stdio;

@@ -1,6 +1,5 @@
-//! Registration day in small: many students ask at once, over real HTTP, for the few seats of one section.
-//! Exactly the
-//! seats there are may be given, whatever happens on the wire.
+//! Registration day in small: many students ask at once, over real HTTP, for the few seats of one section. Exactly
+//! the seats there are may be given, whatever happens on the wire.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -44,12 +43,10 @@ const CALLER_HEADER: &str = "x-caller";
 /// The section is offered by the real `on-section-offered`; then every student sends one `POST /submissions`, all at
 /// once, to an HTTP front that hands each to the next free of four `enrollment-submit` processes, which share nothing
 /// but one engine. Who is answered 503 waits as long as `retry-after` says and asks again with the same
-/// Idempotency-Key. `p99_ms` is the time that a student sees: from sending the first request until the final
-/// answer is
-/// read, with connecting, waiting for a free process, and all retries in it; since all send at once, it is
-/// about the time
-/// that all requests take together. `seconds` is from the first request to the last answer. The bench fails unless
-/// exactly the seats were given, all others were refused with CLOSED, and the table says the same.
+/// Idempotency-Key. `p99_ms` is the time that a student sees: from sending the first request until the final answer
+/// is read, with connecting, waiting for a free process, and all retries in it; since all send at once, it is about
+/// the time that all requests take together. `seconds` is from the first request to the last answer. The bench fails
+/// unless exactly the seats were given, all others were refused with CLOSED, and the table says the same.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]

@@ -24,11 +24,10 @@ const WARM_UP: usize = 10;
 
 /// Warm operations: how long a call takes, and how many calls of DynamoDB it makes
 ///
-/// One process for each operation, called again and again by one caller. `p50_ms` and `p99_ms`: from handing
-/// the event
-/// to the Runtime API until the reply is there; gateway and authorizer are not in it. `reads` and `writes`: calls of
-/// DynamoDB that one call makes, as the engine counts them (a transaction is one write), median. `peak_mib`: the most
-/// memory that the process has had after all its calls.
+/// One process for each operation, called again and again by one caller. `p50_ms` and `p99_ms`: from handing the
+/// event to the Runtime API until the reply is there; gateway and authorizer are not in it. `reads` and `writes`:
+/// calls of DynamoDB that one call makes, as the engine counts them (a transaction is one write), median. `peak_mib`:
+/// the most memory that the process has had after all its calls.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]

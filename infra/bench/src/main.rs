@@ -1,6 +1,5 @@
-//! The benches: cold starts, warm operations, and a registration day's hot section. Each builds what it
-//! measures, starts
-//! what it needs, stops it again, and prints a table for people or one JSON object for machines.
+//! The benches: cold starts, warm operations, and a registration day's hot section. Each builds what it measures,
+//! starts what it needs, stops it again, and prints a table for people or one JSON object for machines.
 #![expect(clippy::float_arithmetic, reason = "statistics of measured times; no money is here")]
 
 mod billing;

@@ -71,7 +71,7 @@ enum Task {
     Invoke {
         /// The function, such as operations-health
         function: String,
-        /// A file with its event; else events/FUNCTION.json where there is one, else an empty event
+        /// A file with its event; else events/samples/FUNCTION.json where there is one, else an empty event
         event: Option<PathBuf>,
     },
     /// Build the packages for AWS

@@ -24,6 +24,11 @@ pub fn head_of<C>(department: &str, command: C) -> Call<C> {
     with_role(command, Role::HeadOfDepartment, Scope::Department, Some(department.to_owned()))
 }
 
+/// A call by "ada", who teaches.
+pub fn teacher<C>(command: C) -> Call<C> {
+    with_role(command, Role::Teacher, Scope::Section, None)
+}
+
 fn with_role<C>(command: C, role: Role, scope: Scope, department: Option<String>) -> Call<C> {
     let call = testkit::call(command);
     let grants = vec![Grant { role, department: department.clone() }];

@@ -60,6 +60,14 @@ const PLANNERS: Access = Access::Roles(&[
     Allow { role: Role::HeadOfDepartment, scope: Scope::Department },
 ]);
 
+/// Whoever plans, and whoever teaches: their own sections.
+const PLANNERS_AND_TEACHERS: Access = Access::Roles(&[
+    Allow { role: Role::Registrar, scope: Scope::All },
+    Allow { role: Role::Administrator, scope: Scope::All },
+    Allow { role: Role::HeadOfDepartment, scope: Scope::Department },
+    Allow { role: Role::Teacher, scope: Scope::Section },
+]);
+
 /// Courses and programs that are offered, or that are not any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -3,16 +3,20 @@
 mod account;
 mod attempts;
 mod claim;
+mod grant_refusal;
 mod key_set;
 mod person;
 mod refusal;
 mod roles;
 mod second_factor;
+mod service_client;
 mod session;
+mod sign_in;
 
 pub use account::{Account, AccountState, Password, PasswordHash, Reset, Verdict, check_password};
 pub use attempts::{LoginAttempts, ResetRequests};
 pub use claim::{Claim, ClaimKind, Identifier};
+pub use grant_refusal::GrantRefusal;
 pub use key_set::{KeySeed, KeySet, Seed};
 pub use person::{ImportedPerson, Person};
 pub use refusal::{Refusal, SENTENCES};
@@ -20,4 +24,9 @@ pub use roles::{
     Assigned, RoleAssignment, Roles, SecondFactorPolicy, Validity, check_giver, check_resetter,
 };
 pub use second_factor::{Code, SealedSeed, SecondFactor};
+pub use service_client::{Client, ClientSecret, ClientSettings, SecretDigest};
 pub use session::{Refreshed, Session, SessionsEnd};
+pub use sign_in::{
+    ExternalIdSource, Identity, Link, Provider, ProviderCode, ProviderSettings, SignIn,
+    UnknownPerson,
+};

@@ -1,13 +1,19 @@
 //! Ada, whom the tests register, verify, import and log in.
 
+mod provider;
+
 use std::sync::Arc;
 
 use events::LinkPurpose;
 use kernel::{AccountId, Id, Locale, PersonId, PersonName, SessionId, SourceId, Timestamp};
+use shell::authorizer::Authorized;
 use shell::{Call, Caller, Failure, Grant, Role, Scope};
 use table::Table;
 use tokio::sync::Mutex;
 
+pub use self::provider::{
+    CODE, PROVIDER_SECRET, PlayedProvider, ProviderKey, REDIRECT_URI, provider_claims, university,
+};
 use crate::devices::DeviceKey;
 use crate::domain::{Password, SecondFactorPolicy, Session};
 use crate::key_ring::KeyRing;
@@ -19,8 +25,9 @@ use crate::operations::{
     register_account, verify_email,
 };
 use crate::refresh::RefreshKey;
+use crate::relying_party::RelyingParty;
 use crate::second_factors::SecondFactorKeys;
-use crate::standings::remembered_standings;
+use crate::standings::{remembered_clients, remembered_standings};
 use crate::tokens::SigningKeys;
 use crate::{Ctx, store};
 
@@ -35,6 +42,9 @@ pub fn ctx(table: &Table) -> Ctx {
         table: table.clone(),
         key_ring: KeyRing::given(keys).into(),
         standings: Arc::new(remembered_standings()),
+        clients: Arc::new(remembered_clients()),
+        relying_party: Arc::new(RelyingParty::on_this_machine(PROVIDER_SECRET)),
+        redirect_uri: Arc::<str>::from(REDIRECT_URI).into(),
         issuer: Arc::<str>::from("https://test.matricula.example").into(),
         device_key: DeviceKey::derived_from("the identity secret of a test").into(),
         second_factor_keys: Arc::new(Mutex::new(Some(Arc::new(second_factors)))),
@@ -217,5 +227,13 @@ pub async fn link_to(
 /// Who calls with these tokens, as an authorizer finds out that knows nothing yet.
 pub async fn caller_of(ctx: &Ctx, tokens: &Tokens) -> Result<Caller, Failure> {
     let cold = Ctx { standings: Arc::new(remembered_standings()), ..ctx.clone() };
-    authorize::handle(&cold, &tokens.access_token, testkit::now()).await
+    Ok(in_person(authorize::handle(&cold, &tokens.access_token, testkit::now()).await?))
+}
+
+/// The person whom a token stands for.
+pub fn in_person(authorized: Authorized) -> Caller {
+    match authorized {
+        Authorized::Person(caller) => caller,
+        Authorized::Client(client) => panic!("{client:?} is no person"),
+    }
 }

@@ -1,5 +1,7 @@
 //! Identity: people, their accounts and sessions, and the roles they hold.
 
+mod client_secrets;
+mod client_store;
 mod derivation;
 mod devices;
 pub mod domain;
@@ -11,7 +13,9 @@ mod key_store;
 pub mod operations;
 mod passwords;
 mod refresh;
+mod relying_party;
 mod second_factors;
+mod sign_in_store;
 mod standings;
 mod store;
 pub mod tokens;
@@ -20,19 +24,20 @@ use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use events::{LinkPurpose, link_token};
-use kernel::{AccountId, SessionId, Timestamp};
+use kernel::{AccountId, ServiceClientId, SessionId, Timestamp};
 use shell::{Fault, HttpOperation, Listing, Remembered};
 use table::Table;
 use tokio::sync::Mutex;
 
 use crate::devices::DeviceKey;
-use crate::domain::{SecondFactor, SecondFactorPolicy, Session};
+use crate::domain::{Client, SecondFactor, SecondFactorPolicy, Session};
 use crate::key_ring::KeyRing;
 use crate::key_store::KeyStore;
 use crate::operations::log_in::Tokens;
 use crate::refresh::RefreshKey;
+use crate::relying_party::RelyingParty;
 use crate::second_factors::{Opened, SecondFactorKeys};
-use crate::standings::{Standing, remembered_standings};
+use crate::standings::{Standing, remembered_clients, remembered_standings};
 
 /// What the operations of this context share. Its secrets are read when an operation first needs them.
 #[derive(Clone)]
@@ -40,6 +45,9 @@ pub struct Ctx {
     pub table: Table,
     key_ring: Arc<KeyRing>,
     standings: Arc<Remembered<SessionId, Standing>>,
+    clients: Arc<Remembered<ServiceClientId, Option<Client>>>,
+    relying_party: Arc<RelyingParty>,
+    redirect_uri: OnceLock<Arc<str>>,
     issuer: OnceLock<Arc<str>>,
     refresh_key: OnceLock<RefreshKey>,
     device_key: OnceLock<DeviceKey>,
@@ -54,6 +62,9 @@ impl Ctx {
             table: shell::aws::table(),
             key_ring: Arc::new(KeyRing::new(KeyStore::of_environment())),
             standings: Arc::new(remembered_standings()),
+            clients: Arc::new(remembered_clients()),
+            relying_party: Arc::new(RelyingParty::of_environment()),
+            redirect_uri: OnceLock::new(),
             issuer: OnceLock::new(),
             refresh_key: OnceLock::new(),
             device_key: OnceLock::new(),
@@ -66,6 +77,11 @@ impl Ctx {
     /// Who signs the tokens: the API of one stage, by its address.
     pub(crate) fn issuer(&self) -> &str {
         self.issuer.get_or_init(|| shell::required_environment("TOKEN_ISSUER").into())
+    }
+
+    /// Where a sign-in provider sends the browser back to: the portal, which hands on what it came back with.
+    pub(crate) fn redirect_uri(&self) -> &str {
+        self.redirect_uri.get_or_init(|| shell::required_environment("SIGN_IN_REDIRECT_URI").into())
     }
 
     pub(crate) async fn refresh_key(&self) -> Result<&RefreshKey, Fault> {
@@ -161,6 +177,8 @@ impl shell::Context for Ctx {
 pub fn http_operations() -> Vec<HttpOperation> {
     let mut operations = of_ones_own_account();
     operations.extend(of_people_and_roles());
+    operations.extend(of_service_clients());
+    operations.extend(of_sign_ins());
     operations
 }
 
@@ -249,6 +267,66 @@ fn of_people_and_roles() -> Vec<HttpOperation> {
         HttpOperation::of::<op::assign_role::Command, op::assign_role::Reply>(
             CONTEXT,
             op::assign_role::ROUTE,
+        ),
+    ]
+}
+
+fn of_service_clients() -> Vec<HttpOperation> {
+    use operations as op;
+    vec![
+        HttpOperation::of::<op::create_service_client::Command, op::create_service_client::Reply>(
+            CONTEXT,
+            op::create_service_client::ROUTE,
+        ),
+        HttpOperation::of::<
+            op::list_service_clients::Command,
+            Listing<op::read_service_client::Reply>,
+        >(CONTEXT, op::list_service_clients::ROUTE),
+        HttpOperation::of::<op::read_service_client::Command, op::read_service_client::Reply>(
+            CONTEXT,
+            op::read_service_client::ROUTE,
+        ),
+        HttpOperation::of::<op::edit_service_client::Command, op::read_service_client::Reply>(
+            CONTEXT,
+            op::edit_service_client::ROUTE,
+        ),
+        HttpOperation::of::<op::rotate_client_secret::Command, op::create_service_client::Reply>(
+            CONTEXT,
+            op::rotate_client_secret::ROUTE,
+        ),
+        HttpOperation::of::<op::end_service_client::Command, ()>(
+            CONTEXT,
+            op::end_service_client::ROUTE,
+        ),
+        HttpOperation::of::<op::issue_client_token::Form, op::issue_client_token::Reply>(
+            CONTEXT,
+            op::issue_client_token::ROUTE,
+        ),
+    ]
+}
+
+fn of_sign_ins() -> Vec<HttpOperation> {
+    use operations as op;
+    vec![
+        HttpOperation::of::<op::set_sign_in_provider::Command, op::read_sign_in_provider::Reply>(
+            CONTEXT,
+            op::set_sign_in_provider::ROUTE,
+        ),
+        HttpOperation::of::<op::read_sign_in_provider::Command, op::read_sign_in_provider::Reply>(
+            CONTEXT,
+            op::read_sign_in_provider::ROUTE,
+        ),
+        HttpOperation::of::<
+            op::list_sign_in_providers::Command,
+            Listing<op::list_sign_in_providers::Item>,
+        >(CONTEXT, op::list_sign_in_providers::ROUTE),
+        HttpOperation::of::<op::begin_sign_in::Command, op::begin_sign_in::Reply>(
+            CONTEXT,
+            op::begin_sign_in::ROUTE,
+        ),
+        HttpOperation::of::<op::complete_sign_in::Command, op::log_in::Tokens>(
+            CONTEXT,
+            op::complete_sign_in::ROUTE,
         ),
     ]
 }

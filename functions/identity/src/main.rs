@@ -78,6 +78,59 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "import-people" => shell::step(ctx, op::import_people::handle).await,
         // Schedules
         "rotate-signing-keys" => shell::schedule(ctx, op::rotate_signing_keys::handle).await,
+        operation => serve_clients_and_sign_ins(ctx, operation).await,
+    }
+}
+
+/// What other systems call, and what they are agreed upon with.
+async fn serve_clients_and_sign_ins(
+    ctx: &Ctx,
+    operation: &str,
+) -> Result<(), lambda_runtime::Error> {
+    match operation {
+        "create-service-client" => {
+            let route = &op::create_service_client::ROUTE;
+            shell::http(route, ctx, op::create_service_client::handle).await
+        }
+        "list-service-clients" => {
+            let route = &op::list_service_clients::ROUTE;
+            shell::http(route, ctx, op::list_service_clients::handle).await
+        }
+        "read-service-client" => {
+            shell::http(&op::read_service_client::ROUTE, ctx, op::read_service_client::handle).await
+        }
+        "edit-service-client" => {
+            shell::http(&op::edit_service_client::ROUTE, ctx, op::edit_service_client::handle).await
+        }
+        "rotate-client-secret" => {
+            let route = &op::rotate_client_secret::ROUTE;
+            shell::http(route, ctx, op::rotate_client_secret::handle).await
+        }
+        "end-service-client" => {
+            shell::http(&op::end_service_client::ROUTE, ctx, op::end_service_client::handle).await
+        }
+        "issue-client-token" => {
+            let route = &op::issue_client_token::ROUTE;
+            shell::http_oauth(route, ctx, op::issue_client_token::handle).await
+        }
+        "set-sign-in-provider" => {
+            let route = &op::set_sign_in_provider::ROUTE;
+            shell::http(route, ctx, op::set_sign_in_provider::handle).await
+        }
+        "read-sign-in-provider" => {
+            let route = &op::read_sign_in_provider::ROUTE;
+            shell::http(route, ctx, op::read_sign_in_provider::handle).await
+        }
+        "list-sign-in-providers" => {
+            let route = &op::list_sign_in_providers::ROUTE;
+            shell::http(route, ctx, op::list_sign_in_providers::handle).await
+        }
+        "begin-sign-in" => {
+            shell::http(&op::begin_sign_in::ROUTE, ctx, op::begin_sign_in::handle).await
+        }
+        "complete-sign-in" => {
+            shell::http(&op::complete_sign_in::ROUTE, ctx, op::complete_sign_in::handle).await
+        }
         unknown => panic!("identity has no operation {unknown:?}"),
     }
 }

@@ -2,10 +2,10 @@
 //! gateway's own cache of 30 seconds, what ends is ended everywhere within a minute.
 
 use jiff::SignedDuration;
-use kernel::{SessionId, Timestamp};
+use kernel::{ServiceClientId, SessionId, Timestamp};
 use shell::{Grant, Remembered};
 
-use crate::domain::{Roles, SecondFactorPolicy, Session, SessionsEnd};
+use crate::domain::{Client, Roles, SecondFactorPolicy, Session, SessionsEnd};
 
 /// How long one reading of a session is good.
 const KEPT: SignedDuration = SignedDuration::from_secs(25);
@@ -27,6 +27,12 @@ impl Standing {
         let session = self.session.as_ref()?;
         session.stands(self.end.as_ref(), now).then(|| self.roles.grants_in(session, policy, now))
     }
+}
+
+/// By client, in the same way; nothing where there is no such client.
+pub fn remembered_clients() -> Remembered<ServiceClientId, Option<Client>> {
+    const CLIENTS_MAX: usize = 1_000;
+    Remembered::new(KEPT, CLIENTS_MAX)
 }
 
 /// By session: the authorizer asks the table once for each of them and half a minute.

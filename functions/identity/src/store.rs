@@ -138,6 +138,7 @@ pub fn claim_key(identifier: &Identifier) -> Key<Claim> {
         ClaimKind::Email => "EMAIL",
         ClaimKind::StudentNumber => "STUDENT-NUMBER",
         ClaimKind::StaffNumber => "STAFF-NUMBER",
+        ClaimKind::External => "EXTERNAL",
     };
     Key::new(format!("CLAIM#{kind}#{}", identifier.folded), "CLAIM")
 }

@@ -6,9 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::SignedDuration;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
-use kernel::{PersonId, SessionId, Timestamp};
+use kernel::{PersonId, ServiceClientId, SessionId, Timestamp};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use shell::{Fault, RequestRefusal};
+use shell::{ClientScope, Fault, RequestRefusal};
 
 use crate::domain::{KeySet, Session};
 use crate::key_store::key_id;
@@ -40,6 +41,36 @@ struct SigningKey {
 pub struct Bearer {
     pub person: PersonId,
     pub session: SessionId,
+}
+
+/// Whom a token stands for: a person in a session, or another system.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    Person(Bearer),
+    Client { id: ServiceClientId, scopes: Vec<ClientScope> },
+}
+
+/// What every token of ours says, whomever it stands for.
+#[derive(Debug, Clone, Deserialize)]
+struct AnyClaims {
+    sub: String,
+    sid: Option<SessionId>,
+    scope: Option<String>,
+    iat: i64,
+    exp: i64,
+}
+
+/// Of another system's token: it has no session.
+#[derive(Debug, Clone, Serialize)]
+struct ClientClaims<'a> {
+    iss: &'a str,
+    aud: &'a str,
+    sub: ServiceClientId,
+    /// As RFC 9068 wants it.
+    client_id: ServiceClientId,
+    scope: String,
+    iat: i64,
+    exp: i64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -89,7 +120,26 @@ impl SigningKeys {
         self.signed(&claims, now)
     }
 
-    fn signed(&self, claims: &Claims, now: Timestamp) -> String {
+    pub fn client_token(
+        &self,
+        issuer: &str,
+        client: ServiceClientId,
+        scopes: &[ClientScope],
+        now: Timestamp,
+    ) -> String {
+        let claims = ClientClaims {
+            iss: issuer,
+            aud: AUDIENCE,
+            sub: client,
+            client_id: client,
+            scope: scope_text(scopes),
+            iat: now.as_second(),
+            exp: now.as_second() + ACCESS_TOKEN_TTL_S,
+        };
+        self.signed(&claims, now)
+    }
+
+    fn signed(&self, claims: &impl Serialize, now: Timestamp) -> String {
         let key = self.keys.iter().rfind(|key| key.signs_from <= now);
         let key = key.or(self.keys.first()).expect("a set has a key");
         let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::EdDSA) };
@@ -97,12 +147,47 @@ impl SigningKeys {
     }
 
     /// Who holds the token. An expired one is told apart from what was never good: its holder may refresh it.
+    pub fn holder(
+        &self,
+        issuer: &str,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Holder, RequestRefusal> {
+        let AnyClaims { sub, sid, scope, iat, exp } = self.claims(issuer, token)?;
+        let moment =
+            |second| Timestamp::from_second(second).map_err(|_| RequestRefusal::TokenInvalid);
+        if now < moment(iat)? - CLOCK_SKEW {
+            return Err(RequestRefusal::TokenInvalid);
+        }
+        if now > moment(exp)? + CLOCK_SKEW {
+            return Err(RequestRefusal::TokenExpired);
+        }
+        if let Some(session) = sid {
+            let person = sub.parse().map_err(|_| RequestRefusal::TokenInvalid)?;
+            return Ok(Holder::Person(Bearer { person, session }));
+        }
+        let id = sub.parse().map_err(|_| RequestRefusal::TokenInvalid)?;
+        let scope = scope.ok_or(RequestRefusal::TokenInvalid)?;
+        let scopes = ClientScope::ALL.into_iter();
+        let scopes = scopes.filter(|known| scope.split(' ').any(|name| name == known.name()));
+        Ok(Holder::Client { id, scopes: scopes.collect() })
+    }
+
+    /// The person who holds the token.
     pub fn bearer(
         &self,
         issuer: &str,
         token: &str,
         now: Timestamp,
     ) -> Result<Bearer, RequestRefusal> {
+        match self.holder(issuer, token, now)? {
+            Holder::Person(bearer) => Ok(bearer),
+            Holder::Client { .. } => Err(RequestRefusal::TokenInvalid),
+        }
+    }
+
+    /// What a token says that is ours and for us, whatever the time is.
+    fn claims<C: DeserializeOwned>(&self, issuer: &str, token: &str) -> Result<C, RequestRefusal> {
         let key_id = key_id_of(token)?;
         let key = self.keys.iter().find(|key| key.id == key_id);
         let key = key.ok_or(RequestRefusal::TokenInvalid)?;
@@ -112,19 +197,14 @@ impl SigningKeys {
         validation.set_audience(&[AUDIENCE]);
         // The library would look at a clock of its own.
         validation.validate_exp = false;
-        let token = jsonwebtoken::decode::<Claims>(token, &key.verifying, &validation);
-        let Claims { sub, sid, iat, exp, .. } =
-            token.map_err(|_| RequestRefusal::TokenInvalid)?.claims;
-        let moment =
-            |second| Timestamp::from_second(second).map_err(|_| RequestRefusal::TokenInvalid);
-        if now < moment(iat)? - CLOCK_SKEW {
-            return Err(RequestRefusal::TokenInvalid);
-        }
-        if now > moment(exp)? + CLOCK_SKEW {
-            return Err(RequestRefusal::TokenExpired);
-        }
-        Ok(Bearer { person: sub, session: sid })
+        let token = jsonwebtoken::decode::<C>(token, &key.verifying, &validation);
+        Ok(token.map_err(|_| RequestRefusal::TokenInvalid)?.claims)
     }
+}
+
+/// As RFC 6749 writes scopes.
+pub fn scope_text(scopes: &[ClientScope]) -> String {
+    scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(" ")
 }
 
 impl SigningKey {
@@ -227,6 +307,16 @@ mod tests {
         assert_eq!(bearer.person, testkit::person("ada"));
         assert_eq!(bearer.session, SessionId::derived_from("s"));
         assert!(access_token().len() < TOKEN_LENGTH_MAX / 2);
+    }
+
+    #[test]
+    fn a_clients_token_is_no_persons() {
+        let id = ServiceClientId::derived_from("library");
+        let scopes = vec![ClientScope::CatalogRead];
+        let token = keys().client_token(ISSUER, id, &scopes, testkit::now());
+        assert_eq!(judged(&token), INVALID);
+        let holder = keys().holder(ISSUER, &token, testkit::now());
+        assert_eq!(holder, Ok(Holder::Client { id, scopes }));
     }
 
     #[test]

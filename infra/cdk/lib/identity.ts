@@ -1,9 +1,9 @@
 // Identity: who somebody is, and what they may do.
-import { Duration } from "aws-cdk-lib";
+import { Duration, Stack } from "aws-cdk-lib";
 import type { IFunction } from "aws-cdk-lib/aws-lambda";
 import type { Construct } from "constructs";
 import { Context, type Shared } from "./context.ts";
-import { cursors, issuer, reads, rotates, secondFactorPolicy, secret, tokens, writes } from "./permissions.ts";
+import { cursors, issuer, type Permission, reads, rotates, secondFactorPolicy, secret, tokens, writes } from "./permissions.ts";
 
 export function identity(scope: Construct, shared: Shared): { context: Context; authorizer: IFunction } {
   const context = new Context(scope, "identity", shared);
@@ -37,6 +37,20 @@ export function identity(scope: Construct, shared: Shared): { context: Context; 
   context.http("read-profile", "GET /me", [reads]);
   context.http("edit-profile", "PATCH /me", [writes]);
   context.http("assign-role", "POST /role-assignments", [writes]);
+  context.http("create-service-client", "POST /service-clients", [writes]);
+  context.http("list-service-clients", "GET /service-clients", [reads, cursors]);
+  context.http("read-service-client", "GET /service-clients/{client}", [reads]);
+  context.http("edit-service-client", "PATCH /service-clients/{client}", [writes]);
+  context.http("rotate-client-secret", "POST /service-clients/{client}/secrets", [writes]);
+  context.http("end-service-client", "DELETE /service-clients/{client}", [writes]);
+  context.openHttp("issue-client-token", "POST /oauth/token", [writes, tokens]);
+  context.http("set-sign-in-provider", "PUT /sign-in-providers/{provider}", [writes]);
+  context.http("read-sign-in-provider", "GET /sign-in-providers/{provider}", [reads]);
+  context.openHttp("list-sign-in-providers", "GET /sign-in-providers", [reads, cursors]);
+  context.openHttp("begin-sign-in", "POST /sign-ins", [writes, returns]);
+  context.openHttp("complete-sign-in", "POST /sign-ins/{sign_in}/completion", [
+    writes, tokens, refresh, secondFactors, secondFactorPolicy, returns, readsClientSecrets,
+  ]);
   // Steps
   context.step("bootstrap-administrator", [writes]);
   context.step("import-people", [writes]);
@@ -44,3 +58,23 @@ export function identity(scope: Construct, shared: Shared): { context: Context; 
   context.schedule("rotate-signing-keys", Duration.days(1), [rotates("SIGNING_SECRET")]);
   return { context, authorizer };
 }
+
+/** Knows where a sign-in provider sends the browser back to. */
+const returns: Permission = ({ shared: { settings } }) => ({
+  environment: { SIGN_IN_REDIRECT_URI: `${settings.portalUrl.replace(/\/+$/, "")}/sign-in` },
+});
+
+/** Reads what sign-in providers have given us, and no other secret. An operator adds one for each provider. */
+const readsClientSecrets: Permission = (context) => {
+  const name = `matricula/${context.shared.settings.stage}/sign-in`;
+  return {
+    statements: [
+      {
+        actions: ["secretsmanager:GetSecretValue"],
+        resources: [Stack.of(context).formatArn({ service: "secretsmanager", resource: `secret:${name}/*` })],
+        because: "Providers are added while Matricula runs: their secrets are not known here.",
+      },
+    ],
+    environment: { SIGN_IN_SECRETS: name },
+  };
+};

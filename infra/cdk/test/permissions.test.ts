@@ -73,11 +73,12 @@ test("a variable that names a secret goes with the permission to read it", () =>
   for (const one of ofType("dev", "AWS::Lambda::Function")) {
     const name = one.properties["FunctionName"];
     const variables = one.plain(one.properties["Environment"].Variables);
-    const named = Object.keys(variables).filter((variable) => variable.endsWith("_SECRET")).map((variable) => variables[variable]).sort();
-    // The tokens of the Moodle sites are named by their prefix: sites are added while Matricula runs.
-    const tokens = variables["MOODLE_TOKENS"];
-    if (tokens) named.push(`arn:aws:secretsmanager:REGION:ACCOUNT:secret:${tokens}/*`);
-    assert.deepEqual(named, all[name]!["secretsmanager:GetSecretValue"] ?? [], name);
+    const named = Object.keys(variables).filter((variable) => variable.endsWith("_SECRET")).map((variable) => variables[variable]);
+    // The secrets of Moodle sites and of sign-in providers are named by their prefix: these are added while Matricula runs.
+    for (const prefix of [variables["MOODLE_TOKENS"], variables["SIGN_IN_SECRETS"]]) {
+      if (prefix) named.push(`arn:aws:secretsmanager:REGION:ACCOUNT:secret:${prefix}/*`);
+    }
+    assert.deepEqual(named.sort(), all[name]!["secretsmanager:GetSecretValue"] ?? [], name);
   }
 });
 

@@ -29,6 +29,8 @@ const REAL_ACCOUNT: [&str; 7] = [
 pub struct Cloud {
     pub endpoint: Endpoint,
     pub provider_url: String,
+    /// Only the journeys have one.
+    pub sign_in_provider_url: Option<String>,
     outputs: BTreeMap<String, String>,
 }
 
@@ -38,7 +40,7 @@ impl Cloud {
         provider_url: String,
         outputs: BTreeMap<String, String>,
     ) -> Self {
-        Self { endpoint, provider_url, outputs }
+        Self { endpoint, provider_url, sign_in_provider_url: None, outputs }
     }
 
     /// An output of the stack, such as `ImportsBucket`.

@@ -14,6 +14,7 @@ mod packages;
 mod processes;
 mod provider;
 mod services;
+mod sign_in_provider;
 mod state;
 mod suite;
 mod tally;

@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::narration::{self, Progress, heading, line};
 use crate::processes::{Life, free_port, output, run_with_status};
 use crate::provider;
+use crate::sign_in_provider;
 use crate::state::State;
 use crate::tally::{Reader, Tally};
 use crate::toolchain::{self, Toolchain};
@@ -162,7 +163,7 @@ impl Suite<'_> {
             folder,
         };
         let deployed = deployment.bring_about(None)?;
-        let cloud = Cloud::new(endpoint, provider_url, deployed.outputs);
+        let mut cloud = Cloud::new(endpoint, provider_url, deployed.outputs);
         let settings = provider::Settings {
             port,
             webhook_url: format!("{}/webhooks/payments", cloud.api_url()?),
@@ -171,6 +172,10 @@ impl Suite<'_> {
         };
         let _provider_service =
             narration::step("payment provider", |_| provider::start(&programs, &settings))?;
+        let port = free_port(&[])?;
+        let log = self.log("journeys-sign-in-provider");
+        let _sign_in_service = sign_in_provider::start(self.checkout, port, &log)?;
+        cloud.sign_in_provider_url = Some(sign_in_provider::url(port));
         self.journeys_on(&cloud, JOURNEYS, None)?;
         self.journeys_on(&cloud, "journeys before a restart", Some("before_the_restart"))?;
         let place = Place { log: self.log("journeys-cloud-again"), ..place };
@@ -242,6 +247,9 @@ pub fn tell_where(command: &mut Command, cloud: &Cloud) -> Result<(), Failure> {
         .env("MATRICULA_API_URL", cloud.api_url()?)
         .env("MATRICULA_CLOUD_URL", cloud.endpoint.url())
         .env("MATRICULA_PAYMENT_PROVIDER_URL", &cloud.provider_url);
+    if let Some(url) = &cloud.sign_in_provider_url {
+        command.env("MATRICULA_SIGN_IN_PROVIDER_URL", url);
+    }
     Ok(())
 }
 

@@ -95,18 +95,24 @@ impl Toolchain {
     }
 }
 
-/// The Node packages of the CDK app, exactly as locked.
+/// The Node packages of the CDK app.
 pub fn install_cdk(checkout: &Checkout) -> Result<(), Failure> {
-    narration::step("Node packages of infra/cdk", |progress| {
-        let modules = checkout.cdk().join("node_modules");
+    install_node_packages(checkout, &checkout.cdk())
+}
+
+/// The Node packages of a folder, exactly as locked.
+pub fn install_node_packages(checkout: &Checkout, folder: &Path) -> Result<(), Failure> {
+    let name = folder.strip_prefix(checkout.root()).unwrap_or(folder).display();
+    narration::step(&format!("Node packages of {name}"), |progress| {
+        let modules = folder.join("node_modules");
         let fingerprint =
-            Fingerprint::default().contents(&checkout.cdk().join("package-lock.json"))?.finish();
+            Fingerprint::default().contents(&folder.join("package-lock.json"))?.finish();
         if Stamp::inside(&modules).says(&fingerprint) {
             progress.detail("unchanged");
             return Ok(());
         }
         let mut npm = Command::new("npm");
-        npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(checkout.cdk());
+        npm.args(["ci", "--no-audit", "--no-fund"]).current_dir(folder);
         run(&mut npm, &checkout.local("npm.log"), |line| progress.note(line))?;
         progress.detail("installed");
         Stamp::inside(&modules).set(&fingerprint)

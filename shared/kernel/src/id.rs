@@ -113,6 +113,12 @@ ids! {
     /// Something that somebody logs in with: a browser, a telephone.
     DeviceId = "dev";
     RoleAssignmentId = "rol";
+    /// Another system that calls by itself.
+    ServiceClientId = "cli";
+    /// A secret of a service client.
+    ClientSecretId = "cls";
+    /// A sign-in with another provider that was begun.
+    SignInId = "sgn";
     TermId = "trm";
     CourseId = "crs";
     ProgramId = "prg";

@@ -11,10 +11,10 @@ mod seat_pool;
 
 pub use calendar::{Calendar, Holiday, Way};
 pub use id::{
-    AccountId, ApprovalId, BundleId, ChargeId, CourseId, CrossListId, DeviceId, HoldId, Id,
-    ImportId, InvoiceId, JournalEntryId, MessageId, PaymentId, PersonId, ProgramId,
-    RegistrationGroupId, RegistrationId, RoleAssignmentId, RolloverId, SectionId, SessionId,
-    SourceId, SubmissionId, SuspenseItemId, TermId, TuitionRunId, WrongId,
+    AccountId, ApprovalId, BundleId, ChargeId, ClientSecretId, CourseId, CrossListId, DeviceId,
+    HoldId, Id, ImportId, InvoiceId, JournalEntryId, MessageId, PaymentId, PersonId, ProgramId,
+    RegistrationGroupId, RegistrationId, RoleAssignmentId, RolloverId, SectionId, ServiceClientId,
+    SessionId, SignInId, SourceId, SubmissionId, SuspenseItemId, TermId, TuitionRunId, WrongId,
 };
 pub use meeting::{Meeting, Room, Weekday};
 pub use money::{Currency, Money, MoneyError};

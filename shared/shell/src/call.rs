@@ -7,13 +7,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use table::{IdempotencyKey, PageRequest, Position, Transaction};
 
-use crate::{Caller, Failure, RequestRefusal, Scope};
+use crate::request::FieldError;
+use crate::{Caller, Failure, RequestRefusal, Scope, ServiceClient};
 
 #[derive(Debug, Clone)]
 pub struct Call<C> {
     pub command: C,
-    /// Absent only where the route is public.
+    /// Absent only where the route is public, or a service client calls.
     pub caller: Option<Caller>,
+    /// Another system that calls in its own name, where the route lets one.
+    pub client: Option<ServiceClient>,
     /// How far the caller's roles reach with this operation, with the departments they hold them in.
     pub reach: Vec<(Scope, Option<String>)>,
     /// Read once: every decision of this call is taken at this moment.
@@ -27,7 +30,8 @@ pub struct Call<C> {
 }
 
 impl<C> Call<C> {
-    /// The person who calls. Routes that are not public have one: the shell refused everybody else.
+    /// The person who calls. Routes that are neither public nor for service clients have one: the shell refused
+    /// everybody else.
     pub fn person(&self) -> PersonId {
         self.caller().person
     }
@@ -37,14 +41,36 @@ impl<C> Call<C> {
         self.caller.as_ref().expect("the route is not public")
     }
 
+    /// Whose record is asked for: the caller's own where nobody is named. A service client has none.
+    pub fn whose(&self, named: Option<PersonId>, field: &str) -> Result<PersonId, RequestRefusal> {
+        named.or(self.caller.as_ref().map(|caller| caller.person)).ok_or_else(|| {
+            let field = field.to_owned();
+            let required = FieldError { field, code: "REQUIRED", arguments: Vec::new() };
+            RequestRefusal::InvalidInput(vec![required])
+        })
+    }
+
     /// Whether a record of `owner` in one of `departments` is within the caller's reach.
     pub fn may_touch(&self, owner: PersonId, departments: &[String]) -> bool {
         self.reach.iter().any(|(scope, department)| match scope {
             Scope::All => true,
             Scope::Own => self.caller.as_ref().is_some_and(|caller| caller.person == owner),
+            Scope::Section => false,
             Scope::Department => {
                 department.as_ref().is_some_and(|department| departments.contains(department))
             }
+        })
+    }
+
+    /// Whether a section of `department` that names these teachers is within the caller's reach.
+    pub fn may_touch_section(&self, teachers: &[PersonId], department: &str) -> bool {
+        self.reach.iter().any(|(scope, held)| match scope {
+            Scope::All => true,
+            Scope::Own => false,
+            Scope::Section => {
+                self.caller.as_ref().is_some_and(|caller| teachers.contains(&caller.person))
+            }
+            Scope::Department => held.as_deref() == Some(department),
         })
     }
 

@@ -45,9 +45,22 @@ impl Role {
 pub enum Scope {
     /// The caller's own.
     Own,
+    /// Those of the sections that name the caller as a teacher.
+    Section,
     /// Those of the caller's department.
     Department,
     All,
+}
+
+impl Scope {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Section => "section",
+            Self::Department => "department",
+            Self::All => "all",
+        }
+    }
 }
 
 /// A role that a person holds now.

@@ -19,7 +19,7 @@ use crate::request::FieldError;
 use crate::telemetry::Outcome;
 use crate::{
     Access, Call, Caller, Context, Failure, Method, Raw, Refuse, RequestRefusal, Route, Scope,
-    cursor, problem, runtime, secret, validation,
+    ServiceClient, cursor, problem, runtime, secret, validation,
 };
 
 /// Largest request body that an operation reads, in bytes.
@@ -251,7 +251,8 @@ impl<'e> Request<'e> {
         Self { event, headers, correlation_id, id, locale }
     }
 
-    fn caller(&self) -> Result<Option<Caller>, RequestRefusal> {
+    /// What the authorizer says of who calls, under one of its names.
+    fn authorized<W: DeserializeOwned>(&self, who: &str) -> Result<Option<W>, RequestRefusal> {
         let authorizer = &self.event["requestContext"]["authorizer"]["lambda"];
         match authorizer["refusal"].as_str() {
             Some("TOKEN_EXPIRED") => return Err(RequestRefusal::TokenExpired),
@@ -259,23 +260,33 @@ impl<'e> Request<'e> {
             Some(_) => return Err(RequestRefusal::TokenInvalid),
             None => {}
         }
-        let Some(caller) = authorizer["caller"].as_str() else { return Ok(None) };
-        serde_json::from_str(caller).map(Some).map_err(|_| RequestRefusal::TokenInvalid)
+        let Some(who) = authorizer[who].as_str() else { return Ok(None) };
+        serde_json::from_str(who).map(Some).map_err(|_| RequestRefusal::TokenInvalid)
+    }
+
+    fn caller(&self) -> Result<Option<Caller>, RequestRefusal> {
+        self.authorized("caller")
+    }
+
+    fn client(&self) -> Result<Option<ServiceClient>, RequestRefusal> {
+        self.authorized("client")
     }
 
     /// Operation × role × scope: how far the caller reaches here. Whoever reaches nothing is refused.
     fn reach(&self, route: &Route) -> Result<Vec<(Scope, Option<String>)>, RequestRefusal> {
-        let allows = match route.access {
-            Access::Public => return Ok(Vec::new()),
-            Access::LoggedIn => {
-                return self
-                    .caller()?
-                    .map(|_| vec![(Scope::Own, None)])
-                    .ok_or(RequestRefusal::Unauthenticated);
-            }
-            Access::Roles(allows) => allows,
-        };
+        if route.access == Access::Public {
+            return Ok(Vec::new());
+        }
+        if let Some(client) = self.client()? {
+            let allowed = route.client_scope.is_some_and(|scope| client.scopes.contains(&scope));
+            return if allowed {
+                Ok(vec![(Scope::All, None)])
+            } else {
+                Err(RequestRefusal::Forbidden)
+            };
+        }
         let caller = self.caller()?.ok_or(RequestRefusal::Unauthenticated)?;
+        let Access::Roles(allows) = route.access else { return Ok(vec![(Scope::Own, None)]) };
         let reach: Vec<_> = caller
             .grants
             .iter()
@@ -373,8 +384,9 @@ impl<'e> Request<'e> {
         if !(1..=255).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(RequestRefusal::IdempotencyKeyInvalid);
         }
-        let caller =
-            self.caller()?.map_or_else(|| "public".to_owned(), |caller| caller.person.to_string());
+        let caller = self.caller()?.map(|caller| caller.person.to_string());
+        let caller = caller.or(self.client()?.map(|client| client.id.to_string()));
+        let caller = caller.unwrap_or_else(|| "public".to_owned());
         // Keyed, and the key itself is not kept: an input that holds a password cannot be guessed from the table.
         let mut input_hash =
             Hmac::<Sha256>::new_from_slice(key.as_bytes()).expect("HMAC takes a key of any length");
@@ -397,11 +409,8 @@ impl<'e> Request<'e> {
             self.headers.get("if-match").and_then(|tag| tag.trim().trim_matches('"').parse().ok());
         Call {
             command,
-            caller: if route.access == Access::Public {
-                None
-            } else {
-                self.caller().ok().flatten()
-            },
+            caller: self.caller().ok().flatten().filter(|_| route.access != Access::Public),
+            client: self.client().ok().flatten().filter(|_| route.access != Access::Public),
             reach,
             now: crate::now(),
             locale: self.locale,

@@ -3,7 +3,7 @@
 use kernel::Locale;
 use serde_json::{Map, Value, json};
 
-use crate::{Access, HttpOperation, Method, Route, Sentences, sentence};
+use crate::{Access, ClientScope, HttpOperation, Method, Route, Scope, Sentences, sentence};
 
 /// The whole API as one document, with every code that a context can refuse with.
 pub fn document(operations: &[HttpOperation], sentences: &[&Sentences]) -> Value {
@@ -26,7 +26,20 @@ pub fn document(operations: &[HttpOperation], sentences: &[&Sentences]) -> Value
         "x-problems": problems(sentences),
         "components": {
             "schemas": components.schemas,
-            "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT" } },
+            "securitySchemes": {
+                "bearer": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "bearerFormat": "JWT",
+                    "description": "A person's access token. Where roles are listed one of them is needed, and it \
+                        reaches as far as is said behind it.",
+                },
+                "client": {
+                    "type": "oauth2",
+                    "description": "The access token of another system.",
+                    "flows": { "clientCredentials": { "tokenUrl": "/oauth/token", "scopes": client_scopes() } },
+                },
+            },
         },
     })
 }
@@ -58,11 +71,13 @@ fn described(operation: &HttpOperation, components: &mut Components) -> Value {
         "summary": route.summary,
         "parameters": parameters,
         "responses": responses(route, reply),
-        "security": if route.access == Access::Public { json!([]) } else { json!([{ "bearer": roles(route) }]) },
+        "security": security(route),
     });
     if let Some(schema) = body {
+        let media_type =
+            if route.form { "application/x-www-form-urlencoded" } else { "application/json" };
         described["requestBody"] =
-            json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+            json!({ "required": true, "content": { media_type: { "schema": schema } } });
     }
     described
 }
@@ -87,17 +102,30 @@ fn responses(route: &Route, reply: Option<Value>) -> Value {
     json!({ status.to_string(): carried_out, "default": problem })
 }
 
-/// The roles that may use the operation, as OpenAPI 3.1 lets a bearer scheme name them.
-fn roles(route: &Route) -> Vec<String> {
-    match route.access {
-        Access::Public | Access::LoggedIn => Vec::new(),
+/// Who may use the operation; nobody who is not listed.
+fn security(route: &Route) -> Vec<Value> {
+    let person = match route.access {
+        Access::Public => return Vec::new(),
+        Access::LoggedIn => vec![Scope::Own.name().to_owned()],
+        // As OpenAPI 3.1 lets a bearer scheme name them.
         Access::Roles(allows) => allows
             .iter()
-            .map(|allow| {
-                format!("{}:{}", allow.role.name(), format!("{:?}", allow.scope).to_lowercase())
-            })
+            .map(|allow| format!("{}:{}", allow.role.name(), allow.scope.name()))
             .collect(),
-    }
+    };
+    let client = route.client_scope.map(|scope| json!({ "client": [scope.name()] }));
+    std::iter::once(json!({ "bearer": person })).chain(client).collect()
+}
+
+fn client_scopes() -> Map<String, Value> {
+    let what = |scope: ClientScope| match scope {
+        ClientScope::CatalogRead => "Reads terms, courses, programs and sections.",
+        ClientScope::EnrollmentRead => "Reads students' records, registrations and holds.",
+        ClientScope::BillingRead => "Reads prices, invoices, payments and what students owe.",
+        ClientScope::IdentityRead => "Reads the roles that people hold.",
+        ClientScope::ImportsWrite => "Brings files to import and reads their reports.",
+    };
+    ClientScope::ALL.iter().map(|scope| (scope.name().to_owned(), what(*scope).into())).collect()
 }
 
 /// The fields of the input, divided into those of the path, of the query and of the body.

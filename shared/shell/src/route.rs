@@ -3,7 +3,7 @@
 use schemars::{JsonSchema, Schema};
 use serde::Serialize;
 
-use crate::{Role, Scope};
+use crate::{ClientScope, Role, Scope};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
@@ -60,6 +60,10 @@ pub struct Route {
     pub edits: bool,
     /// Whether `limit` and `cursor` are understood.
     pub paged: bool,
+    /// Whether the body is a form instead of JSON.
+    pub form: bool,
+    /// What a service client must be allowed to call it; absent where none may. It reaches every record then.
+    pub client_scope: Option<ClientScope>,
     /// How long anybody may keep the reply, in seconds; absent where nobody may.
     pub cached_s: Option<u32>,
 }
@@ -168,8 +172,24 @@ impl Route {
             idempotent_by_key: false,
             edits: false,
             paged: false,
+            form: false,
+            client_scope: None,
             cached_s: None,
         }
+    }
+
+    /// Takes a form.
+    #[must_use]
+    pub const fn form(mut self) -> Self {
+        self.form = true;
+        self
+    }
+
+    /// For service clients as well, where they are allowed this.
+    #[must_use]
+    pub const fn for_clients(mut self, scope: ClientScope) -> Self {
+        self.client_scope = Some(scope);
+        self
     }
 
     /// The same for everybody, and good for so long.

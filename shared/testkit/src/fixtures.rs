@@ -27,6 +27,7 @@ pub fn call<C>(command: C) -> Call<C> {
             session: SessionId::derived_from("ada"),
             grants: Vec::new(),
         }),
+        client: None,
         reach: vec![(Scope::Own, None)],
         now: now(),
         locale: Locale::En,

@@ -1,8 +1,9 @@
 //! Who may use the API, and how far they reach: `docs/access.md`.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
-use shell::{Access, HttpOperation, Scope};
+use shell::{Access, ClientScope, HttpOperation, Route};
 use tests::checked_in::{self, Files};
 use tests::contexts::http_operations;
 
@@ -16,14 +17,16 @@ fn the_table_is_checked_in() {
 fn table(operations: &[HttpOperation]) -> String {
     let mut text = String::from(
         "# Who may do what\n\n\
-         Generated from the routes. The shell refuses everybody who is not listed. *own* is what belongs to the \
-         caller (a term or a course belongs to nobody: everybody who is logged in may read it); *department* is \
-         what belongs to a department in which the caller holds the role.\n\n\
+         Generated from the routes, as is the security section of `openapi.json`; the shell judges every call by \
+         the same lines, and refuses everybody who is not listed. *own* is what belongs to the caller (a term or a \
+         course belongs to nobody: everybody who is logged in may read it); *section* is what belongs to a section \
+         that names the caller as a teacher; *department* is what belongs to a department in which the caller \
+         holds the role. A service client is another system that has been allowed what stands in brackets.\n\n\
          | Operation | Route | Who | Scope |\n|---|---|---|---|\n",
     );
     for operation in operations {
         let HttpOperation { context, route, .. } = operation;
-        for (who, scope) in allowed(route.access) {
+        for (who, scope) in allowed(route) {
             let (operation, method, path) = (route.operation, route.method.name(), route.path);
             writeln!(text, "| {context}-{operation} | {method} {path} | {who} | {scope} |")
                 .expect("a text takes more text");
@@ -32,20 +35,28 @@ fn table(operations: &[HttpOperation]) -> String {
     text
 }
 
-fn allowed(access: Access) -> Vec<(&'static str, &'static str)> {
-    match access {
-        Access::Public => vec![("anybody", "–")],
-        Access::LoggedIn => vec![("whoever is logged in", "own")],
+fn allowed(route: &Route) -> Vec<(Cow<'static, str>, &'static str)> {
+    let mut allowed: Vec<(Cow<'static, str>, _)> = match route.access {
+        Access::Public => vec![("anybody".into(), "–")],
+        Access::LoggedIn => vec![("whoever is logged in".into(), "own")],
         Access::Roles(allows) => {
-            allows.iter().map(|allow| (allow.role.name(), reach(allow.scope))).collect()
+            allows.iter().map(|allow| (allow.role.name().into(), allow.scope.name())).collect()
         }
-    }
+    };
+    let client = |scope: ClientScope| (format!("service client ({})", scope.name()).into(), "all");
+    allowed.extend(route.client_scope.map(client));
+    allowed
 }
 
-fn reach(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Own => "own",
-        Scope::Department => "department",
-        Scope::All => "all",
+#[test]
+fn every_scope_of_service_clients_opens_something_and_nothing_that_is_open_anyway() {
+    let operations = http_operations();
+    for scope in ClientScope::ALL {
+        let opens = |operation: &HttpOperation| operation.route.client_scope == Some(scope);
+        assert!(operations.iter().any(opens), "{} opens nothing", scope.name());
+    }
+    for HttpOperation { context, route, .. } in operations {
+        let is_public = route.access == Access::Public;
+        assert!(!is_public || route.client_scope.is_none(), "{context}-{}", route.operation);
     }
 }

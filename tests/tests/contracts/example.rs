@@ -26,6 +26,7 @@ fn words() -> Value {
         "file": "users.csv",
         "file_name": "university.zip",
         "given_name": "Amina",
+        "grant_type": "client_credentials",
         "id": "evt_example",
         "kind": "registered",
         "login": "amina.ngono@matricula.example",

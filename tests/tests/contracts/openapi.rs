@@ -97,7 +97,8 @@ fn malformed(operation: &Value) -> Vec<String> {
         })
         .collect();
     if let Some(body) = operation.get("requestBody") {
-        schemas.push(("the body", &body["content"]["application/json"]["schema"]));
+        let content = body["content"].as_object().into_iter().flatten().next();
+        schemas.push(("the body", content.map_or(&Value::Null, |(_, content)| &content["schema"])));
     }
     schemas
         .into_iter()

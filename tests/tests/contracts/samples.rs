@@ -105,8 +105,9 @@ impl Generator {
                 event["queryStringParameters"] = left.into();
             }
         } else {
-            event["headers"]["content-type"] = "application/json".into();
-            event["body"] = Value::Object(left).to_string().into();
+            let (media_type, body) = body(route.form, left);
+            event["headers"]["content-type"] = media_type.into();
+            event["body"] = body.into();
         }
         if route.idempotent_by_key {
             event["headers"]["idempotency-key"] = "5f2c6a1e-sample".into();
@@ -162,6 +163,16 @@ impl Generator {
             },
         }] })
     }
+}
+
+fn body(form: bool, fields: Map<String, Value>) -> (&'static str, String) {
+    if !form {
+        return ("application/json", Value::Object(fields).to_string());
+    }
+    let text =
+        |(name, value): (&String, &Value)| format!("{name}={}", value.as_str().unwrap_or(""));
+    let fields: Vec<String> = fields.iter().map(text).collect();
+    ("application/x-www-form-urlencoded", fields.join("&"))
 }
 
 fn name(operation: &HttpOperation) -> String {

@@ -9,8 +9,10 @@ mod mail;
 mod patience;
 mod people;
 mod sagas;
+mod service_clients;
 
 mod access;
+mod authorization;
 mod bad_input;
 mod documents;
 mod hot_section;
@@ -23,5 +25,6 @@ mod repetition;
 mod restart;
 mod saga_laws;
 mod sessions;
+mod sign_in;
 mod stopped_saga;
 mod undo;

@@ -3,14 +3,15 @@
 use kernel::PersonId;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shell::{Call, Failure, Listing, Route};
+use shell::{Call, ClientScope, Failure, Listing, Route};
 
 use super::{OWN_OR_STAFF, read_invoice};
 use crate::Ctx;
 use crate::store;
 
 pub const ROUTE: Route =
-    Route::list("list-invoices", "/invoices", OWN_OR_STAFF, "List invoices, the latest first");
+    Route::list("list-invoices", "/invoices", OWN_OR_STAFF, "List invoices, the latest first")
+        .for_clients(ClientScope::BillingRead);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -22,7 +23,7 @@ pub struct Command {
 pub type Reply = Listing<read_invoice::Reply>;
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let student = call.command.student.unwrap_or_else(|| call.person());
+    let student = call.whose(call.command.student, "/student")?;
     if !call.may_touch(student, &[]) {
         // As for a student who has none: whether there is such a student is not told.
         return Ok(Listing { items: Vec::new(), next_cursor: None });

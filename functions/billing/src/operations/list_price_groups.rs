@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shell::{Access, Call, Failure, Listing, Route};
+use shell::{Access, Call, ClientScope, Failure, Listing, Route};
 
 use super::set_price_group;
 use crate::Ctx;
@@ -13,7 +13,8 @@ pub const ROUTE: Route = Route::list(
     "/price-groups",
     Access::LoggedIn,
     "List the price groups by code",
-);
+)
+.for_clients(ClientScope::BillingRead);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -4,7 +4,7 @@
 use kernel::{Currency, Date, InvoiceId, Money, PaymentId, PersonId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Call, Failure, Route};
+use shell::{Call, ClientScope, Failure, Route};
 use table::PageRequest;
 
 use super::OWN_OR_STAFF;
@@ -13,7 +13,8 @@ use crate::domain::{Account, ChargeCode, Refusal, StudentAccount};
 use crate::store;
 
 pub const ROUTE: Route =
-    Route::get("read-account", "/account", OWN_OR_STAFF, "Read what a student owes, and why");
+    Route::get("read-account", "/account", OWN_OR_STAFF, "Read what a student owes, and why")
+        .for_clients(ClientScope::BillingRead);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -108,7 +109,7 @@ impl InCurrency {
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let student = call.command.student.unwrap_or_else(|| call.person());
+    let student = call.whose(call.command.student, "/student")?;
     if !call.may_touch(student, &[]) {
         return Err(Refusal::StudentUnknown.into());
     }

@@ -3,7 +3,7 @@
 use kernel::{InvoiceId, Money, PaymentId, PersonId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Call, Failure, Route};
+use shell::{Call, ClientScope, Failure, Route};
 
 use super::OWN_OR_STAFF;
 use crate::Ctx;
@@ -11,7 +11,8 @@ use crate::domain::{Channel, ChargeCode, Payment, PaymentState, Refusal};
 use crate::store;
 
 pub const ROUTE: Route =
-    Route::get("read-payment", "/payments/{payment}", OWN_OR_STAFF, "Read a payment");
+    Route::get("read-payment", "/payments/{payment}", OWN_OR_STAFF, "Read a payment")
+        .for_clients(ClientScope::BillingRead);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

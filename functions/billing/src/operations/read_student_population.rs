@@ -3,7 +3,7 @@
 use kernel::PersonId;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shell::{Call, Failure, Route};
+use shell::{Call, ClientScope, Failure, Route};
 
 use super::OWN_OR_STAFF;
 use super::set_student_population::Reply;
@@ -16,7 +16,8 @@ pub const ROUTE: Route = Route::get(
     "/students/{student}/population",
     OWN_OR_STAFF,
     "Read what decides a student's tuition group",
-);
+)
+.for_clients(ClientScope::BillingRead);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

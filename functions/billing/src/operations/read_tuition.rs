@@ -3,7 +3,7 @@
 use kernel::TermId;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shell::{Access, Call, Failure, Route};
+use shell::{Access, Call, ClientScope, Failure, Route};
 
 use super::set_tuition::Reply;
 use crate::Ctx;
@@ -15,7 +15,8 @@ pub const ROUTE: Route = Route::get(
     "/terms/{term}/tuition",
     Access::LoggedIn,
     "Read the tuition rules of a term",
-);
+)
+.for_clients(ClientScope::BillingRead);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shell::{Access, Call, Failure, Listing, Route};
+use shell::{Access, Call, ClientScope, Failure, Listing, Route};
 
 use super::{Standing, read_course, today};
 use crate::Ctx;
@@ -10,7 +10,8 @@ use crate::domain::{Code, Course};
 use crate::store;
 
 pub const ROUTE: Route =
-    Route::list("list-courses", "/courses", Access::LoggedIn, "List the courses by code");
+    Route::list("list-courses", "/courses", Access::LoggedIn, "List the courses by code")
+        .for_clients(ClientScope::CatalogRead);
 
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

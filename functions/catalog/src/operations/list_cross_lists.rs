@@ -3,9 +3,8 @@
 use kernel::TermId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Call, Failure, Listing, Route};
+use shell::{Access, Allow, Call, Failure, Listing, Role, Route, Scope};
 
-use super::PLANNERS;
 use crate::Ctx;
 use crate::domain::CrossList;
 use crate::store;
@@ -13,7 +12,12 @@ use crate::store;
 pub const ROUTE: Route = Route::list(
     "list-cross-lists",
     "/cross-lists",
-    PLANNERS,
+    // Seats are shared across departments: heads see those of the others.
+    Access::Roles(&[
+        Allow { role: Role::Registrar, scope: Scope::All },
+        Allow { role: Role::Administrator, scope: Scope::All },
+        Allow { role: Role::HeadOfDepartment, scope: Scope::All },
+    ]),
     "List the sections of a term that share their seats",
 );
 

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shell::{Access, Call, Failure, Listing, Route};
+use shell::{Access, Call, ClientScope, Failure, Listing, Route};
 
 use super::{Standing, read_program, today};
 use crate::Ctx;
@@ -10,7 +10,8 @@ use crate::domain::{Code, Program};
 use crate::store;
 
 pub const ROUTE: Route =
-    Route::list("list-programs", "/programs", Access::LoggedIn, "List the programs by code");
+    Route::list("list-programs", "/programs", Access::LoggedIn, "List the programs by code")
+        .for_clients(ClientScope::CatalogRead);
 
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

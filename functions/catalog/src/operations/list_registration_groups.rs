@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use kernel::{SectionId, TermId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Access, Call, Failure, Listing, Route};
+use shell::{Access, Call, ClientScope, Failure, Listing, Route};
 use table::PageRequest;
 
 use crate::Ctx;
@@ -17,7 +17,8 @@ pub const ROUTE: Route = Route::list(
     "/registration-groups",
     Access::LoggedIn,
     "List the linked sections of a term by course",
-);
+)
+.for_clients(ClientScope::CatalogRead);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

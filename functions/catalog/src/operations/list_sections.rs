@@ -3,7 +3,7 @@
 use kernel::{PersonId, TermId};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shell::{Access, Call, Failure, Listing, Route};
+use shell::{Access, Call, ClientScope, Failure, Listing, Route};
 
 use super::{is_planner, read_section};
 use crate::Ctx;
@@ -15,7 +15,8 @@ pub const ROUTE: Route = Route::list(
     "/sections",
     Access::LoggedIn,
     "List the sections of a term by course",
-);
+)
+.for_clients(ClientScope::CatalogRead);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

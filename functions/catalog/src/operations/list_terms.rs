@@ -4,7 +4,7 @@ use events::TermState;
 use kernel::TermId;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shell::{Access, Call, Failure, Listing, Route};
+use shell::{Access, Call, ClientScope, Failure, Listing, Route};
 
 use super::read_term;
 use crate::Ctx;
@@ -12,7 +12,8 @@ use crate::domain::Term;
 use crate::store;
 
 pub const ROUTE: Route =
-    Route::list("list-terms", "/terms", Access::LoggedIn, "List the terms, the latest first");
+    Route::list("list-terms", "/terms", Access::LoggedIn, "List the terms, the latest first")
+        .for_clients(ClientScope::CatalogRead);
 
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,7 @@
 use kernel::Calendar;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Access, Call, Failure, Route};
+use shell::{Access, Call, ClientScope, Failure, Route};
 
 use crate::Ctx;
 use crate::store;
@@ -13,7 +13,8 @@ pub const ROUTE: Route = Route::get(
     "/calendar",
     Access::LoggedIn,
     "Read the holidays and the ways between buildings",
-);
+)
+.for_clients(ClientScope::CatalogRead);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -3,9 +3,9 @@
 use kernel::SectionId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Call, Failure, Route};
+use shell::{Call, Failure, RequestRefusal, Route};
 
-use super::PLANNERS;
+use super::PLANNERS_AND_TEACHERS;
 use crate::Ctx;
 use crate::domain::{Clash, Refusal};
 use crate::store;
@@ -13,7 +13,7 @@ use crate::store;
 pub const ROUTE: Route = Route::get(
     "read-clashes",
     "/sections/{section}/clashes",
-    PLANNERS,
+    PLANNERS_AND_TEACHERS,
     "Read what a section clashes with",
 );
 
@@ -31,6 +31,9 @@ pub struct Reply {
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let key = store::section_key(call.command.section);
     let section = ctx.table.get(&key).await?.ok_or(Refusal::SectionUnknown)?.value;
+    if !call.may_touch_section(&section.teachers, &section.department.0) {
+        return Err(RequestRefusal::Forbidden.into());
+    }
     let mut context = store::section_context(&ctx.table, section.term, &[&section]).await?;
     // Booked as it stands, it takes nothing from anybody: it can only be told.
     Ok(Reply { clashes: context.book(&section)? })
@@ -44,7 +47,7 @@ mod tests {
     use super::super::edit_calendar;
     use super::*;
     use crate::domain::{ClashKind, Code};
-    use crate::fixtures::{self, at_version, ctx, monday, registrar};
+    use crate::fixtures::{self, at_version, code, ctx, head_of, monday, registrar, teacher};
 
     #[tokio::test]
     async fn groups_of_students_with_two_sections_at_a_time_are_listed() {
@@ -69,6 +72,25 @@ mod tests {
         assert_eq!((clashes[0].kind, clashes[0].refused), (ClashKind::StudentGroup, false));
         assert_eq!(clashes[0].with, second.section.id);
         assert_eq!(clashes[0].on.to_string(), "2027-02-01");
+    }
+
+    #[tokio::test]
+    async fn one_sees_the_clashes_of_one_s_own_department_and_of_the_sections_that_one_teaches() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let term = fixtures::term(&ctx, |_| ()).await;
+        let taught = |section: &mut super::super::create_section::Command| {
+            section.teachers = vec![testkit::person("ada")];
+        };
+        let own = fixtures::section(&ctx, &term, "A", taught).await.section;
+        let other = fixtures::section(&ctx, &term, "B", |_| ()).await.section;
+        let ask = async |call: Call<Command>| handle(&ctx, &call).await;
+        let of = |section: SectionId| Command { section };
+        ask(teacher(of(own.id))).await.expect("ada teaches it");
+        assert_eq!(code(ask(teacher(of(other.id))).await), "FORBIDDEN");
+        let department = &other.department.0;
+        ask(head_of(department, of(other.id))).await.expect("it is the department's");
+        assert_eq!(code(ask(head_of("ELSEWHERE", of(other.id))).await), "FORBIDDEN");
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use kernel::{CourseId, Date, Requirement};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Access, Call, Failure, Route};
+use shell::{Access, Call, ClientScope, Failure, Route};
 
 use super::today;
 use crate::Ctx;
@@ -11,7 +11,8 @@ use crate::domain::{Code, Course, Refusal};
 use crate::store;
 
 pub const ROUTE: Route =
-    Route::get("read-course", "/courses/{course}", Access::LoggedIn, "Read a course");
+    Route::get("read-course", "/courses/{course}", Access::LoggedIn, "Read a course")
+        .for_clients(ClientScope::CatalogRead);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -3,14 +3,15 @@
 use kernel::ProgramId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Access, Call, Failure, Route};
+use shell::{Access, Call, ClientScope, Failure, Route};
 
 use crate::Ctx;
 use crate::domain::{Program, Refusal};
 use crate::store;
 
 pub const ROUTE: Route =
-    Route::get("read-program", "/programs/{program}", Access::LoggedIn, "Read a program");
+    Route::get("read-program", "/programs/{program}", Access::LoggedIn, "Read a program")
+        .for_clients(ClientScope::CatalogRead);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,7 @@
 use kernel::SectionId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Access, Call, Failure, Route};
+use shell::{Access, Call, ClientScope, Failure, Route};
 
 use super::is_planner;
 use crate::Ctx;
@@ -11,7 +11,8 @@ use crate::domain::{Refusal, Section};
 use crate::store;
 
 pub const ROUTE: Route =
-    Route::get("read-section", "/sections/{section}", Access::LoggedIn, "Read a section");
+    Route::get("read-section", "/sections/{section}", Access::LoggedIn, "Read a section")
+        .for_clients(ClientScope::CatalogRead);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -3,13 +3,14 @@
 use kernel::TermId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Access, Call, Failure, Route};
+use shell::{Access, Call, ClientScope, Failure, Route};
 
 use crate::Ctx;
 use crate::domain::{Refusal, Term};
 use crate::store;
 
-pub const ROUTE: Route = Route::get("read-term", "/terms/{term}", Access::LoggedIn, "Read a term");
+pub const ROUTE: Route = Route::get("read-term", "/terms/{term}", Access::LoggedIn, "Read a term")
+    .for_clients(ClientScope::CatalogRead);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,7 @@
 use kernel::PersonId;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shell::{Access, Allow, Call, Failure, Listing, Role, Route, Scope};
+use shell::{Access, Allow, Call, ClientScope, Failure, Listing, Role, Route, Scope};
 
 use crate::Ctx;
 use crate::domain::Hold;
@@ -18,7 +18,8 @@ pub const ROUTE: Route = Route::list(
         Allow { role: Role::Bursar, scope: Scope::All },
     ]),
     "List a student's holds, the newest first",
-);
+)
+.for_clients(ClientScope::EnrollmentRead);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

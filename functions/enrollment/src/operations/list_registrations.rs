@@ -3,7 +3,7 @@
 use kernel::PersonId;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shell::{Call, Failure, Listing, Route};
+use shell::{Call, ClientScope, Failure, Listing, Route};
 use table::Stored;
 
 use super::{STUDENT_OR_REGISTRAR, read_registration};
@@ -16,7 +16,8 @@ pub const ROUTE: Route = Route::list(
     "/registrations",
     STUDENT_OR_REGISTRAR,
     "List a student's registrations, the newest first",
-);
+)
+.for_clients(ClientScope::EnrollmentRead);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -28,7 +29,7 @@ pub struct Command {
 pub type Reply = Listing<read_registration::Reply>;
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let student = call.command.student.unwrap_or_else(|| call.person());
+    let student = call.whose(call.command.student, "/student")?;
     if !call.may_touch(student, &[]) {
         return Ok(Listing { items: Vec::new(), next_cursor: None });
     }

@@ -3,7 +3,7 @@
 use kernel::{PersonId, RegistrationId, SectionId, SubmissionId, TermId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Call, Failure, Route};
+use shell::{Call, ClientScope, Failure, Route};
 use table::Stored;
 
 use super::STUDENT_OR_REGISTRAR;
@@ -16,7 +16,8 @@ pub const ROUTE: Route = Route::get(
     "/registrations/{registration}",
     STUDENT_OR_REGISTRAR,
     "Read a registration",
-);
+)
+.for_clients(ClientScope::EnrollmentRead);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,7 @@
 use kernel::PersonId;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shell::{Call, Failure, Route};
+use shell::{Call, ClientScope, Failure, Route};
 
 use super::STUDENT_OR_REGISTRAR;
 use super::set_student_record::Reply;
@@ -16,7 +16,8 @@ pub const ROUTE: Route = Route::get(
     "/students/{student}/record",
     STUDENT_OR_REGISTRAR,
     "Read what a student's registrations are judged by",
-);
+)
+.for_clients(ClientScope::EnrollmentRead);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -120,7 +120,8 @@ impl Account {
 
     /// The hash to compare a password with, where a password was ever chosen.
     pub fn password_hash(&self) -> Option<&PasswordHash> {
-        let is_chosen = !matches!(self.state, AccountState::Invited { .. });
+        let is_chosen =
+            !matches!(self.state, AccountState::Invited { .. }) && !self.password_hash.0.is_empty();
         is_chosen.then_some(&self.password_hash)
     }
 

@@ -11,6 +11,8 @@ pub enum ClaimKind {
     Email,
     StudentNumber,
     StaffNumber,
+    /// What another system calls somebody.
+    External,
 }
 
 /// What is claimed, in the form that it is compared by.
@@ -40,6 +42,11 @@ impl Identifier {
         Self { kind: ClaimKind::StaffNumber, folded: number.trim().to_lowercase() }
     }
 
+    /// An id in another system, as that system spells it; neither the system nor the kind has a `#`.
+    pub fn external(system: &str, kind: &str, value: &str) -> Self {
+        Self { kind: ClaimKind::External, folded: format!("{system}#{kind}#{value}") }
+    }
+
     /// What somebody typed to log in: an e-mail address, or else a student number.
     pub fn of_login(login: &str) -> Self {
         if login.contains('@') {
@@ -54,6 +61,7 @@ impl Identifier {
             ClaimKind::Email => Refusal::EmailTaken,
             ClaimKind::StudentNumber => Refusal::StudentNumberTaken,
             ClaimKind::StaffNumber => Refusal::StaffNumberTaken,
+            ClaimKind::External => Refusal::ExternalIdTaken,
         }
     }
 }

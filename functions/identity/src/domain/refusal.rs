@@ -43,6 +43,18 @@ pub enum Refusal {
     RoleUnknown,
     ValidityInvalid,
     OwnAdministration,
+    ClientUnknown,
+    ClientEnded,
+    ClientExpiryInvalid,
+    ClientSecretEndInvalid,
+    ClientSecretsStanding,
+    ExternalIdTaken,
+    ProviderUnknown,
+    ProviderAddressWrong,
+    ProviderAddressFixed,
+    SignInInvalid,
+    SignInRefused,
+    SignInPersonUnknown,
 }
 
 pub static SENTENCES: Sentences = shell::sentences!();
@@ -87,6 +99,18 @@ impl Refuse for Refusal {
             Self::RoleUnknown => ("ROLE_UNKNOWN", 404),
             Self::ValidityInvalid => ("VALIDITY_INVALID", 422),
             Self::OwnAdministration => ("OWN_ADMINISTRATION", 409),
+            Self::ClientUnknown => ("CLIENT_UNKNOWN", 404),
+            Self::ClientEnded => ("CLIENT_ENDED", 409),
+            Self::ClientExpiryInvalid => ("CLIENT_EXPIRY_INVALID", 422),
+            Self::ClientSecretEndInvalid => ("CLIENT_SECRET_END_INVALID", 422),
+            Self::ClientSecretsStanding => ("CLIENT_SECRETS_STANDING", 409),
+            Self::ExternalIdTaken => ("EXTERNAL_ID_TAKEN", 409),
+            Self::ProviderUnknown => ("PROVIDER_UNKNOWN", 404),
+            Self::ProviderAddressWrong => ("PROVIDER_ADDRESS_WRONG", 422),
+            Self::ProviderAddressFixed => ("PROVIDER_ADDRESS_FIXED", 409),
+            Self::SignInInvalid => ("SIGN_IN_INVALID", 410),
+            Self::SignInRefused => ("SIGN_IN_REFUSED", 401),
+            Self::SignInPersonUnknown => ("SIGN_IN_PERSON_UNKNOWN", 403),
         }
     }
 

@@ -1,14 +1,41 @@
-//! The authorizer: whose token this is, whether its session still stands, and what its person may do now. The table is
-//! asked once for a session and half a minute.
+//! The authorizer: whose token this is, whether its session or its client still stands, and what they may do now. The
+//! table is asked once for each of them and half a minute.
 
-use kernel::Timestamp;
-use shell::{Caller, Failure, RequestRefusal};
+use kernel::{ServiceClientId, Timestamp};
+use shell::authorizer::Authorized;
+use shell::{Caller, ClientScope, Failure, RequestRefusal, ServiceClient};
 
-use crate::{Ctx, store, tokens};
+use crate::tokens::{Bearer, Holder};
+use crate::{Ctx, client_store, store, tokens};
 
-pub async fn handle(ctx: &Ctx, token: &str, now: Timestamp) -> Result<Caller, Failure> {
+pub async fn handle(ctx: &Ctx, token: &str, now: Timestamp) -> Result<Authorized, Failure> {
     let keys = ctx.key_ring.keys_with(&tokens::key_id_of(token)?, now).await?;
-    let bearer = keys.bearer(ctx.issuer(), token, now)?;
+    Ok(match keys.holder(ctx.issuer(), token, now)? {
+        Holder::Person(bearer) => Authorized::Person(person(ctx, bearer, now).await?),
+        Holder::Client { id, scopes } => Authorized::Client(client(ctx, id, scopes, now).await?),
+    })
+}
+
+/// What the token was given for, as far as the client is still allowed it.
+async fn client(
+    ctx: &Ctx,
+    id: ServiceClientId,
+    mut scopes: Vec<ClientScope>,
+    now: Timestamp,
+) -> Result<ServiceClient, Failure> {
+    let known = if let Some(known) = ctx.clients.get(&id, now) {
+        known
+    } else {
+        let read = ctx.table.get(&client_store::client_key(id)).await?.map(|read| read.value);
+        ctx.clients.keep(id, read.clone(), now);
+        read
+    };
+    let known = known.filter(|client| client.stands(now)).ok_or(RequestRefusal::SessionEnded)?;
+    scopes.retain(|scope| known.settings.scopes.contains(scope));
+    Ok(ServiceClient { id, scopes })
+}
+
+async fn person(ctx: &Ctx, bearer: Bearer, now: Timestamp) -> Result<Caller, Failure> {
     let standing = if let Some(known) = ctx.standings.get(&bearer.session, now) {
         known
     } else {
@@ -27,15 +54,21 @@ mod tests {
     use kernel::Email;
     use shell::{Call, Role};
 
+    use super::super::log_in::Tokens;
     use super::super::{assign_role, log_out};
     use super::*;
     use crate::domain::SecondFactorPolicy;
     use crate::fixtures::{
-        ada, ada_logged_in, by_administrator, caller_of, code, ctx, enrolled, log_in_with,
+        ada, ada_logged_in, by_administrator, caller_of, code, ctx, enrolled, in_person,
+        log_in_with,
     };
 
     fn after(seconds: i64) -> Timestamp {
         testkit::now() + SignedDuration::from_secs(seconds)
+    }
+
+    async fn asked(ctx: &Ctx, tokens: &Tokens, now: Timestamp) -> Result<Caller, Failure> {
+        Ok(in_person(handle(ctx, &tokens.access_token, now).await?))
     }
 
     fn assigning(email: Option<Email>, role: Role) -> assign_role::Command {
@@ -49,7 +82,7 @@ mod tests {
         let ctx = ctx(&test.table);
         let ada = ada_logged_in(&ctx).await;
         let calls = || test.engine.take_calls().values().sum::<u64>();
-        let ask = async |seconds| handle(&ctx, &ada.access_token, after(seconds)).await;
+        let ask = async |seconds| asked(&ctx, &ada, after(seconds)).await;
         calls();
         let caller = ask(0).await.expect("it is good");
         assert_eq!((caller.person, calls()), (ada.person, 1));
@@ -66,7 +99,7 @@ mod tests {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
         let ada = ada_logged_in(&ctx).await;
-        let ask = async |seconds| handle(&ctx, &ada.access_token, after(seconds)).await;
+        let ask = async |seconds| asked(&ctx, &ada, after(seconds)).await;
         let caller = ask(0).await.expect("it is good");
         let out = Call { caller: Some(caller), ..testkit::call(log_out::Command {}) };
         log_out::handle(&ctx, &out).await.expect("logs out");
@@ -81,7 +114,7 @@ mod tests {
         let ctx = ctx(&test.table);
         let tokens = ada_logged_in(&ctx).await;
         let ask = async |seconds| {
-            let caller = handle(&ctx, &tokens.access_token, after(seconds)).await.expect("good");
+            let caller = asked(&ctx, &tokens, after(seconds)).await.expect("good");
             caller.grants.iter().map(|grant| grant.role).collect::<Vec<_>>()
         };
         assert_eq!(ask(0).await, [Role::Student]);

@@ -2,9 +2,9 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Access, Call, Failure, Route};
+use shell::{Access, Call, ClientScope, Failure, Route};
 
-use super::read_keys;
+use super::{issue_client_token, read_keys};
 use crate::Ctx;
 
 pub const ROUTE: Route = Route::get(
@@ -23,6 +23,10 @@ pub struct Command {}
 pub struct Reply {
     pub issuer: String,
     pub jwks_uri: String,
+    pub token_endpoint: String,
+    pub token_endpoint_auth_methods_supported: Vec<&'static str>,
+    pub grant_types_supported: Vec<&'static str>,
+    pub scopes_supported: Vec<&'static str>,
     pub response_types_supported: Vec<&'static str>,
     pub subject_types_supported: Vec<&'static str>,
     pub id_token_signing_alg_values_supported: Vec<&'static str>,
@@ -35,6 +39,10 @@ pub async fn handle(ctx: &Ctx, _call: &Call<Command>) -> Result<Reply, Failure> 
     Ok(Reply {
         issuer: issuer.to_owned(),
         jwks_uri: format!("{issuer}{}", read_keys::ROUTE.path),
+        token_endpoint: format!("{issuer}{}", issue_client_token::ROUTE.path),
+        token_endpoint_auth_methods_supported: vec!["client_secret_basic", "client_secret_post"],
+        grant_types_supported: vec!["client_credentials"],
+        scopes_supported: ClientScope::ALL.iter().map(|scope| scope.name()).collect(),
         response_types_supported: vec!["token"],
         subject_types_supported: vec!["public"],
         id_token_signing_alg_values_supported: vec!["EdDSA"],
@@ -64,5 +72,7 @@ mod tests {
         assert_eq!(body["issuer"], "https://test.matricula.example");
         let keys = "https://test.matricula.example/.well-known/jwks.json";
         assert_eq!(body["jwks_uri"], keys);
+        assert_eq!(body["token_endpoint"], "https://test.matricula.example/oauth/token");
+        assert_eq!(body["grant_types_supported"], serde_json::json!(["client_credentials"]));
     }
 }

@@ -3,7 +3,7 @@
 use kernel::{PersonId, RoleAssignmentId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
+use shell::{Access, Allow, Call, ClientScope, Failure, Role, Route, Scope};
 
 use crate::Ctx;
 use crate::domain::{Refusal, RoleAssignment};
@@ -18,7 +18,8 @@ pub const ROUTE: Route = Route::get(
         Allow { role: Role::Administrator, scope: Scope::All },
     ]),
     "Read the roles of a person",
-);
+)
+.for_clients(ClientScope::IdentityRead);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -62,9 +63,35 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use kernel::Id;
+    use serde_json::{Value, json};
+    use shell::ServiceClient;
+    use shell::http::Door;
+    use tokio::time::{Duration, Instant};
+
     use super::super::{assign_role, end_role};
     use super::*;
     use crate::fixtures::{ada, by_administrator, code, ctx, verified};
+
+    #[tokio::test]
+    async fn a_service_client_enters_with_the_scope_of_the_route_and_with_no_other() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let person = verified(&ctx, ada()).await.1.to_string();
+        let asked = async |route: &Route, scopes: Vec<ClientScope>| {
+            let client = ServiceClient { id: Id::derived_from("library"), scopes };
+            let mut event = testkit::http_event("GET", &[("person", &person)], &Value::Null, None);
+            let client = json!({ "client": json!(client).to_string() });
+            event["requestContext"]["authorizer"] = json!({ "lambda": client });
+            let deadline = Instant::now() + Duration::from_secs(30);
+            let reply = Door::<Command>::new(route).answer(&ctx, &handle, &event, deadline).await;
+            reply["statusCode"].as_u64()
+        };
+        assert_eq!(asked(&ROUTE, vec![ClientScope::IdentityRead]).await, Some(200));
+        assert_eq!(asked(&ROUTE, vec![ClientScope::CatalogRead]).await, Some(403));
+        let for_people = Route { client_scope: None, ..ROUTE };
+        assert_eq!(asked(&for_people, ClientScope::ALL.to_vec()).await, Some(403));
+    }
 
     #[tokio::test]
     async fn what_is_held_and_what_is_over_is_listed_in_one_call() {

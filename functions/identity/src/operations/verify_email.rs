@@ -50,6 +50,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let person = match account.value.judge_code(is_right, call.now)? {
         Verdict::ProvenBefore(person) => person,
         Verdict::Proven => {
+            let account = (account.value, Some(account.version));
             let opening = opening(ctx, call.now, &call.correlation_id, account).await?;
             opening.transaction.commit().await?;
             opening.person
@@ -70,16 +71,16 @@ pub(super) struct Opening<'t> {
     pub transaction: Transaction<'t>,
 }
 
-/// Opens an account whose address is proven, by the code or by an invitation.
+/// Opens an account whose address is proven, by the code, by an invitation or by another provider.
 pub(super) async fn opening<'t>(
     ctx: &'t Ctx,
     now: Timestamp,
     correlation_id: &str,
-    mut account: Stored<Account>,
+    (mut account, read_version): (Account, Option<u64>),
 ) -> Result<Opening<'t>, Failure> {
-    let id = account.value.id;
+    let id = account.id;
     let (mut claim, claim_version) =
-        store::claim(&ctx.table, Identifier::email(&account.value.email)).await?;
+        store::claim(&ctx.table, Identifier::email(&account.email)).await?;
     if claim.account.is_some() {
         return Err(Refusal::EmailTaken.into());
     }
@@ -88,15 +89,15 @@ pub(super) async fn opening<'t>(
     let (person, person_version, mut roles) = if let Some(imported) = claim.person {
         let (person, roles) = store::person_and_roles(&ctx.table, imported).await?;
         let Stored { value: mut person, version } = person.ok_or(Refusal::PersonUnknown)?;
-        person.link(&account.value);
+        person.link(&account);
         (person, Some(version), roles)
     } else {
-        let person = Person::behind(&account.value);
+        let person = Person::behind(&account);
         let roles = (Roles::none_of(person.id), None);
         (person, None, roles)
     };
     // Who comes by themselves is a student; who is invited becomes what the staff make them.
-    let is_invited = matches!(account.value.state, AccountState::Invited { .. });
+    let is_invited = matches!(account.state, AccountState::Invited { .. });
     if roles.0.assignments.is_empty() && !is_invited {
         let assigned = roles.0.assign(Role::Student, None, None, now)?;
         if let Assigned::Now(assignment) = assigned {
@@ -112,8 +113,8 @@ pub(super) async fn opening<'t>(
         // The number is the person's, whose own version this transaction checks.
         transaction.overwrite(&Claim { identifier, person, account, pending: None });
     }
-    account.value.state = AccountState::Active { person: person.id };
-    transaction.update(&account);
+    account.state = AccountState::Active { person: person.id };
+    transaction.put(&account, read_version);
     Ok(Opening { person: person.id, transaction })
 }
 

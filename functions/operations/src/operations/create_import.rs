@@ -5,7 +5,7 @@ use std::time::Duration;
 use kernel::ImportId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Call, Failure, Route};
+use shell::{Call, ClientScope, Failure, Route};
 
 use super::{IMPORTERS, upload_key};
 use crate::Ctx;
@@ -16,7 +16,8 @@ pub const ROUTE: Route = Route::create(
     "/imports",
     IMPORTERS,
     "Begin an import: upload a OneRoster 1.2 zip to the address in the reply",
-);
+)
+.for_clients(ClientScope::ImportsWrite);
 
 /// How long the file may be uploaded.
 const UPLOAD_VALID: Duration = Duration::from_mins(15);

@@ -3,7 +3,7 @@
 use kernel::ImportId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Call, Failure, Listing, Route};
+use shell::{Call, ClientScope, Failure, Listing, Route};
 
 use super::IMPORTERS;
 use crate::Ctx;
@@ -15,7 +15,8 @@ pub const ROUTE: Route = Route::list(
     "/imports/{import}/report",
     IMPORTERS,
     "List what was found in an import's file: errors first, then notes, then rows refused later",
-);
+)
+.for_clients(ClientScope::ImportsWrite);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

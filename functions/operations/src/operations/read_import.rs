@@ -3,7 +3,7 @@
 use kernel::{ImportId, Locale, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Call, Failure, Route};
+use shell::{Call, ClientScope, Failure, Route};
 
 use super::IMPORTERS;
 use crate::Ctx;
@@ -11,7 +11,8 @@ use crate::domain::{Counts, Import, Progress, SENTENCES, State};
 use crate::store;
 
 pub const ROUTE: Route =
-    Route::get("read-import", "/imports/{import}", IMPORTERS, "Read an import and its progress");
+    Route::get("read-import", "/imports/{import}", IMPORTERS, "Read an import and its progress")
+        .for_clients(ClientScope::ImportsWrite);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -3,7 +3,7 @@
 use kernel::ImportId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Call, Failure, Route};
+use shell::{Call, ClientScope, Failure, Route};
 
 use super::{IMPORTERS, read_import};
 use crate::Ctx;
@@ -15,7 +15,8 @@ pub const ROUTE: Route = Route::act(
     "/imports/{import}/validation",
     IMPORTERS,
     "Validate the uploaded file, or go on with an import that was stopped",
-);
+)
+.for_clients(ClientScope::ImportsWrite);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

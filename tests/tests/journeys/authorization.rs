@@ -1,0 +1,279 @@
+//! The table of who may do what, walked at the gateway: every operation by every role, by a service client, by nobody
+//! and by a forged token; and where a role reaches as far as what is its own, its own record and another's.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use shell::{Access, HttpOperation, Method, Role, Route, Scope};
+use tests::contexts::http_operations;
+
+use crate::api::{Api, Call, Reply, unique};
+use crate::courses::Term;
+use crate::people::{DEPARTMENT, Person, log_in, newcomer, staff};
+use crate::sagas::{Bundle, start_payment, submit_one};
+use crate::service_clients::{self, everything};
+
+/// Somebody who calls, with the roles that they hold; none for another system.
+struct Walker {
+    name: &'static str,
+    api: Api,
+    roles: Vec<Role>,
+}
+
+/// What one call must come to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Expected {
+    Enters,
+    Forbidden,
+    Unauthenticated,
+}
+
+#[test]
+fn every_operation_is_open_to_whom_the_table_names_and_to_nobody_else() {
+    let mut wrong = Vec::new();
+    let (walkers, client) = (walkers(), service_clients::token(&everything()));
+    let client = Api::with_token(&client);
+    let forged = Api::with_token(&format!("{}x", client.token()));
+    let mut tried = 0;
+    for HttpOperation { context, route, .. } in http_operations() {
+        if route.access == Access::Public {
+            continue;
+        }
+        let mut judge = |who: &str, api: &Api, expected: Expected| {
+            let reply = malformed(api, &route).send();
+            tried += 1;
+            if came_to(&reply) != Some(expected) {
+                wrong.push(format!("{context}-{} by {who}: {reply:?}", route.operation));
+            }
+        };
+        judge("nobody", &Api::anonymous(), Expected::Unauthenticated);
+        judge("a forger", &forged, Expected::Unauthenticated);
+        for Walker { name, api, roles } in &walkers {
+            judge(
+                name,
+                api,
+                if admits(&route, roles) { Expected::Enters } else { Expected::Forbidden },
+            );
+        }
+        let is_for_clients = route.client_scope.is_some();
+        judge(
+            "another system",
+            &client,
+            if is_for_clients { Expected::Enters } else { Expected::Forbidden },
+        );
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    assert!(tried > 500, "only {tried} doors were tried");
+}
+
+fn admits(route: &Route, roles: &[Role]) -> bool {
+    match route.access {
+        Access::Public | Access::LoggedIn => true,
+        Access::Roles(allows) => allows.iter().any(|allow| roles.contains(&allow.role)),
+    }
+}
+
+/// Whoever enters is told that the input is wrong: nothing happens.
+fn came_to(reply: &Reply) -> Option<Expected> {
+    match reply.status {
+        401 => Some(Expected::Unauthenticated),
+        403 => (reply.body["code"] == "FORBIDDEN").then_some(Expected::Forbidden),
+        400..500 => Some(Expected::Enters),
+        _ => None,
+    }
+}
+
+fn malformed(api: &Api, route: &Route) -> Call {
+    let path = route.path_parameters().fold(route.path.to_owned(), |path, name| {
+        path.replace(&format!("{{{name}}}"), "something")
+    });
+    let call = |path: &str| api.call(route.method.name(), path).key(&unique("door"));
+    match route.method {
+        Method::Get | Method::Delete => call(&format!("{path}?nothing-like-this=1")),
+        _ => call(&path).text("application/json", "{\"nothing-like-this\": 1}"),
+    }
+}
+
+/// One for each role. The staff that all journeys share came as students, and are that too.
+fn walkers() -> Vec<Walker> {
+    let staff = staff();
+    let shared = |name, person: &Person, role| Walker {
+        name,
+        api: person.api.clone(),
+        roles: vec![role, Role::Student],
+    };
+    let alone = |name, role| {
+        let person = holding_alone(role);
+        Walker { name, api: person.api, roles: vec![role] }
+    };
+    vec![
+        Walker { name: "a student", api: newcomer("Stig").api, roles: vec![Role::Student] },
+        alone("a teacher", Role::Teacher),
+        alone("an HR officer", Role::HrOfficer),
+        shared("a head of department", &staff.head, Role::HeadOfDepartment),
+        shared("a registrar", &staff.registrar, Role::Registrar),
+        shared("a bursar", &staff.bursar, Role::Bursar),
+        shared("an administrator", &staff.administrator, Role::Administrator),
+    ]
+}
+
+/// Somebody who is no student any more.
+fn holding_alone(role: Role) -> Person {
+    let person = newcomer("Solveig");
+    let administrator = &staff().administrator.api;
+    let order = json!({ "person": person.id, "role": role.name() });
+    administrator.post("/role-assignments", &order).expect(201);
+    let held = administrator.get(&format!("/people/{}/roles", person.id)).expect(200);
+    let held = held.body["roles"].as_array().expect("roles").clone();
+    let student = held.iter().find(|held| held["role"] == "student").expect("they came as one");
+    let path = format!("/people/{}/roles/{}", person.id, student["id"].as_str().expect("an id"));
+    administrator.call("DELETE", &path).send().expect(204);
+    // A new session has the roles at once; an older one within a minute.
+    log_in(&person.email)
+}
+
+/// A student with one of everything.
+struct Owner<'p> {
+    person: &'p Person,
+    bundle: Bundle<'p>,
+    invoice: String,
+    payment: String,
+}
+
+impl<'p> Owner<'p> {
+    fn of(person: &'p Person, term: &Term, section: &str) -> Self {
+        let bundle = submit_one(person, term, section);
+        let invoice = bundle.await_invoice();
+        let payment = start_payment(person, &invoice, "pm_card_visa");
+        bundle.await_state("confirmed");
+        let student = format!("/students/{}", person.id);
+        let hold = json!({ "kind": "academic", "reason": "a journey" });
+        staff().registrar.api.post(&format!("{student}/holds"), &hold).expect(201);
+        let record = json!({ "record": { "standing": 1 } });
+        staff().registrar.api.put(&format!("{student}/record"), &record).expect(200);
+        let population = json!({ "population": { "level": "1" } });
+        let path = format!("{student}/population");
+        staff().bursar.api.put(&path, &population).expect(200);
+        Self { person, bundle, invoice, payment }
+    }
+
+    /// A call on what is this student's, by whomever.
+    fn call(&self, operation: &str, api: &Api, term: &Term) -> Option<Call> {
+        let get = |path: String| Some(api.call("GET", &path));
+        let post =
+            |path: &str, body: &Value| Some(api.call("POST", path).key(&unique("own")).json(body));
+        let student = &self.person.id;
+        match operation {
+            "read-submission" => get(format!("/submissions/{}", self.bundle.submission)),
+            "list-registrations" => get(format!("/registrations?student={student}")),
+            "read-registration" => get(format!("/registrations/{}", self.bundle.registration)),
+            "list-holds" => get(format!("/students/{student}/holds")),
+            "read-student-record" => get(format!("/students/{student}/record")),
+            "list-invoices" => get(format!("/invoices?student={student}")),
+            "read-invoice" => get(format!("/invoices/{}", self.invoice)),
+            "read-payment" => get(format!("/payments/{}", self.payment)),
+            "read-student-population" => get(format!("/students/{student}/population")),
+            "read-account" => get(format!("/account?student={student}")),
+            "preview-tuition" => {
+                let sections = json!([self.bundle.section]);
+                let body = json!({ "student": student, "term": term.id, "sections": sections });
+                post("/tuition-previews", &body)
+            }
+            "start-payment" => {
+                let payment = json!({ "invoice": self.invoice, "payment_method": "pm_card_visa" });
+                post("/payments", &payment)
+            }
+            "drop-registration" => {
+                post(&format!("/registrations/{}/drop", self.bundle.registration), &json!({}))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Refused as if it were not there, or told as if there were nothing.
+fn tells_nothing(reply: &Reply) -> bool {
+    match reply.status {
+        403 | 404 => true,
+        200 => reply.body["items"] == json!([]) || reply.body["version"] == 0,
+        _ => false,
+    }
+}
+
+#[test]
+fn a_student_reaches_their_own_records_and_nobody_elses() {
+    let (term, anna, boris) = (Term::open(), newcomer("Anna"), newcomer("Boris"));
+    let section = term.plain_section();
+    let owners = [Owner::of(&anna, &term, &section), Owner::of(&boris, &term, &section)];
+    let registrar = &staff().registrar.api;
+    let mut tried = BTreeSet::new();
+    for HttpOperation { context, route, .. } in http_operations() {
+        let Access::Roles(allows) = route.access else { continue };
+        let is_own =
+            |allow: &&shell::Allow| (allow.role, allow.scope) == (Role::Student, Scope::Own);
+        // A cart is the caller's by its nature: it names nobody.
+        if !allows.iter().any(|allow| is_own(&allow)) || route.operation == "submit" {
+            continue;
+        }
+        let operation = route.operation;
+        let call = |owner: usize, api: &Api| {
+            let call = owners[owner].call(operation, api, &term);
+            call.unwrap_or_else(|| panic!("{context}-{operation}: say what is whose there")).send()
+        };
+        let anothers = call(1, &anna.api);
+        assert!(tells_nothing(&anothers), "{context}-{operation} on another's: {anothers:?}");
+        let own = call(0, &anna.api);
+        assert!(!tells_nothing(&own), "{context}-{operation} on one's own: {own:?}");
+        let reaches_all =
+            |allow: &shell::Allow| (allow.role, allow.scope) == (Role::Registrar, Scope::All);
+        if route.method == Method::Get && allows.iter().any(reaches_all) {
+            let by_registrar = call(1, registrar);
+            assert!(!tells_nothing(&by_registrar), "{context}-{operation}: {by_registrar:?}");
+        }
+        tried.insert(operation);
+    }
+    assert!(tried.len() > 10, "only {tried:?}");
+    let mine = anna.api.list("/me/sessions");
+    let session = mine[0]["id"].as_str().expect("an id").to_owned();
+    let path = format!("/me/sessions/{session}");
+    boris.api.call("DELETE", &path).send().expect_refusal(404, "SESSION_UNKNOWN");
+    anna.api.get("/me").expect(200);
+}
+
+#[test]
+fn a_head_reaches_their_own_department_and_a_teacher_their_own_sections() {
+    let (term, head) = (Term::open(), &staff().head.api);
+    let teacher = holding_alone(Role::Teacher);
+    let (own, foreign) = (section(&term, DEPARTMENT, &teacher), section(&term, "LAW", &teacher));
+    let other = section(&term, DEPARTMENT, &staff().head);
+    let clashes = |api: &Api, section: &str| api.get(&format!("/sections/{section}/clashes"));
+    clashes(head, &own).expect(200);
+    clashes(head, &foreign).expect_refusal(403, "FORBIDDEN");
+    clashes(&teacher.api, &own).expect(200);
+    clashes(&teacher.api, &foreign).expect(200);
+    clashes(&teacher.api, &other).expect_refusal(403, "FORBIDDEN");
+    let edit = |api: &Api, section: &str| {
+        let call = api.call("PATCH", &format!("/sections/{section}")).header("if-match", "\"1\"");
+        call.json(&json!({ "capacity": 12 })).send()
+    };
+    edit(head, &foreign).expect_refusal(403, "FORBIDDEN");
+    edit(&teacher.api, &own).expect_refusal(403, "FORBIDDEN");
+    edit(head, &own).expect(200);
+    let approvals = head.get("/approvals?department=LAW").expect(200);
+    assert_eq!(approvals.body["items"], json!([]));
+}
+
+/// Of a course of its own, taught by somebody.
+fn section(term: &Term, department: &str, teacher: &Person) -> String {
+    let registrar = &staff().registrar.api;
+    let course = json!({
+        "code": unique("C"), "title": "Taught analysis", "credits_hundredths": 450,
+        "department": department,
+    });
+    let course = registrar.post("/courses", &course).expect(201).text("/id");
+    let section = json!({
+        "code": unique("S"), "term": term.id, "course": course, "capacity": 10,
+        "price_group": "standard", "teachers": [teacher.id],
+    });
+    registrar.post("/sections", &section).expect(201).text("/id")
+}

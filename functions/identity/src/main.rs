@@ -78,6 +78,24 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "import-people" => shell::step(ctx, op::import_people::handle).await,
         // Schedules
         "rotate-signing-keys" => shell::schedule(ctx, op::rotate_signing_keys::handle).await,
+        operation => serve_audit_trail(ctx, operation).await,
+    }
+}
+
+/// What reads the audit trail, and what proves it.
+async fn serve_audit_trail(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error> {
+    match operation {
+        // HTTP
+        "read-audit-trail" => {
+            shell::http(&op::read_audit_trail::ROUTE, ctx, op::read_audit_trail::handle).await
+        }
+        "list-audit-entries" => {
+            shell::http(&op::list_audit_entries::ROUTE, ctx, op::list_audit_entries::handle).await
+        }
+        // An operator's invocation
+        "prove-audit-trail" => shell::step(ctx, op::prove_audit_trail::handle).await,
+        // Schedules
+        "watch-audit-trail" => shell::schedule(ctx, op::watch_audit_trail::handle).await,
         unknown => panic!("identity has no operation {unknown:?}"),
     }
 }

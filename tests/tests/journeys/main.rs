@@ -11,6 +11,7 @@ mod people;
 mod sagas;
 
 mod access;
+mod audit;
 mod bad_input;
 mod documents;
 mod hot_section;

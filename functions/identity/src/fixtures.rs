@@ -8,8 +8,7 @@ use events::LinkPurpose;
 use kernel::{AccountId, Id, Locale, PersonId, PersonName, SessionId, SourceId, Timestamp};
 use shell::authorizer::Authorized;
 use shell::{Call, Caller, Failure, Grant, Role, Scope};
-use table::Table;
-use tokio::sync::Mutex;
+use table::{AuditEntry, PageRequest, Table, audit_chain};
 
 pub use self::provider::{
     CODE, PROVIDER_SECRET, PlayedProvider, ProviderKey, REDIRECT_URI, provider_claims, university,
@@ -26,7 +25,7 @@ use crate::operations::{
 };
 use crate::refresh::RefreshKey;
 use crate::relying_party::RelyingParty;
-use crate::second_factors::SecondFactorKeys;
+use crate::second_factor_ring::SecondFactorRing;
 use crate::standings::{remembered_clients, remembered_standings};
 use crate::tokens::SigningKeys;
 use crate::{Ctx, store};
@@ -36,7 +35,6 @@ pub const SIGNING_WORD: &str = "the-signing-keys-of-a-test";
 pub const SECOND_FACTOR_WORD: &str = "the-second-factors-of-a-test";
 
 pub fn ctx(table: &Table) -> Ctx {
-    let second_factors = SecondFactorKeys::of(SECOND_FACTOR_WORD).expect("a word");
     let keys = SigningKeys::of(&key_set(SIGNING_WORD).expect("a word")).expect("a key set");
     Ctx {
         table: table.clone(),
@@ -47,7 +45,7 @@ pub fn ctx(table: &Table) -> Ctx {
         redirect_uri: Arc::<str>::from(REDIRECT_URI).into(),
         issuer: Arc::<str>::from("https://test.matricula.example").into(),
         device_key: DeviceKey::derived_from("the identity secret of a test").into(),
-        second_factor_keys: Arc::new(Mutex::new(Some(Arc::new(second_factors)))),
+        second_factors: Arc::new(SecondFactorRing::given(SECOND_FACTOR_WORD)),
         policy: SecondFactorPolicy::Optional.into(),
         refresh_key: RefreshKey::derived_from("the identity secret of a test").into(),
         verification_secret: Arc::<str>::from("the other one").into(),
@@ -59,6 +57,31 @@ pub fn code<R>(result: Result<R, Failure>) -> &'static str {
         Err(Failure::Refused(refusal)) => refusal.code(),
         other => panic!("not refused: {other:?}"),
     }
+}
+
+/// What the audit trail says of somebody, the first entry first; the chain is whole.
+pub async fn trail_of(table: &Table, person: PersonId) -> Vec<AuditEntry> {
+    let command = shell::ProveTrail { chain: person.to_string(), resume: None };
+    let proof = shell::prove_trail(table, &command).await.expect("proves");
+    assert_eq!(proof.broken, []);
+    let page = PageRequest { after: None, limit: PageRequest::LIMIT_MAX };
+    let entries = table.query(&audit_chain(person), &page).await.expect("reads").records;
+    entries.into_iter().map(|entry| entry.value).collect()
+}
+
+/// The entries that an operation has written of somebody, each as `record: field old → new, …`.
+pub async fn noted(table: &Table, person: PersonId, operation: &str) -> Vec<String> {
+    let shown = |entry: AuditEntry| {
+        let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "–".into());
+        let changes = entry.changes.iter();
+        let changes: Vec<_> = changes
+            .map(|one| format!("{} {} → {}", one.field, value(&one.old), value(&one.new)))
+            .collect();
+        let record = entry.record.split('/').next().unwrap_or_default();
+        format!("{record}: {}", changes.join(", "))
+    };
+    let entries = trail_of(table, person).await.into_iter();
+    entries.filter(|entry| entry.operation == operation).map(shown).collect()
 }
 
 /// How six runs are refused that are all under way before the first is answered.
@@ -204,7 +227,8 @@ pub async fn enrolled(ctx: &Ctx, person: PersonId) -> (AccountId, Vec<String>) {
 /// What the app shows at this moment.
 pub async fn second_factor_code(ctx: &Ctx, account: AccountId, now: Timestamp) -> String {
     let factor = ctx.table.get(&store::second_factor_key(account)).await.expect("reads");
-    let opened = ctx.opened(&factor.expect("it is enrolled").value).await.expect("opens");
+    let factor = factor.expect("it is enrolled").value;
+    let opened = ctx.second_factors.opened(&factor, now).await.expect("opens");
     opened.seed.code_at(now)
 }
 

@@ -1,6 +1,6 @@
 //! Guesses at a password or a code, and what they cost. Whatever depends on a guess is told only once the guess has
-//! been counted, or in the very write that forgets the wrong ones: both succeed only if nobody has counted another one
-//! meanwhile. So of guesses made at the same time each sees the ones before it, right or wrong.
+//! been counted, or in a write that succeeds only if nobody has counted another one meanwhile, such as the one that
+//! forgets the wrong ones. So of guesses made at the same time each sees the ones before it, right or wrong.
 
 use kernel::Timestamp;
 use shell::Failure;
@@ -34,6 +34,14 @@ impl Guesses {
             LoginAttempts::with_failure(standing.map(|it| &it.value), &self.subject, now);
         let mut transaction = table.transaction();
         transaction.put(&one_more, standing.map(|standing| standing.version));
+        Ok(transaction.commit().await?)
+    }
+
+    /// Requires that nobody has counted another one meanwhile, so that something may be told of this one.
+    pub async fn check_unmoved(&self, table: &Table) -> Result<(), Failure> {
+        let key = store::attempts_key(&self.subject);
+        let mut transaction = table.transaction();
+        transaction.check(&key, self.standing.as_ref().map(|standing| standing.version));
         Ok(transaction.commit().await?)
     }
 

@@ -3,48 +3,36 @@
 
 use std::sync::Arc;
 
-use jiff::SignedDuration;
 use kernel::Timestamp;
 use shell::Fault;
-use tokio::sync::Mutex;
 
 use crate::key_store::KeyStore;
+use crate::reread::{REREAD_AFTER, REREAD_AT_MOST_EVERY, Reread};
 use crate::tokens::SigningKeys;
-
-/// Keys are read again after this long: much sooner than a new one signs.
-const REREAD_AFTER: SignedDuration = SignedDuration::from_mins(5);
-/// Tokens with made-up key ids make us read no more often than this.
-const REREAD_AT_MOST_EVERY: SignedDuration = SignedDuration::from_secs(10);
 
 pub struct KeyRing {
     store: KeyStore,
-    known: Mutex<Option<Known>>,
-}
-
-#[derive(Clone)]
-struct Known {
-    keys: Arc<SigningKeys>,
-    read_at: Timestamp,
+    known: Reread<SigningKeys>,
 }
 
 impl KeyRing {
     pub const fn new(store: KeyStore) -> Self {
-        Self { store, known: Mutex::const_new(None) }
+        Self { store, known: Reread::new() }
     }
 
     /// Keys that never change and are never read again.
     #[cfg(test)]
     pub fn given(keys: SigningKeys) -> Self {
-        let known = Known { keys: Arc::new(keys), read_at: Timestamp::MAX };
-        Self { store: KeyStore::of_environment(), known: Mutex::new(Some(known)) }
+        Self { store: KeyStore::of_environment(), known: Reread::given(keys) }
     }
 
     pub fn store(&self) -> &KeyStore {
         &self.store
     }
 
+    /// The keys, read again much sooner than a new one signs.
     pub async fn keys(&self, now: Timestamp) -> Result<Arc<SigningKeys>, Fault> {
-        self.read_after(REREAD_AFTER, now).await
+        self.known.read_after(REREAD_AFTER, now, async || self.read().await).await
     }
 
     /// The keys, read again where this one is not among them and they are not fresh.
@@ -53,31 +41,11 @@ impl KeyRing {
         if keys.knows(key_id) {
             return Ok(keys);
         }
-        self.read_after(REREAD_AT_MOST_EVERY, now).await
+        self.known.read_after(REREAD_AT_MOST_EVERY, now, async || self.read().await).await
     }
 
-    async fn read_after(
-        &self,
-        age_max: SignedDuration,
-        now: Timestamp,
-    ) -> Result<Arc<SigningKeys>, Fault> {
-        let mut known = self.known.lock().await;
-        if let Some(known) = known.as_ref()
-            && now.duration_since(known.read_at) < age_max
-        {
-            return Ok(Arc::clone(&known.keys));
-        }
-        let keys = match self.store.read().await.and_then(|set| SigningKeys::of(&set)) {
-            Ok(keys) => Arc::new(keys),
-            Err(fault) => {
-                let Some(stale) = known.as_mut() else { return Err(fault) };
-                tracing::warn!(error = fault.chain(), "the keys from before are used on");
-                stale.read_at = now;
-                return Ok(Arc::clone(&stale.keys));
-            }
-        };
-        *known = Some(Known { keys: Arc::clone(&keys), read_at: now });
-        Ok(keys)
+    async fn read(&self) -> Result<SigningKeys, Fault> {
+        SigningKeys::of(&self.store.read().await?)
     }
 }
 
@@ -86,7 +54,9 @@ mod tests {
     use aws_sdk_secretsmanager::Client;
     use testkit::{Engine, Fault, Faults};
 
-    use super::{Arc, KeyRing, KeyStore, SignedDuration, SigningKeys, Timestamp};
+    use jiff::SignedDuration;
+
+    use super::{Arc, KeyRing, KeyStore, SigningKeys, Timestamp};
     use crate::domain::{KeySet, Seed};
 
     fn ring(engine: &Engine) -> KeyRing {

@@ -2,6 +2,7 @@
 
 mod client_secrets;
 mod client_store;
+mod audit;
 mod derivation;
 mod devices;
 pub mod domain;
@@ -11,9 +12,13 @@ mod guesses;
 mod key_ring;
 mod key_store;
 pub mod operations;
-mod passwords;
+#[cfg(test)]
+mod over_long;
+pub mod passwords;
 mod refresh;
 mod relying_party;
+mod reread;
+mod second_factor_ring;
 mod second_factors;
 mod sign_in_store;
 mod standings;
@@ -25,18 +30,17 @@ use std::sync::{Arc, OnceLock};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use events::{LinkPurpose, link_token};
 use kernel::{AccountId, ServiceClientId, SessionId, Timestamp};
-use shell::{Fault, HttpOperation, Listing, Remembered};
+use shell::{Fault, HttpOperation, Listing, Remembered, TrailEntry};
 use table::Table;
-use tokio::sync::Mutex;
 
 use crate::devices::DeviceKey;
-use crate::domain::{Client, SecondFactor, SecondFactorPolicy, Session};
+use crate::domain::{Client, SecondFactorPolicy, Session};
 use crate::key_ring::KeyRing;
 use crate::key_store::KeyStore;
 use crate::operations::log_in::Tokens;
 use crate::refresh::RefreshKey;
 use crate::relying_party::RelyingParty;
-use crate::second_factors::{Opened, SecondFactorKeys};
+use crate::second_factor_ring::SecondFactorRing;
 use crate::standings::{Standing, remembered_clients, remembered_standings};
 
 /// What the operations of this context share. Its secrets are read when an operation first needs them.
@@ -51,7 +55,7 @@ pub struct Ctx {
     issuer: OnceLock<Arc<str>>,
     refresh_key: OnceLock<RefreshKey>,
     device_key: OnceLock<DeviceKey>,
-    second_factor_keys: Arc<Mutex<Option<Arc<SecondFactorKeys>>>>,
+    second_factors: Arc<SecondFactorRing>,
     policy: OnceLock<SecondFactorPolicy>,
     verification_secret: OnceLock<Arc<str>>,
 }
@@ -68,7 +72,7 @@ impl Ctx {
             issuer: OnceLock::new(),
             refresh_key: OnceLock::new(),
             device_key: OnceLock::new(),
-            second_factor_keys: Arc::default(),
+            second_factors: Arc::new(SecondFactorRing::of_environment()),
             policy: OnceLock::new(),
             verification_secret: OnceLock::new(),
         }
@@ -98,28 +102,6 @@ impl Ctx {
         }
         let secret = shell::secret("IDENTITY_SECRET").await?;
         Ok(self.device_key.get_or_init(|| DeviceKey::derived_from(&secret)))
-    }
-
-    pub(crate) async fn second_factor_keys(&self) -> Result<Arc<SecondFactorKeys>, Fault> {
-        let mut known = self.second_factor_keys.lock().await;
-        if let Some(keys) = known.as_ref() {
-            return Ok(Arc::clone(keys));
-        }
-        let secret = shell::secret("SECOND_FACTOR_SECRET").await?;
-        let keys = Arc::new(SecondFactorKeys::of(&secret)?);
-        *known = Some(Arc::clone(&keys));
-        Ok(keys)
-    }
-
-    /// Opens a second factor's seed. Where none of the known keys has sealed it, the secret has got a newer word.
-    pub(crate) async fn opened(&self, factor: &SecondFactor) -> Result<Opened, Fault> {
-        let keys = self.second_factor_keys().await?;
-        if keys.know(&factor.seed) {
-            return keys.open(factor);
-        }
-        *self.second_factor_keys.lock().await = None;
-        shell::forget_secret_named("SECOND_FACTOR_SECRET").await;
-        self.second_factor_keys().await?.open(factor)
     }
 
     pub(crate) fn second_factor_policy(&self) -> SecondFactorPolicy {
@@ -267,6 +249,14 @@ fn of_people_and_roles() -> Vec<HttpOperation> {
         HttpOperation::of::<op::assign_role::Command, op::assign_role::Reply>(
             CONTEXT,
             op::assign_role::ROUTE,
+        ),
+        HttpOperation::of::<op::read_audit_trail::Command, Listing<TrailEntry>>(
+            CONTEXT,
+            op::read_audit_trail::ROUTE,
+        ),
+        HttpOperation::of::<op::list_audit_entries::Command, Listing<TrailEntry>>(
+            CONTEXT,
+            op::list_audit_entries::ROUTE,
         ),
     ]
 }

@@ -131,6 +131,24 @@ async fn serve_clients_and_sign_ins(
         "complete-sign-in" => {
             shell::http(&op::complete_sign_in::ROUTE, ctx, op::complete_sign_in::handle).await
         }
+        operation => serve_audit_trail(ctx, operation).await,
+    }
+}
+
+/// What reads the audit trail, and what proves it.
+async fn serve_audit_trail(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error> {
+    match operation {
+        // HTTP
+        "read-audit-trail" => {
+            shell::http(&op::read_audit_trail::ROUTE, ctx, op::read_audit_trail::handle).await
+        }
+        "list-audit-entries" => {
+            shell::http(&op::list_audit_entries::ROUTE, ctx, op::list_audit_entries::handle).await
+        }
+        // An operator's invocation
+        "prove-audit-trail" => shell::step(ctx, op::prove_audit_trail::handle).await,
+        // Schedules
+        "watch-audit-trail" => shell::schedule(ctx, op::watch_audit_trail::handle).await,
         unknown => panic!("identity has no operation {unknown:?}"),
     }
 }

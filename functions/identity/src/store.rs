@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use events::{PasswordChanged, PersonChanged, PersonRegistered, RoleAssigned};
 use kernel::{AccountId, DeviceId, PersonId, SessionId, Timestamp};
 use shell::{Caller, Failure, RequestRefusal};
-use table::{Batch, Key, Partition, Record, Stored, Table, Transaction};
+use table::{Batch, Key, Partition, Record, Stored, Table, Trail, Transaction};
 
 use crate::domain::{
     Account, AccountState, Claim, ClaimKind, Identifier, LoginAttempts, Person, Refusal,
@@ -105,7 +105,9 @@ impl Record for ResetRequests {
 
 impl Record for SecondFactor {
     const KIND: &'static str = "second-factor";
-    const SCHEMA: u32 = 1;
+    const SCHEMA: u32 = 2;
+    // Written when the seed was sealed already. One from before that lacks it, and is refused.
+    const ALSO_READS: &'static [u32] = &[1];
 
     fn key(&self) -> Key<Self> {
         second_factor_key(self.account)
@@ -250,19 +252,21 @@ pub struct FactorOf {
     pub roles: ReadRoles,
     pub factor: Option<Stored<SecondFactor>>,
     pub end: Option<Stored<SessionsEnd>>,
+    pub trail: Trail,
 }
 
 pub async fn factor_of(table: &Table, id: PersonId) -> Result<FactorOf, Failure> {
     let (person, roles, end) = (person_key(id), roles_key(id), sessions_end_key(id));
-    let keys = vec![(&person).into(), (&roles).into(), (&end).into()];
+    let keys = vec![(&person).into(), (&roles).into(), (&end).into(), Trail::key(id)];
     let mut batch = table.get_batch(keys).await?;
+    let trail = Trail::take(&mut batch, id)?;
     let person = batch.take(&person)?.ok_or(Refusal::PersonUnknown)?;
     let (roles, end) = (roles_in(&mut batch, id)?, batch.take(&end)?);
     let factor = match person.value.account {
         Some(account) => table.get(&second_factor_key(account)).await?,
         None => None,
     };
-    Ok(FactorOf { roles, factor, end })
+    Ok(FactorOf { roles, factor, end, trail })
 }
 
 fn sessions_pk(person: PersonId) -> String {
@@ -367,6 +371,7 @@ pub fn subject_of_nobody(identifier: &Identifier) -> String {
     format!("{:?}:{}", identifier.kind, URL_SAFE_NO_PAD.encode(digest))
 }
 
+#[cfg(test)]
 pub async fn roles(table: &Table, person: PersonId) -> Result<ReadRoles, Failure> {
     Ok(match table.get(&roles_key(person)).await? {
         Some(Stored { value, version }) => (value, Some(version)),
@@ -384,18 +389,32 @@ pub async fn person_and_roles(
     Ok((batch.take(&person)?, roles_in(&mut batch, id)?))
 }
 
-/// A person with their roles and some claims, in one call. A claim that nobody made is nobody's.
+/// A person with their roles and the end of their audit trail, in one call.
+pub async fn person_roles_and_trail(
+    table: &Table,
+    id: PersonId,
+) -> Result<(Option<Stored<Person>>, ReadRoles, Trail), Failure> {
+    let (person, roles) = (person_key(id), roles_key(id));
+    let keys = vec![(&person).into(), (&roles).into(), Trail::key(id)];
+    let mut batch = table.get_batch(keys).await?;
+    let trail = Trail::take(&mut batch, id)?;
+    Ok((batch.take(&person)?, roles_in(&mut batch, id)?, trail))
+}
+
+/// A person with their roles, some claims and the end of their audit trail, in one call. A claim that nobody made is
+/// nobody's.
 pub async fn person_roles_and_claims(
     table: &Table,
     id: PersonId,
     identifiers: &[Identifier],
-) -> Result<(Option<Stored<Person>>, ReadRoles, Vec<ReadClaim>), Failure> {
+) -> Result<(Option<Stored<Person>>, ReadRoles, Vec<ReadClaim>, Trail), Failure> {
     let (person, roles) = (person_key(id), roles_key(id));
-    let mut keys = vec![(&person).into(), (&roles).into()];
+    let mut keys = vec![(&person).into(), (&roles).into(), Trail::key(id)];
     keys.extend(identifiers.iter().map(|identifier| (&claim_key(identifier)).into()));
     let mut batch = table.get_batch(keys).await?;
     let claims = claims_in(&mut batch, identifiers)?;
-    Ok((batch.take(&person)?, roles_in(&mut batch, id)?, claims))
+    let trail = Trail::take(&mut batch, id)?;
+    Ok((batch.take(&person)?, roles_in(&mut batch, id)?, claims, trail))
 }
 
 /// A claim with the version to write over, which is absent as long as nobody has made it.

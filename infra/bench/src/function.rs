@@ -80,14 +80,20 @@ pub fn spawn(
     api: &RuntimeApi,
     outside: &Outside,
 ) -> Bootstrap {
-    let table = table_of(context);
-    let mut environment = VARIABLES.to_vec();
-    environment.extend([
-        ("AWS_ENDPOINT_URL", outside.engine.as_str()),
-        ("PAYMENT_PROVIDER_URL", outside.payment_provider.as_str()),
-        ("TABLE_NAME", &table),
-    ]);
+    let environment = environment(context, outside);
+    let environment: Vec<_> = environment.iter().map(|(name, text)| (*name, &**text)).collect();
     Bootstrap::spawn(binary, operation, api, &environment)
+}
+
+/// What a function of this context finds in its environment.
+pub fn environment(context: &str, outside: &Outside) -> Vec<(&'static str, String)> {
+    let known = VARIABLES.iter().map(|(name, text)| (*name, (*text).to_owned()));
+    let here = [
+        ("AWS_ENDPOINT_URL", outside.engine.clone()),
+        ("PAYMENT_PROVIDER_URL", outside.payment_provider.clone()),
+        ("TABLE_NAME", table_of(context)),
+    ];
+    known.chain(here).collect()
 }
 
 /// Ends a process that the bench started, and waits until it is gone.

@@ -1,7 +1,9 @@
-//! The benches: cold starts, warm operations, and a registration day's hot section. Each builds what it measures,
-//! starts what it needs, stops it again, and prints a table for people or one JSON object for machines.
+//! The benches: cold starts, warm operations, a registration day's hot section, the bursar's work, and what it costs to
+//! know who calls. Each builds what it measures, starts what it needs, stops it again, and prints a table for people or
+//! one JSON object for machines.
 #![expect(clippy::float_arithmetic, reason = "statistics of measured times; no money is here")]
 
+mod auth;
 mod billing;
 mod cold;
 mod engine_process;
@@ -39,6 +41,10 @@ enum Bench {
     Http(http::Arguments),
     HotSection(hot_section::Arguments),
     Billing(billing::Arguments),
+    Auth(auth::Arguments),
+    /// The process that is measured: started by `auth`
+    #[command(hide = true)]
+    MeasureAuth,
     /// One replay of a journal: started by `billing`
     #[command(hide = true)]
     ReplayJournal {
@@ -78,6 +84,8 @@ async fn main() -> ExitCode {
         Bench::Http(arguments) => http::run(&arguments).await,
         Bench::HotSection(arguments) => hot_section::run(&arguments).await,
         Bench::Billing(arguments) => billing::run(&arguments).await,
+        Bench::Auth(arguments) => auth::run(&arguments).await,
+        Bench::MeasureAuth => auth::measure().await,
         Bench::ReplayJournal { journal } => billing::replay_journal(&journal),
         Bench::Engine { tables } => engine_process::serve(&tables).await,
     };

@@ -3,7 +3,7 @@ import { Duration, Stack } from "aws-cdk-lib";
 import type { IFunction } from "aws-cdk-lib/aws-lambda";
 import type { Construct } from "constructs";
 import { Context, type Shared } from "./context.ts";
-import { cursors, issuer, type Permission, reads, rotates, secondFactorPolicy, secret, tokens, writes } from "./permissions.ts";
+import { cursors, issuer, notes, type Permission, reads, rotates, secondFactorPolicy, secret, tokens, writes } from "./permissions.ts";
 
 export function identity(scope: Construct, shared: Shared): { context: Context; authorizer: IFunction } {
   const context = new Context(scope, "identity", shared);
@@ -28,7 +28,7 @@ export function identity(scope: Construct, shared: Shared): { context: Context; 
   context.http("confirm-second-factor", "PUT /me/second-factor", [writes, secondFactors]);
   context.http("remove-second-factor", "POST /me/second-factor/removal", [writes], hashes);
   context.http("reset-second-factor", "POST /people/{person}/second-factor/reset", [writes]);
-  context.http("read-roles", "GET /people/{person}/roles", [reads]);
+  context.http("read-roles", "GET /people/{person}/roles", [notes]);
   context.http("end-role", "DELETE /people/{person}/roles/{assignment}", [writes]);
   context.http("invite-person", "POST /invitations", [writes]);
   context.openHttp("accept-invitation", "POST /accounts/{account}/invitation", [writes, links], hashes);
@@ -51,11 +51,15 @@ export function identity(scope: Construct, shared: Shared): { context: Context; 
   context.openHttp("complete-sign-in", "POST /sign-ins/{sign_in}/completion", [
     writes, tokens, refresh, secondFactors, secondFactorPolicy, returns, readsClientSecrets,
   ]);
+  context.http("read-audit-trail", "GET /people/{person}/audit-trail", [notes, cursors]);
+  context.http("list-audit-entries", "GET /audit-trail", [notes, cursors]);
   // Steps
   context.step("bootstrap-administrator", [writes]);
+  context.step("prove-audit-trail", [reads]);
   context.step("import-people", [writes]);
   // Schedules
   context.schedule("rotate-signing-keys", Duration.days(1), [rotates("SIGNING_SECRET")]);
+  context.schedule("watch-audit-trail", Duration.minutes(1), [notes]);
   return { context, authorizer };
 }
 

@@ -48,6 +48,16 @@ export const writes: Permission = (context) => ({
   ],
 });
 
+const auditOnly = { "ForAllValues:StringLike": { "dynamodb:LeadingKeys": ["AUDIT#*"] } };
+
+/** Reads the table of its context, and notes in the audit trail that it did; it can write nothing else. */
+export const notes: Permission = (context) => ({
+  statements: [
+    ...readStatements(context),
+    { actions: ["dynamodb:PutItem"], resources: [context.table.tableArn], conditions: auditOnly },
+  ],
+});
+
 /** Reads one secret; the variable of its name holds its ARN. */
 export const secret = (name: SecretName): Permission => (context) => {
   const { secretArn } = context.shared.secrets[name];

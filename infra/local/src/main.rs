@@ -1,5 +1,6 @@
 //! The developer's command, `cargo matricula …`: all that is done with a checkout on one machine.
 mod api;
+mod audit;
 mod bootstraps;
 mod checkout;
 mod cloud;
@@ -75,6 +76,11 @@ enum Task {
         /// A file with its event; else events/samples/FUNCTION.json where there is one, else an empty event
         event: Option<PathBuf>,
     },
+    /// The audit trail of the running cloud
+    Audit {
+        #[command(subcommand)]
+        task: AuditTask,
+    },
     /// Build the packages for AWS
     Package {
         /// The processor that the functions will run on
@@ -89,6 +95,16 @@ enum Task {
     },
     /// Run all checks and tests; the last line is their sum
     Test,
+}
+
+#[derive(Subcommand)]
+enum AuditTask {
+    /// Prove that nothing of it was changed, removed or cut off; fails where something was
+    Prove {
+        /// One chain alone, by the id of its person
+        #[arg(default_value = "all")]
+        chain: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -109,6 +125,10 @@ fn perform(task: Task, checkout: &Checkout) -> Result<ExitCode, Failure> {
         Task::Logs { function, follow } => functions::logs(checkout, &function, follow)?,
         Task::Invoke { function, event } => {
             functions::invoke(checkout, &function, event.as_deref())?;
+        }
+        Task::Audit { task: AuditTask::Prove { chain } } => {
+            let whole = audit::prove(checkout, &chain)?;
+            return Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Task::Package { arch } => packages::package(checkout, arch)?,
         Task::Bench { arguments } => return bench(checkout, &arguments),

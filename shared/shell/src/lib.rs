@@ -3,6 +3,7 @@
 //! stream or as the authorizer; how its failures become answers; what is logged. Operations themselves know
 //! none of it.
 
+mod audit;
 pub mod authorizer;
 pub mod aws;
 mod call;
@@ -28,6 +29,9 @@ mod stream;
 pub mod telemetry;
 mod validation;
 
+pub use audit::{
+    ProveTrail, TrailAct, TrailChange, TrailEntry, TrailProof, TrailWatch, prove_trail, watch_trail,
+};
 pub use call::{Call, Listing, Raw};
 pub use caller::{Caller, Grant, Role, Scope};
 pub use client::{ClientScope, ServiceClient};

@@ -1,6 +1,8 @@
 //! One typed DynamoDB table per context: keys, get, query, page, and one transaction that carries the new state
 //! together with its events and its idempotency record.
 
+mod audit;
+mod audit_proof;
 pub mod deadline;
 mod failure;
 mod key;
@@ -9,6 +11,10 @@ mod read;
 mod record;
 mod transaction;
 
+pub use audit::{
+    Act, Actor, AuditEntry, AuditHead, Deed, FieldChange, Noted, Trail, audit_chain, audit_of_actor,
+};
+pub use audit_proof::{AuditBreak, AuditFlaw, AuditRound, AuditWalk, Walked};
 pub use failure::{CommitFailure, ReadFailure};
 pub use key::{Key, Partition};
 pub use outbox::{OUTBOX_SHARDS, OutboxItem, outbox_partition};

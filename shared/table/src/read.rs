@@ -14,6 +14,13 @@ use crate::{Key, Partition, ReadFailure, Record, Stored, Table, deadline};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Position(BTreeMap<String, String>);
 
+impl Position {
+    /// Behind the item with this key of the table.
+    pub(crate) fn behind((pk, sk): (String, String)) -> Self {
+        Self(BTreeMap::from([("pk".to_owned(), pk), ("sk".to_owned(), sk)]))
+    }
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct PageRequest {
     pub after: Option<Position>,
@@ -145,6 +152,17 @@ impl Table {
         partition: &Partition<R>,
         page: &PageRequest,
     ) -> Result<Page<R>, ReadFailure> {
+        let (items, next) = self.query_items(partition, page).await?;
+        let records = items.into_iter().map(from_item).collect::<Result<_, _>>()?;
+        Ok(Page { records, next })
+    }
+
+    /// A page of a list, item by item as they lie there.
+    pub(crate) async fn query_items<R>(
+        &self,
+        partition: &Partition<R>,
+        page: &PageRequest,
+    ) -> Result<(Vec<Item>, Option<Position>), ReadFailure> {
         let (pk, sk) = if partition.in_index { ("gsi1pk", "gsi1sk") } else { ("pk", "sk") };
         let within = if partition.sk_prefix.is_empty() {
             String::new()
@@ -172,10 +190,7 @@ impl Table {
             .send()
             .await
             .map_err(read_failure)?;
-        let next = reply.last_evaluated_key.map(position_of);
-        let records =
-            reply.items.unwrap_or_default().into_iter().map(from_item).collect::<Result<_, _>>()?;
-        Ok(Page { records, next })
+        Ok((reply.items.unwrap_or_default(), reply.last_evaluated_key.map(position_of)))
     }
 
     /// One cheap read that proves the table answers.

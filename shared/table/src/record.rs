@@ -17,6 +17,8 @@ pub trait Record: Serialize + DeserializeOwned {
     const KIND: &'static str;
     /// Raised when the stored form changes; an item of another schema is never guessed at.
     const SCHEMA: u32;
+    /// Earlier schemas of which every item that can be read at all reads as one of this schema does.
+    const ALSO_READS: &'static [u32] = &[];
 
     fn key(&self) -> Key<Self>;
 
@@ -69,7 +71,10 @@ pub(crate) fn from_item<R: Record>(mut item: Item) -> Result<Stored<R>, ReadFail
     if text("kind") != Some(R::KIND) {
         return Err(unreadable(format!("the item is a {:?}", text("kind"))));
     }
-    if number("schema") != Some(u64::from(R::SCHEMA)) {
+    let is_read = |schema: u64| {
+        R::ALSO_READS.iter().chain([&R::SCHEMA]).any(|read| u64::from(*read) == schema)
+    };
+    if !number("schema").is_some_and(is_read) {
         return Err(unreadable(format!("the item has schema {:?}", number("schema"))));
     }
     let version = number("version").ok_or_else(|| unreadable("the item has no version".into()))?;

@@ -1,6 +1,8 @@
 //! For tests and benches: an embedded DynamoDB engine, faults on the wire, calls and events made by hand, a payment
 //! provider, a Moodle site, a made-up university, and a Runtime API that runs real bootstraps.
 
+#[cfg(test)]
+mod audit_trail;
 mod engine;
 mod fault_walk;
 mod faults;

@@ -22,6 +22,8 @@ const TEXTS: &[&str] = &[
 /// Values for fields that no event has.
 fn words() -> Value {
     json!({
+        "actor": "system",
+        "chain": "all",
         "family_name": "Ngono",
         "file": "users.csv",
         "file_name": "university.zip",

@@ -12,6 +12,7 @@ mod sagas;
 mod service_clients;
 
 mod access;
+mod audit;
 mod authorization;
 mod bad_input;
 mod documents;

@@ -5,9 +5,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
 
-use crate::Ctx;
 use crate::domain::{Assigned, Identifier, Refusal, RoleAssignment, Validity, check_giver};
 use crate::store::{self, Cause};
+use crate::{Ctx, audit};
 
 pub const ROUTE: Route = Route::create(
     "assign-role",
@@ -64,7 +64,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         }
         _ => return Err(Refusal::PersonNotNamed.into()),
     };
-    let (known, mut roles) = store::person_and_roles(&ctx.table, person).await?;
+    let (known, mut roles, trail) = store::person_roles_and_trail(&ctx.table, person).await?;
     known.ok_or(Refusal::PersonUnknown)?;
     let assigned = roles.0.assign_for(
         Validity { valid_from, valid_to },
@@ -79,6 +79,8 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         Assigned::Now(new) => {
             let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
             let reply = Reply::of(person, &new);
+            let deed = call.deed(ROUTE.operation);
+            trail.append(&mut transaction, &deed, audit::assigned(&new));
             store::write_roles(&mut transaction, &roles, &[new], cause);
             reply
         }
@@ -96,7 +98,7 @@ mod tests {
     use tokio::time::{Duration, Instant};
 
     use super::*;
-    use crate::fixtures::{ada, by_administrator, code, ctx, verified};
+    use crate::fixtures::{ada, by_administrator, code, ctx, noted, trail_of, verified};
 
     fn head_of_math(person: PersonId) -> Command {
         let department = Some("MATH".to_owned());
@@ -124,6 +126,11 @@ mod tests {
                 assert_eq!(events.len(), 1);
                 assert_eq!(events[0]["department"], "MATH");
                 assert_eq!(events[0]["assigned_by"], call.person().to_string());
+                let role = "role: role – → head_of_department, department – → MATH";
+                assert_eq!(noted(table, person, ROUTE.operation).await, [role]);
+                let last = trail_of(table, person).await.pop().expect("an entry");
+                assert_eq!(last.actor.as_str(), call.person().to_string());
+                assert_eq!((last.at, last.correlation_id.as_str()), (call.now, "test"));
             },
         )
         .await;
@@ -139,7 +146,36 @@ mod tests {
         let by_email = Command { person: None, email, ..head_of_math(person) };
         let again = handle(&ctx, &by_administrator(by_email)).await.expect("assigned before");
         assert_eq!(again, first);
+        assert_eq!(noted(&ctx.table, person, ROUTE.operation).await.len(), 1);
         assert_eq!(assigned(&ctx.table).await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn of_two_who_assign_at_once_both_stand_in_the_trail_one_after_the_other() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (_, person) = verified(&ctx, ada()).await;
+        let assign = async |department: &str| {
+            let department = Some(department.to_owned());
+            let call = by_administrator(Command { department, ..head_of_math(person) });
+            shell::http::carry_out(&ctx, &handle, &call).await.expect("assigned")
+        };
+        tokio::join!(assign("MATH"), assign("PHYS"));
+        assert_eq!(noted(&ctx.table, person, ROUTE.operation).await.len(), 2);
+        assert_eq!(trail_of(&ctx.table, person).await.len(), 3, "with her registration");
+    }
+
+    #[tokio::test]
+    async fn a_role_costs_two_reads_and_one_transaction() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (_, person) = verified(&ctx, ada()).await;
+        drop(test.engine.take_calls());
+        let email = Some(ada().email);
+        let by_email = Command { person: None, email, ..head_of_math(person) };
+        handle(&ctx, &by_administrator(by_email)).await.expect("assigned");
+        let calls = test.engine.take_calls();
+        assert_eq!((calls["TransactWriteItems"], calls.values().sum::<u64>()), (1, 3));
     }
 
     #[tokio::test]

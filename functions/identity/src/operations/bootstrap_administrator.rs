@@ -8,9 +8,9 @@ use serde::Deserialize;
 use shell::{Failure, Role, Step};
 
 use super::assign_role::Reply;
-use crate::Ctx;
 use crate::domain::{Assigned, Identifier, Refusal};
 use crate::store::{self, Cause};
+use crate::{Ctx, audit};
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -21,7 +21,7 @@ pub struct Command {
 pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
     let (claim, _) = store::claim(&ctx.table, Identifier::email(&step.command.email)).await?;
     let (_, person) = claim.holder().ok_or(Refusal::AccountUnknown)?;
-    let mut roles = store::roles(&ctx.table, person).await?;
+    let (_, mut roles, trail) = store::person_roles_and_trail(&ctx.table, person).await?;
     let new = match roles.0.assign(Role::Administrator, None, None, step.now)? {
         Assigned::Before(standing) => return Ok(Reply::of(person, &standing)),
         Assigned::Now(new) => new,
@@ -29,6 +29,8 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
     let reply = Reply::of(person, &new);
     let mut transaction = ctx.table.transaction();
     let cause = Cause { now: step.now, correlation_id: &step.correlation_id };
+    let deed = step.deed("bootstrap-administrator");
+    trail.append(&mut transaction, &deed, audit::assigned(&new));
     store::write_roles(&mut transaction, &roles, &[new], cause);
     transaction.commit().await?;
     Ok(reply)
@@ -39,7 +41,7 @@ mod tests {
     use events::{Event, RoleAssigned};
 
     use super::*;
-    use crate::fixtures::{ada, code, ctx, registered, verified};
+    use crate::fixtures::{ada, code, ctx, noted, registered, trail_of, verified};
 
     fn step() -> Step<Command> {
         testkit::step(Command { email: ada().email })
@@ -60,6 +62,10 @@ mod tests {
                     event.name == RoleAssigned::NAME && event.data["role"] == "administrator"
                 });
                 assert_eq!(appointed.count(), 1);
+                let role = "role: role – → administrator";
+                assert_eq!(noted(table, *person, "bootstrap-administrator").await, [role]);
+                let last = trail_of(table, *person).await.pop().expect("an entry");
+                assert_eq!(last.actor, table::Actor::system());
             },
         )
         .await;

@@ -212,8 +212,7 @@ async fn admit_newcomer(
     (sign_in, external, provider, identity): Agreed<'_>,
 ) -> Result<Tokens, Failure> {
     let id = account.id;
-    let opening =
-        verify_email::opening(ctx, call.now, &call.correlation_id, (account, None)).await?;
+    let opening = verify_email::opening(ctx, &call.deed(ROUTE.operation), (account, None)).await?;
     if person.is_some_and(|person| person != opening.person) {
         return Err(Refusal::SignInPersonUnknown.into());
     }

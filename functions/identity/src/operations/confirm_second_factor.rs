@@ -33,7 +33,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         store::own_account(&ctx.table, call.caller(), call.now).await?;
     guesses.check_wait(call.now)?;
     let mut factor = second_factor.ok_or(Refusal::SecondFactorUnknown)?;
-    let opened = ctx.opened(&factor.value).await?;
+    let opened = ctx.second_factors.opened(&factor.value, call.now).await?;
     let code = opened.seed.read(&call.command.code, call.now);
     let is_new = match factor.value.confirm(code, call.now) {
         Ok(is_new) => is_new,

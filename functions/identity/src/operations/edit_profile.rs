@@ -6,9 +6,9 @@ use serde::Deserialize;
 use shell::{Access, Call, Failure, Route};
 
 use super::read_profile::Reply;
-use crate::Ctx;
 use crate::domain::Refusal;
 use crate::store::{self, Cause};
+use crate::{Ctx, audit};
 
 pub const ROUTE: Route =
     Route::edit("edit-profile", "/me", Access::LoggedIn, "Edit your own profile");
@@ -22,7 +22,8 @@ pub struct Command {
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let (person, (roles, _)) = store::person_and_roles(&ctx.table, call.person()).await?;
+    let (person, (roles, _), trail) =
+        store::person_roles_and_trail(&ctx.table, call.person()).await?;
     let mut person = person.ok_or(Refusal::PersonUnknown)?;
     let before = person.value.clone();
     let Command { name, locale } = call.command.clone();
@@ -36,6 +37,8 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let mut transaction = ctx.table.transaction();
     let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
     store::write_person(&mut transaction, &person.value, Some(person.version), cause);
+    let noted = audit::profile(Some(&before), &person.value);
+    trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     transaction.commit().await?;
     person.version += 1;
     Ok(Reply::of(&person, &roles, call.now))
@@ -51,7 +54,7 @@ mod tests {
     use tokio::time::{Duration, Instant};
 
     use super::*;
-    use crate::fixtures::{ada, as_person, code, ctx, verified};
+    use crate::fixtures::{ada, as_person, code, ctx, noted, verified};
 
     fn spanish(person: PersonId, if_match: u64) -> Call<Command> {
         let command = Command { name: None, locale: Some(Locale::Es) };
@@ -67,7 +70,9 @@ mod tests {
                 assert_eq!((reply.version, reply.locale), (2, Locale::Es));
                 Ok(())
             },
-            async |table, _| {
+            async |table, call| {
+                let noted = noted(table, call.person(), ROUTE.operation).await;
+                assert_eq!(noted, ["profile: locale fr → es"]);
                 let events = testkit::published(table).await;
                 let changes = events.iter().filter(|event| event.name == PersonChanged::NAME);
                 let changes: Vec<_> = changes.collect();
@@ -91,6 +96,8 @@ mod tests {
         let fresh = Call { if_match: Some(2), ..stale };
         let reply = handle(&ctx, &fresh).await.expect("edits");
         assert_eq!((reply.name.family.as_str(), reply.locale), ("King", Locale::Es));
+        let noted = noted(&ctx.table, person, ROUTE.operation).await;
+        assert_eq!(noted[1..], ["profile: family_name Lovelace → King"]);
     }
 
     #[tokio::test]

@@ -6,9 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
 
-use crate::Ctx;
 use crate::domain::{Refusal, check_giver};
 use crate::store;
+use crate::{Ctx, audit};
 
 pub const ROUTE: Route = Route::delete(
     "end-role",
@@ -29,7 +29,8 @@ pub struct Command {
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     let Command { person, assignment } = call.command;
-    let (mut roles, version) = store::roles(&ctx.table, person).await?;
+    let (_, (mut roles, version), trail) =
+        store::person_roles_and_trail(&ctx.table, person).await?;
     let Some(ended) = roles.end(assignment, call.now)? else { return Ok(()) };
     check_giver(&call.caller.as_ref().expect("the route is not public").grants, ended.role)?;
     // The last administrator would otherwise leave nobody who can appoint another.
@@ -38,6 +39,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     }
     let mut transaction = ctx.table.transaction();
     transaction.put(&roles, version);
+    trail.append(&mut transaction, &call.deed(ROUTE.operation), audit::ended(&ended));
     let event = RoleEnded {
         assignment,
         person,
@@ -56,7 +58,7 @@ mod tests {
 
     use super::super::assign_role;
     use super::*;
-    use crate::fixtures::{ada, by_administrator, by_staff, code, ctx, verified};
+    use crate::fixtures::{ada, by_administrator, by_staff, code, ctx, noted, verified};
 
     async fn appointed(ctx: &Ctx, role: Role) -> Command {
         let (_, person) = verified(ctx, ada()).await;
@@ -78,6 +80,8 @@ mod tests {
                 assert_eq!(roles.grants(testkit::now()).len(), 1, "the student's is left");
                 let events = testkit::published(table).await.into_iter();
                 assert_eq!(events.filter(|event| event.name == RoleEnded::NAME).count(), 1);
+                let ended = format!("role: role registrar → –, valid_to – → {}", testkit::NOW);
+                assert_eq!(noted(table, command.person, ROUTE.operation).await, [ended]);
             },
         )
         .await;

@@ -43,7 +43,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         return Err(Refusal::PasswordWrong.into());
     }
     let seed = FactorSeed::random()?;
-    let sealed = ctx.second_factor_keys().await?.seal(id, &seed)?;
+    let sealed = ctx.second_factors.keys(call.now).await?.seal(id, &seed)?;
     let mut transaction = ctx.table.transaction();
     own.check_standing(&mut transaction);
     transaction.check(&account.value.key(), Some(account.version));

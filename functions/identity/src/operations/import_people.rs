@@ -6,11 +6,11 @@ use kernel::{PersonId, PersonName, SourceId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Failure, Imported, Role, RowOutcome, Step};
-use table::{Stored, Transaction};
+use table::{Deed, Stored, Transaction};
 
-use crate::Ctx;
 use crate::domain::{Assigned, Identifier, ImportedPerson, Person, Roles};
 use crate::store::{self, Cause, ReadClaim};
+use crate::{Ctx, audit};
 
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -35,12 +35,13 @@ pub struct Row {
 }
 
 pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Imported, Failure> {
-    let cause = Cause { now: step.now, correlation_id: &step.correlation_id };
-    let apply = async |row: &Row| import_person(ctx, row, cause).await;
+    let deed = step.deed("import-people");
+    let apply = async |row: &Row| import_person(ctx, row, &deed).await;
     shell::import_rows(&step.command.rows, |row| row.row, apply).await
 }
 
-async fn import_person(ctx: &Ctx, row: &Row, cause: Cause<'_>) -> Result<RowOutcome, Failure> {
+async fn import_person(ctx: &Ctx, row: &Row, deed: &Deed<'_>) -> Result<RowOutcome, Failure> {
+    let cause = Cause { now: deed.at, correlation_id: deed.correlation_id };
     let told = ImportedPerson::read(
         row.source.clone(),
         &PersonName { given: row.given_name.clone(), family: row.family_name.clone() },
@@ -50,7 +51,7 @@ async fn import_person(ctx: &Ctx, row: &Row, cause: Cause<'_>) -> Result<RowOutc
     )?;
     let id: PersonId = row.source.id();
     let wanted = Person::imported(None, told.clone()).identifiers();
-    let (standing, mut roles, claims) =
+    let (standing, mut roles, claims, trail) =
         store::person_roles_and_claims(&ctx.table, id, &wanted).await?;
     let read_version = standing.as_ref().map(|standing| standing.version);
     let standing = standing.map(|standing| standing.value);
@@ -75,6 +76,8 @@ async fn import_person(ctx: &Ctx, row: &Row, cause: Cause<'_>) -> Result<RowOutc
     if transaction.is_empty() {
         return Ok(RowOutcome::Unchanged);
     }
+    let noted = audit::with_roles(audit::profile(standing.as_ref(), &person), &new);
+    trail.append(&mut transaction, deed, noted);
     transaction.commit().await?;
     Ok(RowOutcome::Applied)
 }
@@ -127,7 +130,7 @@ mod tests {
 
     use super::*;
     use crate::domain::Claim;
-    use crate::fixtures::{ada, ctx, imported_ada, log_in, registered, verified};
+    use crate::fixtures::{ada, ctx, imported_ada, log_in, noted, registered, verified};
 
     fn row(number: u64, source: &str, email: Option<&str>) -> Row {
         Row {
@@ -173,6 +176,10 @@ mod tests {
                 assert_eq!(count(&ctx, PersonChanged::NAME).await, 0);
                 assert_eq!(count(&ctx, RoleAssigned::NAME).await, 2);
                 assert!(person(&ctx, "p2").await.is_some());
+                let noted = noted(table, SourceId("p2".into()).id(), "import-people").await;
+                let told = "profile: given_name – → Amina, family_name – → Ngono, locale – → en, \
+                            student_number – → S-p2, role – → student";
+                assert_eq!(noted, [told]);
             },
         )
         .await;
@@ -290,6 +297,9 @@ mod tests {
             ..imported_ada()
         };
         assert_eq!(imported(&ctx, vec![renamed]).await.applied, 1);
+        let noted = noted(&ctx.table, person_id, "import-people").await;
+        let told = "profile: given_name Augusta Ada → Ada, student_number S-1815 → S-1852";
+        assert_eq!(noted[1..], [told]);
         let ada_now = person(&ctx, &imported_ada().source.0).await.expect("she is there");
         assert_eq!((ada_now.id, ada_now.name.given.as_str()), (person_id, "Ada"));
         assert_eq!(ada_now.email, Some(ada().email));

@@ -6,10 +6,11 @@ use kernel::{AccountId, Email, Id, Locale, PersonId, PersonName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
+use table::{Noted, Trail};
 
-use crate::Ctx;
 use crate::domain::{Account, AccountState, Identifier, PasswordHash, Person, Refusal};
 use crate::store::{self, Cause};
+use crate::{Ctx, audit};
 
 pub const ROUTE: Route = Route::create(
     "invite-person",
@@ -46,6 +47,10 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     }
     let id: AccountId = call.new_id();
     let person = claim.person.unwrap_or_else(|| PersonId::derived_from(&id.to_string()));
+    let trail = match claim.person {
+        Some(known) => ctx.table.trail(known).await?,
+        None => Trail::begin(person),
+    };
     let account = Account {
         id,
         email: email.clone(),
@@ -60,14 +65,18 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     };
     let mut transaction = ctx.table.transaction();
     let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
+    let mut noted = Noted::change("profile");
     if claim.person.is_none() {
         let new = Person { account: None, ..Person::behind(&account) };
+        noted = audit::profile(None, &new);
         store::write_person(&mut transaction, &new, None, cause);
         claim.give_to(person, None)?;
     }
     claim.pending = Some(id);
     transaction.put(&claim, claim_version);
     transaction.create(&account);
+    let noted = noted.field("invitation", None, Some(id));
+    trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     let reply = Reply { account: id, person };
     let Account { id: account, email, name, locale, .. } = account;
     let (invited_at, invited_by) = (call.now, call.person());
@@ -84,7 +93,7 @@ mod tests {
 
     use super::super::import_people;
     use super::*;
-    use crate::fixtures::{ada, code, ctx, imported_ada, log_in, verified};
+    use crate::fixtures::{ada, code, ctx, imported_ada, log_in, trail_of, verified};
 
     fn call() -> Call<Command> {
         let super::super::register_account::Command { email, name, locale, .. } = ada();
@@ -105,6 +114,15 @@ mod tests {
                 let ctx = ctx(table);
                 assert_eq!(count(&ctx, InvitationSent::NAME).await, 1);
                 assert_eq!(count(&ctx, PersonRegistered::NAME).await, 1);
+                let mut events = testkit::published(table).await.into_iter();
+                let invited = events.find(|event| event.name == InvitationSent::NAME);
+                let invited: InvitationSent =
+                    serde_json::from_value(invited.expect("an event").data).expect("its type");
+                let entries = trail_of(table, invited.person).await;
+                let fields: Vec<_> =
+                    entries[0].changes.iter().map(|change| change.field.as_str()).collect();
+                let all = ["given_name", "family_name", "email", "locale", "invitation"];
+                assert_eq!((entries.len(), fields), (1, all.to_vec()));
             },
         )
         .await;
@@ -118,6 +136,9 @@ mod tests {
         import_people::handle(&ctx, &testkit::step(rows)).await.expect("imports");
         let reply = handle(&ctx, &call()).await.expect("invites");
         assert_eq!(reply.person, imported_ada().source.id());
+        let entries = trail_of(&ctx.table, reply.person).await;
+        let operations: Vec<_> = entries.iter().map(|entry| entry.operation.as_str()).collect();
+        assert_eq!(operations, ["import-people", "invite-person"]);
         assert_eq!(count(&ctx, PersonRegistered::NAME).await, 1);
     }
 

@@ -1,6 +1,7 @@
 //! A log-in by e-mail address or student number. Whoever does not know the password learns nothing: the answer, the
 //! work and the growing wait are the same whether or not there is such an account. Nothing is answered that depends on
-//! the password, or on a code, before the guess is counted; a log-in that succeeds forgets them.
+//! the password, or on a code, before the guess is counted, or before it is sure that nobody has guessed meanwhile; a
+//! log-in that succeeds forgets them.
 
 use events::DeviceAdded;
 use kernel::PersonId;
@@ -86,8 +87,9 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Tokens, Failure> 
     Err(if is_pending { Refusal::EmailNotVerified } else { Refusal::LoginFailed }.into())
 }
 
-/// The password is right; where a second factor is enrolled, so must its code be. Until it is, every answer is counted,
-/// since it tells that the password is right.
+/// The password is right; where a second factor is enrolled, so must its code be. That it is asked for tells that the
+/// password is right, so it is said only where nobody has guessed meanwhile. It costs no guess: whoever knows no
+/// password must not be able to put a wait between the owner's password and their code. A wrong code does.
 async fn pass_second_factor(
     ctx: &Ctx,
     call: &Call<Command>,
@@ -98,12 +100,12 @@ async fn pass_second_factor(
         found.second_factor = None;
         return start_session(ctx, call, found).await;
     };
-    let opened = ctx.opened(&factor.value).await?;
-    let taken = match call.command.second_factor.as_deref() {
-        Some(typed) => factor.value.take(opened.seed.read(typed, call.now)),
-        None => Err(Refusal::SecondFactorNeeded),
+    let opened = ctx.second_factors.opened(&factor.value, call.now).await?;
+    let Some(typed) = call.command.second_factor.as_deref() else {
+        found.guesses.check_unmoved(&ctx.table).await?;
+        return Err(Refusal::SecondFactorNeeded.into());
     };
-    if let Err(refusal) = taken {
+    if let Err(refusal) = factor.value.take(opened.seed.read(typed, call.now)) {
         found.guesses.count(&ctx.table, call.now).await?;
         return Err(refusal.into());
     }
@@ -172,7 +174,7 @@ mod tests {
         SECOND_FACTOR_WORD, ada, by_bearer, caller_of, code, ctx, enrolled, log_in, log_in_with,
         registered, second_factor_code, verified,
     };
-    use crate::second_factors::SecondFactorKeys;
+    use crate::second_factor_ring::SecondFactorRing;
 
     const ADA: &str = "ada@matricula.example";
     const SECRET: &str = "a long enough secret";
@@ -338,25 +340,30 @@ mod tests {
         login.expect("reads").guesses.standing.map_or(0, |standing| standing.value.failed)
     }
 
-    /// Of these guesses at once, none is answered for nothing: what is told of the password was counted before.
-    async fn no_more_is_told_than_counted(ctx: &Ctx, told: &str, calls: &[Call<Command>]) {
+    /// Of these guesses at once, none is answered for nothing: a wrong one was counted before, and a right one is told
+    /// only where no other was counted meanwhile. How many were told that the password is right.
+    async fn no_more_is_told_than_counted(
+        ctx: &Ctx,
+        told: &str,
+        is_counted: bool,
+        calls: &[Call<Command>],
+    ) -> u32 {
         let before = counted(ctx).await;
-        let mut answered = 0;
+        let (mut failed, mut right) = (0, 0);
         for result in at_once(ctx, calls).await {
             match result {
                 Err(Failure::Refused(refusal)) if refusal.code() == "TOO_MANY_ATTEMPTS" => {}
                 // It lost every race, and was told nothing.
                 Err(Failure::Conflict { .. }) => {}
-                Err(Failure::Refused(refusal)) => {
-                    assert!(["LOGIN_FAILED", told].contains(&refusal.code()), "{refusal:?}");
-                    answered += 1;
-                }
+                Err(Failure::Refused(refusal)) if refusal.code() == told => right += 1,
+                Err(Failure::Refused(refusal)) if refusal.code() == "LOGIN_FAILED" => failed += 1,
                 other => panic!("the guesser got {other:?}"),
             }
         }
-        assert!(answered > 0);
-        assert_eq!(counted(ctx).await, before + answered);
-        assert!(before + answered <= LoginAttempts::FREE + 1, "{answered} were looked at");
+        assert!(failed + right > 0);
+        assert_eq!(counted(ctx).await, before + failed + if is_counted { right } else { 0 });
+        assert!(counted(ctx).await <= LoginAttempts::FREE + 1, "{failed} were looked at");
+        right
     }
 
     #[tokio::test]
@@ -368,7 +375,7 @@ mod tests {
         enrolled(&ctx, person).await;
         let mut calls = vec![call(ADA, "a wrong password", testkit::now()); 7];
         calls.push(call(ADA, SECRET, testkit::now()));
-        no_more_is_told_than_counted(&ctx, "SECOND_FACTOR_NEEDED", &calls).await;
+        no_more_is_told_than_counted(&ctx, "SECOND_FACTOR_NEEDED", false, &calls).await;
         let right = vec![call(ADA, SECRET, after(60)); 3];
         for result in at_once(&ctx, &right).await {
             assert!(result.is_err());
@@ -382,7 +389,7 @@ mod tests {
         registered(&ctx, ada()).await;
         let mut calls = vec![call(ADA, "a wrong password", testkit::now()); 5];
         calls.extend(vec![call(ADA, SECRET, testkit::now()); 3]);
-        no_more_is_told_than_counted(&ctx, "EMAIL_NOT_VERIFIED", &calls).await;
+        no_more_is_told_than_counted(&ctx, "EMAIL_NOT_VERIFIED", true, &calls).await;
     }
 
     #[tokio::test]
@@ -393,10 +400,54 @@ mod tests {
         let (_, codes) = enrolled(&ctx, person).await;
         for recovery_code in &codes[..5] {
             assert_eq!(code(log_in(&ctx, ADA, SECRET).await), "SECOND_FACTOR_NEEDED");
-            assert_eq!(counted(&ctx).await, 1);
+            assert_eq!(counted(&ctx).await, 0);
             log_in_with(&ctx, recovery_code).await.expect("logs in");
             assert_eq!(counted(&ctx).await, 0);
         }
+    }
+
+    #[tokio::test]
+    async fn a_stranger_who_knows_no_password_puts_no_wait_between_the_owners_password_and_code() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (_, person) = verified(&ctx, ada()).await;
+        let (_, codes) = enrolled(&ctx, person).await;
+        let with_code = |typed: &str, now| {
+            let mut attempt = call(ADA, SECRET, now);
+            attempt.command.second_factor = Some(typed.to_owned());
+            attempt
+        };
+        let mut now = testkit::now();
+        for (wrong, recovery_code) in [3, 4, 12, 20].into_iter().zip(&codes) {
+            for _ in 0..wrong {
+                let guess = handle(&ctx, &call(ADA, "a wrong password", now)).await;
+                assert_eq!(code(guess), "LOGIN_FAILED");
+                now += SignedDuration::from_secs(LoginAttempts::WAIT_MAX_S);
+            }
+            // At the very moment at which the stranger's wait is over.
+            let first = handle(&ctx, &call(ADA, SECRET, now)).await;
+            assert_eq!(code(first), "SECOND_FACTOR_NEEDED");
+            handle(&ctx, &with_code(recovery_code, now)).await.expect("no wait has begun");
+        }
+    }
+
+    #[tokio::test]
+    async fn from_a_known_device_both_steps_are_open_whatever_a_stranger_does_meanwhile() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (_, person) = verified(&ctx, ada()).await;
+        let (_, codes) = enrolled(&ctx, person).await;
+        let device_token = log_in_with(&ctx, &codes[0]).await.expect("at home").device_token;
+        let guess_until_it_waits = async || {
+            while code(log_in(&ctx, ADA, "a wrong password").await) == "LOGIN_FAILED" {}
+        };
+        let mut owner = call(ADA, SECRET, testkit::now());
+        owner.command.device_token = device_token;
+        guess_until_it_waits().await;
+        assert_eq!(code(handle(&ctx, &owner).await), "SECOND_FACTOR_NEEDED");
+        guess_until_it_waits().await;
+        owner.command.second_factor = Some(codes[1].clone());
+        handle(&ctx, &owner).await.expect("the stranger's guesses are not hers");
     }
 
     #[tokio::test]
@@ -435,9 +486,8 @@ mod tests {
         let (account, person) = verified(&ctx, ada()).await;
         let (_, codes) = enrolled(&ctx, person).await;
         let with_words = |words: &str| {
-            let keys = std::sync::Arc::new(SecondFactorKeys::of(words).expect("words"));
-            let second_factor_keys = std::sync::Arc::new(tokio::sync::Mutex::new(Some(keys)));
-            Ctx { second_factor_keys, ..ctx.clone() }
+            let second_factors = std::sync::Arc::new(SecondFactorRing::given(words));
+            Ctx { second_factors, ..ctx.clone() }
         };
         let new_word = "the-second-factors-from-now-on";
         let both = with_words(&format!("{new_word} {SECOND_FACTOR_WORD}"));
@@ -449,29 +499,41 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_thousand_guesses_from_everywhere_get_nowhere_and_do_not_keep_the_owner_out() {
+    async fn ten_thousand_guesses_from_everywhere_get_nowhere_and_do_not_keep_the_owner_out() {
+        const GUESSES: i64 = 10_000;
+        // All of them on one day, so that none is forgotten meanwhile.
+        const PAUSE_S: i64 = 8;
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
         verified(&ctx, ada()).await;
         let device_token = log_in(&ctx, ADA, SECRET).await.expect("at home").device_token;
+        let owner = async |now| {
+            let mut owner = call(ADA, SECRET, now);
+            owner.command.device_token.clone_from(&device_token);
+            handle(&ctx, &owner).await.expect("the owner is let in from a known device");
+        };
+        let stranger = async |number: i64, password: &str, now| {
+            let mut attempt = call(ADA, password, now);
+            // The guesser sends whatever may make a device known.
+            attempt.command.device_token = Some(format!("dev_{number:032x}.0.AAAA"));
+            code(handle(&ctx, &attempt).await)
+        };
         let mut looked_at = 0;
-        for guess in 0..1_000 {
-            // The guesser sends whatever may make a device known; the last guess is right.
-            let password = if guess == 999 { SECRET } else { "a wild guess" };
-            let mut attempt = call(ADA, password, after(guess * 100));
-            attempt.command.device_token = Some(format!("dev_{guess:032x}.0.AAAA"));
-            match code(handle(&ctx, &attempt).await) {
+        for guess in 0..GUESSES {
+            let now = after(guess * PAUSE_S);
+            match stranger(guess, "a wild guess", now).await {
                 "LOGIN_FAILED" => looked_at += 1,
                 "TOO_MANY_ATTEMPTS" => {}
                 other => panic!("the guesser got {other} at guess {guess}"),
             }
-            if guess % 250 == 0 {
-                let mut owner = call(ADA, SECRET, after(guess * 100));
-                owner.command.device_token.clone_from(&device_token);
-                handle(&ctx, &owner).await.expect("the owner is let in from a known device");
+            if guess % 2_500 == 0 {
+                owner(now).await;
             }
         }
         assert!(looked_at <= LoginAttempts::BUDGET, "{looked_at} guesses were looked at");
+        let now = after(GUESSES * PAUSE_S);
+        assert_eq!(stranger(GUESSES, SECRET, now).await, "TOO_MANY_ATTEMPTS", "though it is right");
+        owner(now).await;
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use kernel::{PersonId, RoleAssignmentId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Allow, Call, ClientScope, Failure, Role, Route, Scope};
+use table::Noted;
 
 use crate::Ctx;
 use crate::domain::{Refusal, RoleAssignment};
@@ -49,8 +50,13 @@ pub struct Item {
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let person = call.command.person;
-    let (known, (roles, _)) = store::person_and_roles(&ctx.table, person).await?;
+    let (known, (roles, _), trail) = store::person_roles_and_trail(&ctx.table, person).await?;
     known.ok_or(Refusal::PersonUnknown)?;
+    if person != call.person() {
+        let mut transaction = ctx.table.transaction();
+        trail.append(&mut transaction, &call.deed(ROUTE.operation), Noted::read("roles"));
+        transaction.commit().await?;
+    }
     let item = |assignment: RoleAssignment| {
         let RoleAssignment { id, role, department, assigned_at, assigned_by, validity } =
             assignment;
@@ -71,7 +77,7 @@ mod tests {
 
     use super::super::{assign_role, end_role};
     use super::*;
-    use crate::fixtures::{ada, by_administrator, code, ctx, verified};
+    use crate::fixtures::{ada, as_person, by_administrator, code, ctx, noted, trail_of, verified};
 
     #[tokio::test]
     async fn a_service_client_enters_with_the_scope_of_the_route_and_with_no_other() {
@@ -94,7 +100,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_held_and_what_is_over_is_listed_in_one_call() {
+    async fn what_is_held_and_what_is_over_is_listed_in_one_call_and_the_reading_is_noted() {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
         let (_, person) = verified(&ctx, ada()).await;
@@ -107,10 +113,31 @@ mod tests {
         end_role::handle(&ctx, &end).await.expect("ends");
         drop(test.engine.take_calls());
         let listed = handle(&ctx, &by_administrator(Command { person })).await.expect("reads");
-        assert_eq!(test.engine.take_calls().values().sum::<u64>(), 1);
+        let calls = test.engine.take_calls();
+        assert_eq!((calls["BatchGetItem"], calls["TransactWriteItems"], calls.len()), (1, 1, 2));
+        assert_eq!(noted(&ctx.table, person, ROUTE.operation).await, ["roles: "]);
         let held: Vec<_> = listed.roles.iter().map(|item| (item.role, item.is_held)).collect();
         assert_eq!(held, [(Role::Student, true), (Role::Registrar, false)]);
         let nobody = by_administrator(Command { person: testkit::person("nobody") });
         assert_eq!(code(handle(&ctx, &nobody).await), "PERSON_UNKNOWN");
+        assert!(trail_of(&ctx.table, nobody.command.person).await.is_empty());
+        let own = handle(&ctx, &as_person(person, Command { person })).await.expect("reads");
+        assert_eq!(own.roles.len(), 2);
+        assert_eq!(noted(&ctx.table, person, ROUTE.operation).await.len(), 1, "her own are hers");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_that_is_not_noted_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| verified(&ctx(table), ada()).await.1,
+            async |table, person| {
+                let call = by_administrator(Command { person: *person });
+                handle(&ctx(table), &call).await.map(drop)
+            },
+            async |table, person| {
+                assert!(!noted(table, *person, ROUTE.operation).await.is_empty());
+            },
+        )
+        .await;
     }
 }

@@ -6,10 +6,10 @@ use kernel::PersonId;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
-use table::Record as _;
+use table::{Noted, Record as _};
 
 use crate::Ctx;
-use crate::domain::{Refusal, SessionsEnd, check_resetter};
+use crate::domain::{Refusal, SecondFactor, SessionsEnd, check_resetter};
 use crate::store;
 
 pub const ROUTE: Route = Route::act(
@@ -32,7 +32,7 @@ pub struct Command {
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
-    let person = call.command.person;
+    let Command { person, ref reason } = call.command;
     if person == call.person() {
         return Err(Refusal::OwnSecondFactor.into());
     }
@@ -46,15 +46,16 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     // Who becomes one of the staff meanwhile is judged again.
     transaction.check(&roles.key(), *roles_version);
     transaction.delete(&factor);
+    let SecondFactor { account, enrolled_at, confirmed_at, .. } = factor.value;
+    let noted = Noted::change(format!("second-factor/{account}"))
+        .field("enrolled_at", Some(enrolled_at), None)
+        .field("confirmed_at", confirmed_at, None)
+        .because(reason);
+    found.trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     let end = found.end.as_ref();
     let next = SessionsEnd::of_all(end.map(|end| &end.value), person, None, call.now);
     transaction.put(&next, end.map(|end| end.version));
-    let event = SecondFactorReset {
-        account: factor.value.account,
-        person,
-        reset_at: call.now,
-        reset_by: call.person(),
-    };
+    let event = SecondFactorReset { account, person, reset_at: call.now, reset_by: call.person() };
     transaction.event(event, next.ends, call.now, &call.correlation_id);
     call.keep_reply(&mut transaction, &());
     Ok(transaction.commit().await?)
@@ -65,7 +66,7 @@ mod tests {
     use super::super::assign_role;
     use super::*;
     use crate::fixtures::{
-        ada_logged_in, by_administrator, caller_of, code, ctx, enrolled, log_in, of_staff,
+        ada_logged_in, by_administrator, caller_of, code, ctx, enrolled, log_in, of_staff, trail_of,
     };
     use events::Event;
 
@@ -97,6 +98,12 @@ mod tests {
                 assert_eq!(told.len(), 1);
                 assert_eq!(told[0].data["reset_by"], call.person().to_string());
                 assert!(!told[0].data.to_string().contains("card"), "the reason is for us");
+                let entries = trail_of(table, before.person).await.into_iter();
+                let taken: Vec<_> =
+                    entries.filter(|entry| entry.operation == ROUTE.operation).collect();
+                assert_eq!(taken.len(), 1);
+                assert_eq!(taken[0].reason, Some(call.command.reason.clone()), "and is kept");
+                assert_eq!(taken[0].actor.as_str(), call.person().to_string());
             },
         )
         .await;

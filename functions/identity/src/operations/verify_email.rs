@@ -2,18 +2,18 @@
 //! address, or to a new one who is a student.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use kernel::{AccountId, PersonId, Timestamp};
+use kernel::{AccountId, PersonId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Call, Failure, Role, Route};
-use table::{Stored, Transaction};
+use table::{Actor, Deed, Stored, Trail, Transaction};
 
 use super::register_account::Status;
-use crate::Ctx;
 use crate::domain::{
     Account, AccountState, Assigned, Claim, Identifier, Person, Refusal, Roles, Verdict,
 };
 use crate::store::{self, Cause};
+use crate::{Ctx, audit};
 
 pub const ROUTE: Route = Route::call(
     "verify-email",
@@ -51,7 +51,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         Verdict::ProvenBefore(person) => person,
         Verdict::Proven => {
             let account = (account.value, Some(account.version));
-            let opening = opening(ctx, call.now, &call.correlation_id, account).await?;
+            let opening = opening(ctx, &call.deed(ROUTE.operation), account).await?;
             opening.transaction.commit().await?;
             opening.person
         }
@@ -71,11 +71,11 @@ pub(super) struct Opening<'t> {
     pub transaction: Transaction<'t>,
 }
 
-/// Opens an account whose address is proven, by the code, by an invitation or by another provider.
+/// Opens an account whose address is proven, by the code, by an invitation or by another provider. It is its person's
+/// own deed.
 pub(super) async fn opening<'t>(
     ctx: &'t Ctx,
-    now: Timestamp,
-    correlation_id: &str,
+    deed: &Deed<'_>,
     (mut account, read_version): (Account, Option<u64>),
 ) -> Result<Opening<'t>, Failure> {
     let id = account.id;
@@ -85,22 +85,25 @@ pub(super) async fn opening<'t>(
         return Err(Refusal::EmailTaken.into());
     }
     let mut transaction = ctx.table.transaction();
+    let Deed { at: now, correlation_id, .. } = *deed;
     let cause = Cause { now, correlation_id };
-    let (person, person_version, mut roles) = if let Some(imported) = claim.person {
-        let (person, roles) = store::person_and_roles(&ctx.table, imported).await?;
-        let Stored { value: mut person, version } = person.ok_or(Refusal::PersonUnknown)?;
-        person.link(&account);
-        (person, Some(version), roles)
+    let (before, person_version, mut roles, trail) = if let Some(imported) = claim.person {
+        let (person, roles, trail) = store::person_roles_and_trail(&ctx.table, imported).await?;
+        let Stored { value, version } = person.ok_or(Refusal::PersonUnknown)?;
+        (Some(value), Some(version), roles, trail)
     } else {
-        let person = Person::behind(&account);
-        let roles = (Roles::none_of(person.id), None);
-        (person, None, roles)
+        let new = Person::behind(&account).id;
+        (None, None, (Roles::none_of(new), None), Trail::begin(new))
     };
+    let mut person = before.clone().unwrap_or_else(|| Person::behind(&account));
+    person.link(&account);
+    let mut noted = audit::profile(before.as_ref(), &person);
     // Who comes by themselves is a student; who is invited becomes what the staff make them.
     let is_invited = matches!(account.state, AccountState::Invited { .. });
     if roles.0.assignments.is_empty() && !is_invited {
         let assigned = roles.0.assign(Role::Student, None, None, now)?;
         if let Assigned::Now(assignment) = assigned {
+            noted = audit::with_roles(noted, std::slice::from_ref(&assignment));
             store::write_roles(&mut transaction, &roles, &[assignment], cause);
         }
     }
@@ -115,6 +118,8 @@ pub(super) async fn opening<'t>(
     }
     account.state = AccountState::Active { person: person.id };
     transaction.put(&account, read_version);
+    let deed = Deed { actor: Actor::named(person.id), ..*deed };
+    trail.append(&mut transaction, &deed, noted);
     Ok(Opening { person: person.id, transaction })
 }
 
@@ -125,7 +130,9 @@ mod tests {
 
     use super::super::import_people;
     use super::*;
-    use crate::fixtures::{ada, code, code_for, ctx, imported_ada, log_in, registered, verified};
+    use crate::fixtures::{
+        ada, code, code_for, ctx, imported_ada, log_in, registered, trail_of, verified,
+    };
 
     async fn call(ctx: &Ctx, account: AccountId) -> Call<Command> {
         testkit::call(Command { account, code: code_for(ctx, account).await })
@@ -153,6 +160,10 @@ mod tests {
                 let (person, roles) = store::person_and_roles(table, person).await.expect("reads");
                 assert!(person.is_some());
                 assert_eq!(roles.0.grants(testkit::now())[0].role, Role::Student);
+                let entries = trail_of(table, roles.0.person).await;
+                assert_eq!(entries.len(), 1);
+                assert_eq!(entries[0].actor.as_str(), roles.0.person.to_string(), "her own deed");
+                assert_eq!(entries[0].changes.last().expect("the role").field, "role");
             },
         )
         .await;

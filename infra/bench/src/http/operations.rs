@@ -65,6 +65,8 @@ pub const OPERATIONS: &[Operation] = &[
     on("identity", "reset-second-factor", |w, n| Request::post(json!({ "reason": "The telephone was lost." })).at("person", &w.text("invite-person", n, "person")).by(administrator())),
     on("identity", "assign-role", |w, n| Request::post(json!({ "person": w.people[n], "role": "hr_officer" })).by(administrator())),
     on("identity", "read-roles", |w, n| Request::get().at("person", &w.people[n]).by(administrator())),
+    on("identity", "read-audit-trail", |w, n| Request::get().at("person", &w.people[n]).by(administrator())),
+    on("identity", "list-audit-entries", |_, _| Request::get().query("actor", &"system").query("day", &"2027-01-15").by(administrator())),
     on("identity", "end-role", |w, n| Request::delete().at("person", &w.people[n]).at("assignment", &w.id("assign-role", n)).by(administrator())),
     on("identity", "read-keys", |_, _| Request::get()),
     on("identity", "read-configuration", |_, _| Request::get()),

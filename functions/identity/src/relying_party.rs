@@ -211,7 +211,7 @@ impl RelyingParty {
         }
         let token = self.token(settings, &known.configuration, comeback).await?;
         let key_id = id_token::key_id_of(&token)?;
-        let keys = self.keys_with(&settings.issuer, &key_id, comeback.now).await?;
+        let keys = self.keys_with(&settings.issuer, key_id.as_deref(), comeback.now).await?;
         let expected = Expected {
             issuer: &settings.issuer,
             client_id: &settings.client_id,
@@ -305,12 +305,12 @@ impl RelyingParty {
     async fn keys_with(
         &self,
         issuer: &str,
-        key_id: &Option<String>,
+        key_id: Option<&str>,
         now: Timestamp,
     ) -> Result<Arc<Vec<Jwk>>, Fault> {
         let known = self.known(issuer, now).await?;
         let is_known =
-            key_id.is_none() || known.keys.iter().any(|key| key.common.key_id == *key_id);
+            key_id.is_none() || known.keys.iter().any(|key| key.common.key_id.as_deref() == key_id);
         if is_known || is_fresh(known.keys_read_at, KEYS_AT_MOST_EVERY, now) {
             return Ok(known.keys);
         }

@@ -1,5 +1,5 @@
 //! A real OpenID Connect provider, run from its Node packages for the journeys that sign in with one.
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub fn url(port: u16) -> String {
 }
 
 /// On a leash.
-pub fn start(checkout: &Checkout, port: u16, log: &PathBuf) -> Result<Service, Failure> {
+pub fn start(checkout: &Checkout, port: u16, log: &Path) -> Result<Service, Failure> {
     let folder = checkout.path("tests/oidc-provider");
     toolchain::install_node_packages(checkout, &folder)?;
     let mut program = Command::new("node");

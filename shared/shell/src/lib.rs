@@ -44,7 +44,7 @@ pub use locales::{Sentences, sentence};
 pub use oauth::http_oauth;
 pub use remembered::Remembered;
 pub use request::{RequestRefusal, SENTENCES};
-pub use route::{Access, Allow, HttpOperation, Method, Route};
+pub use route::{Access, Allow, Body, HttpOperation, Method, Route};
 pub use runtime::{Context, operation, required_environment};
 pub use secrets::{forget_secret_named, secret, secret_named};
 pub use step::{Step, Tick, run_again, run_step, schedule, step};

@@ -74,8 +74,7 @@ fn described(operation: &HttpOperation, components: &mut Components) -> Value {
         "security": security(route),
     });
     if let Some(schema) = body {
-        let media_type =
-            if route.form { "application/x-www-form-urlencoded" } else { "application/json" };
+        let media_type = route.body.media_type();
         described["requestBody"] =
             json!({ "required": true, "content": { media_type: { "schema": schema } } });
     }

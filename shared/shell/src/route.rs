@@ -27,6 +27,22 @@ impl Method {
     }
 }
 
+/// What a request with a body carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    Json,
+    Form,
+}
+
+impl Body {
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Form => "application/x-www-form-urlencoded",
+        }
+    }
+}
+
 /// A role that may use the operation, and how far it reaches there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allow {
@@ -60,8 +76,7 @@ pub struct Route {
     pub edits: bool,
     /// Whether `limit` and `cursor` are understood.
     pub paged: bool,
-    /// Whether the body is a form instead of JSON.
-    pub form: bool,
+    pub body: Body,
     /// What a service client must be allowed to call it; absent where none may. It reaches every record then.
     pub client_scope: Option<ClientScope>,
     /// How long anybody may keep the reply, in seconds; absent where nobody may.
@@ -172,7 +187,7 @@ impl Route {
             idempotent_by_key: false,
             edits: false,
             paged: false,
-            form: false,
+            body: Body::Json,
             client_scope: None,
             cached_s: None,
         }
@@ -181,7 +196,7 @@ impl Route {
     /// Takes a form.
     #[must_use]
     pub const fn form(mut self) -> Self {
-        self.form = true;
+        self.body = Body::Form;
         self
     }
 

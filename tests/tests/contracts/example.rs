@@ -47,6 +47,7 @@ fn words() -> Value {
         "roles": ["student"],
         "token": "0f".repeat(32),
         "task_token": "AQCEAAAAKgAAAAMAAAAAAAAAAexample",
+        "system": "idp:university",
         "type": "payment_intent.succeeded",
     })
 }

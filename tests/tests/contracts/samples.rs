@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use events::catalogue;
 use kernel::{Id, PersonId, SessionId};
 use serde_json::{Map, Value, json};
-use shell::{Access, Caller, Grant, HttpOperation, Method, Role, Scope};
+use shell::{Access, Body, Caller, Grant, HttpOperation, Method, Role, Scope};
 use tests::cdk::{self, Caller as CalledBy};
 use tests::checked_in::{self, Files};
 use tests::{contexts, repository};
@@ -105,9 +105,8 @@ impl Generator {
                 event["queryStringParameters"] = left.into();
             }
         } else {
-            let (media_type, body) = body(route.form, left);
-            event["headers"]["content-type"] = media_type.into();
-            event["body"] = body.into();
+            event["headers"]["content-type"] = route.body.media_type().into();
+            event["body"] = written(route.body, left).into();
         }
         if route.idempotent_by_key {
             event["headers"]["idempotency-key"] = "5f2c6a1e-sample".into();
@@ -165,14 +164,13 @@ impl Generator {
     }
 }
 
-fn body(form: bool, fields: Map<String, Value>) -> (&'static str, String) {
-    if !form {
-        return ("application/json", Value::Object(fields).to_string());
-    }
-    let text =
+fn written(body: Body, fields: Map<String, Value>) -> String {
+    let field =
         |(name, value): (&String, &Value)| format!("{name}={}", value.as_str().unwrap_or(""));
-    let fields: Vec<String> = fields.iter().map(text).collect();
-    ("application/x-www-form-urlencoded", fields.join("&"))
+    match body {
+        Body::Json => Value::Object(fields).to_string(),
+        Body::Form => fields.iter().map(field).collect::<Vec<_>>().join("&"),
+    }
 }
 
 fn name(operation: &HttpOperation) -> String {

@@ -28,7 +28,7 @@ fn agreed(unknown_person: &str) -> String {
         "issuer": cloud::setting("MATRICULA_SIGN_IN_PROVIDER_URL"),
         "client_id": "matricula",
         "client_secret": secret,
-        "external_id": { "claim": "sub", "system": "university", "kind": "subject" },
+        "external_id": { "claim": "sub", "system": "idp:university", "kind": "id" },
         "email_domains": ["students.example"],
         "unknown_person": unknown_person,
         "is_active": true,

@@ -51,9 +51,11 @@ pub struct ExternalIdSource {
     /// `sub`, if nothing else is agreed.
     #[schemars(length(min = 1, max = 60), regex(pattern = r"^[A-Za-z][A-Za-z0-9_\-]*$"))]
     pub claim: String,
-    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z][a-z0-9-]*$"))]
+    /// `oneroster`, `moodle:<site>`, `idp:<provider>` or `other:<name>`.
+    #[schemars(regex(pattern = r"^(oneroster|(moodle|idp|other):[a-z0-9][a-z0-9-]{0,39})$"))]
     pub system: String,
-    #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z][a-z0-9-]*$"))]
+    /// Which of the system's ids; `id`, if it has one kind of them.
+    #[schemars(regex(pattern = r"^[a-z][a-z0-9-]{0,31}$"))]
     pub kind: String,
 }
 

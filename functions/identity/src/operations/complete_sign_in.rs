@@ -320,6 +320,7 @@ mod tests {
     use kernel::Timestamp;
     use serde_json::{Value, json};
     use shell::Role;
+    use table::PageRequest;
 
     use super::super::set_sign_in_provider::tests::agreed;
     use super::super::{begin_sign_in, import_people};
@@ -368,7 +369,7 @@ mod tests {
         let call = come_back(ctx, university(&played.issuer)).await;
         let mut claims = of_ada(played, &call);
         change(&mut claims);
-        played.says(claims);
+        played.says(&claims);
         handle(ctx, &call).await
     }
 
@@ -380,7 +381,7 @@ mod tests {
                 let ctx = ctx(table);
                 verified(&ctx, ada()).await;
                 let call = come_back(&ctx, university(&played.issuer)).await;
-                played.says(of_ada(&played, &call));
+                played.says(&of_ada(&played, &call));
                 call
             },
             async |table, call| match handle(&ctx(table), call).await {
@@ -392,10 +393,10 @@ mod tests {
                 let key = sign_in_store::sign_in_key(call.command.sign_in);
                 let sign_in = table.get(&key).await.expect("reads").expect("begun").value;
                 assert_eq!(sign_in.spent_at, Some(testkit::now()));
-                let claim = Identifier::external("university", "subject", "u-1815");
+                let claim = Identifier::external("idp:university", "id", "u-1815");
                 let (claim, _) = store::claim(table, claim).await.expect("reads");
                 let person = claim.holder().expect("it leads to ada").1;
-                let page = table.query(&store::sessions_of(person), &Default::default()).await;
+                let page = table.query(&store::sessions_of(person), &PageRequest::default()).await;
                 assert_eq!(page.expect("reads").records.len(), 1, "one session and no more");
             },
         )
@@ -443,7 +444,7 @@ mod tests {
         let mut settings = university(&played.issuer);
         settings.email_domains.clear();
         let call = come_back(&ctx, settings).await;
-        played.says(of_ada(&played, &call));
+        played.says(&of_ada(&played, &call));
         assert_eq!(code(handle(&ctx, &call).await), "SIGN_IN_PERSON_UNKNOWN");
     }
 
@@ -454,7 +455,7 @@ mod tests {
         let mut settings = university(&played.issuer);
         settings.unknown_person = UnknownPerson::Register;
         let call = come_back(&ctx, settings).await;
-        played.says(of_ada(&played, &call));
+        played.says(&of_ada(&played, &call));
         let tokens = handle(&ctx, &call).await.expect("registered");
         let caller = caller_of(&ctx, &tokens).await.expect("good");
         assert_eq!(
@@ -492,7 +493,7 @@ mod tests {
         let (ctx, played) = (ctx(&test.table), PlayedProvider::start().await);
         verified(&ctx, ada()).await;
         let call = come_back(&ctx, university(&played.issuer)).await;
-        played.says(of_ada(&played, &call));
+        played.says(&of_ada(&played, &call));
         let other = come_back(&ctx, university(&played.issuer)).await.command;
         let with = |change: &dyn Fn(&mut Command)| {
             let mut wrong = call.clone();
@@ -521,7 +522,7 @@ mod tests {
         verified(&ctx, ada()).await;
         let refused = async |change: &dyn Fn(&mut Call<Command>, &PlayedProvider)| {
             let mut call = come_back(&ctx, university(&played.issuer)).await;
-            played.says(of_ada(&played, &call));
+            played.says(&of_ada(&played, &call));
             change(&mut call, &played);
             assert_eq!(code(handle(&ctx, &call).await), "SIGN_IN_REFUSED");
             assert_eq!(code(handle(&ctx, &call).await), "SIGN_IN_INVALID", "it is spent");
@@ -532,7 +533,7 @@ mod tests {
         refused(&|call, played| {
             let mut claims = of_ada(played, call);
             claims["nonce"] = "of another sign-in".into();
-            played.says(claims);
+            played.says(&claims);
         })
         .await;
         refused(&|call, played| {
@@ -552,7 +553,7 @@ mod tests {
         assert_eq!(played.keys_read(), 1);
         played.signs_with(ProviderKey::es256("two"));
         let mut call = come_back(&ctx, university(&played.issuer)).await;
-        played.says(of_ada(&played, &call));
+        played.says(&of_ada(&played, &call));
         call.now = after(31);
         handle(&ctx, &call).await.expect("signs in by the new key");
         assert_eq!(played.keys_read(), 2);
@@ -589,12 +590,12 @@ mod tests {
         let told = |claims: &mut Value| claims["amr"] = json!(["pwd", "otp"]);
         signed_in(&ctx, &played, told).await.expect("the provider tells of one");
         let mut call = come_back(&ctx, university(&played.issuer)).await;
-        played.says(of_ada(&played, &call));
+        played.says(&of_ada(&played, &call));
         call.now = after(60);
         call.command.second_factor = Some("000000".into());
         assert_eq!(code(handle(&ctx, &call).await), "SECOND_FACTOR_WRONG");
         let mut call = come_back(&ctx, university(&played.issuer)).await;
-        played.says(of_ada(&played, &call));
+        played.says(&of_ada(&played, &call));
         call.now = after(60);
         call.command.second_factor = Some(second_factor_code(&ctx, account, call.now).await);
         handle(&ctx, &call).await.expect("the code is right");
@@ -610,7 +611,7 @@ mod tests {
         let mut settings = university(&played.issuer);
         settings.unknown_person = UnknownPerson::Register;
         let call = come_back(&ctx, settings).await;
-        played.says(of_ada(&played, &call));
+        played.says(&of_ada(&played, &call));
         handle(&ctx, &call).await.expect("the owner is registered");
         let refused = log_in(&ctx, ada().email.as_str(), "mine is another").await;
         assert_eq!(code(refused), "EMAIL_NOT_VERIFIED");

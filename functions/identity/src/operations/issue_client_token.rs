@@ -167,6 +167,7 @@ mod tests {
     use kernel::{Id, ServiceClientId, Timestamp};
     use shell::ServiceClient;
     use shell::authorizer::Authorized;
+    use table::PageRequest;
 
     use super::super::create_service_client::{self, tests::library};
     use super::super::{authorize, edit_service_client, end_service_client, rotate_client_secret};
@@ -185,8 +186,8 @@ mod tests {
         Call { now, caller: None, ..call }
     }
 
-    fn in_header(id: &str, secret: &str) -> Option<String> {
-        Some(format!("Basic {}", STANDARD.encode(format!("{id}:{secret}"))))
+    fn in_header(id: &str, secret: &str) -> String {
+        format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")))
     }
 
     const GRANT: &str = "grant_type=client_credentials";
@@ -198,7 +199,7 @@ mod tests {
     }
 
     fn asking((id, secret): &(ServiceClientId, String), now: Timestamp) -> Call<Raw> {
-        request(in_header(&id.to_string(), secret), GRANT, now)
+        request(Some(in_header(&id.to_string(), secret)), GRANT, now)
     }
 
     /// As an authorizer finds out that knows nothing yet.
@@ -215,7 +216,7 @@ mod tests {
         let client = made(&ctx).await;
         let form = format!("{GRANT}&client_id={}&client_secret={}", client.0, client.1);
         let named = format!("{GRANT}&client_id={}", client.0);
-        let header = in_header(&client.0.to_string(), &client.1);
+        let header = Some(in_header(&client.0.to_string(), &client.1));
         for call in [
             asking(&client, after(0)),
             request(None, &form, after(0)),
@@ -238,7 +239,7 @@ mod tests {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
         let client = made(&ctx).await;
-        let header = || in_header(&client.0.to_string(), &client.1);
+        let header = || Some(in_header(&client.0.to_string(), &client.1));
         let less = request(header(), &format!("{GRANT}&scope=enrollment%3Aread"), after(0));
         let less = handle(&ctx, &less).await.expect("a token");
         assert_eq!(less.scope, "enrollment:read");
@@ -272,7 +273,7 @@ mod tests {
             asking(&(id, format!("{secret}A")), after(0)),
             asking(&(id, String::new()), after(0)),
             asking(&(id, secret.clone()), after(24 * 3_600)),
-            request(in_header("nobody", "x"), GRANT, after(0)),
+            request(Some(in_header("nobody", "x")), GRANT, after(0)),
             request(Some("Basic !".into()), GRANT, after(0)),
             request(Some("Bearer x".into()), GRANT, after(0)),
             request(None, GRANT, after(0)),
@@ -288,7 +289,7 @@ mod tests {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
         let (id, secret) = made(&ctx).await;
-        let header = || in_header(&id.to_string(), &secret);
+        let header = || Some(in_header(&id.to_string(), &secret));
         let long = format!("{GRANT}&scope={}", "x".repeat(5_000));
         let twice = format!("{GRANT}&client_secret={secret}");
         for (body, expected) in [
@@ -331,7 +332,7 @@ mod tests {
             async |table| asking(&made(&ctx(table)).await, after(0)),
             async |table, call| handle(&ctx(table), call).await.map(drop),
             async |table, _| {
-                let page = table.query(&client_store::clients(), &Default::default()).await;
+                let page = table.query(&client_store::clients(), &PageRequest::default()).await;
                 let client = page.expect("reads").records.remove(0);
                 assert_eq!(
                     (client.version, client.value.secrets[0].last_used_at),

@@ -65,15 +65,16 @@ impl Resolve for PublicAddresses {
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => match embedded_v4(address) {
-            Some(inner) => is_public_v4(inner),
-            // Global unicast is all that is given out; documentation and benchmarks lie within it.
-            None => {
-                let [first, second, ..] = address.segments();
-                (first & 0xe000) == 0x2000 && !(first == 0x2001 && matches!(second, 0x2 | 0xdb8))
-            }
-        },
+        IpAddr::V6(address) => {
+            embedded_v4(address).map_or_else(|| is_global_unicast(address), is_public_v4)
+        }
     }
+}
+
+/// All that is given out; documentation and benchmarks lie within it.
+fn is_global_unicast(address: Ipv6Addr) -> bool {
+    let [first, second, ..] = address.segments();
+    (first & 0xe000) == 0x2000 && !(first == 0x2001 && matches!(second, 0x2 | 0xdb8))
 }
 
 /// Mapped, translated and tunnelled addresses lead to the one that they hold.

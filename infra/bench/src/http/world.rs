@@ -178,6 +178,18 @@ impl World {
         link(LinkPurpose::ResetPassword, asked)
     }
 
+    pub fn service_client(&self, number: usize) -> String {
+        let made = &self.made["create-service-client"][number];
+        made["client"]["id"].as_str().expect("a client has an id").to_owned()
+    }
+
+    /// The form by which a service client gets a token.
+    pub fn client_grant(&self, number: usize) -> String {
+        let (id, secret) =
+            (self.service_client(number), self.text("create-service-client", number, "secret"));
+        format!("grant_type=client_credentials&client_id={id}&client_secret={secret}")
+    }
+
     /// As an app shows it now (RFC 6238).
     pub fn one_time_password(&self, number: usize) -> String {
         const STEP_S: i64 = 30;
@@ -406,6 +418,20 @@ pub fn tuition() -> Value {
 /// Posting periods long before anything was booked.
 pub fn month(number: usize) -> String {
     format!("{:04}-{:02}", 1_000 + number / 12, 1 + number % 12)
+}
+
+pub fn service_client(number: usize) -> Value {
+    let tomorrow = shell::now().as_second() + 24 * 60 * 60;
+    let tomorrow = Timestamp::from_second(tomorrow).expect("a time in our century");
+    json!({ "name": format!("System {number}"), "scopes": ["catalog:read"], "expires_at": tomorrow })
+}
+
+pub fn sign_in_provider() -> Value {
+    json!({
+        "title": "University", "issuer": "https://idp.example", "client_id": "matricula",
+        "external_id": { "claim": "sub", "system": "idp:university", "kind": "id" },
+        "email_domains": ["matricula.example"], "is_active": true,
+    })
 }
 
 pub fn moodle_site(url: &str, number: usize) -> Value {

@@ -11,6 +11,7 @@ mod function;
 mod gateway;
 mod hot_section;
 mod http;
+mod moodle;
 mod offering;
 mod programs;
 mod report;
@@ -40,6 +41,7 @@ enum Bench {
     Http(http::Arguments),
     HotSection(hot_section::Arguments),
     Billing(billing::Arguments),
+    Moodle(moodle::Arguments),
     /// One replay of a journal: started by `billing`
     #[command(hide = true)]
     ReplayJournal {
@@ -79,6 +81,7 @@ async fn main() -> ExitCode {
         Bench::Http(arguments) => http::run(&arguments).await,
         Bench::HotSection(arguments) => hot_section::run(&arguments).await,
         Bench::Billing(arguments) => billing::run(&arguments).await,
+        Bench::Moodle(arguments) => moodle::run(&arguments).await,
         Bench::ReplayJournal { journal } => billing::replay_journal(&journal),
         Bench::Engine { tables } => engine_process::serve(&tables).await,
     };

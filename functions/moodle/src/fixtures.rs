@@ -21,7 +21,7 @@ use crate::{Ctx, Tokens, store};
 pub use crate::domain::tests_settings as settings;
 
 /// Short, since tests wait for what never comes.
-const REPLY_TIMEOUT: Duration = Duration::from_millis(400);
+const REPLY_TIMEOUT: Duration = Duration::from_millis(800);
 
 pub fn ctx(table: &Table) -> Ctx {
     let token = MoodleSiteSettings::default().token;

@@ -52,6 +52,7 @@ pub struct ResultRead {
 
 /// A course's total, unrounded and with what Moodle says of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "as Moodle says it: each stands by itself")]
 pub struct GradeRead {
     /// In digits, as Moodle sent it: `87.5`.
     pub raw: String,

@@ -252,6 +252,7 @@ pub struct UserGrades {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "as Moodle says it: each stands by itself")]
 pub struct GradeItem {
     pub id: i64,
     pub itemtype: String,

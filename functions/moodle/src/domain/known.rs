@@ -183,9 +183,9 @@ impl Holds {
 
     /// Lifts those whose time is over.
     pub fn end(&mut self, now: Timestamp) {
-        let is_over = |ends_at: &Option<Timestamp>| ends_at.is_some_and(|ends_at| ends_at <= now);
-        let over = self.holds.iter().filter(|(_, ends_at)| is_over(ends_at)).map(|(id, _)| *id);
-        for hold in over.collect::<Vec<_>>() {
+        let is_over = |ends_at: Timestamp| ends_at <= now;
+        let over = self.holds.iter().filter(|(_, ends_at)| ends_at.is_some_and(is_over));
+        for hold in over.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.lift(hold);
         }
     }

@@ -94,10 +94,11 @@ async fn knows_secret(ctx: &Ctx, site: &Site, token: &str) -> bool {
 
 /// What of ours an event is about; nothing where it is about what is not ours.
 async fn heard(ctx: &Ctx, site: &SiteCode, command: &Command) -> Result<Vec<WorkId>, Failure> {
-    let id = |field: &Option<NumberOrText>| field.as_ref().and_then(NumberOrText::id);
-    let object = id(&command.objectid);
-    let course = id(&command.courseid).filter(|course| *course > 1);
-    let user = id(&command.relateduserid);
+    let object = command.objectid.as_ref().and_then(NumberOrText::id);
+    let course = command.courseid.as_ref().and_then(NumberOrText::id);
+    // The front page is nobody's section.
+    let course = course.filter(|course| *course > 1);
+    let user = command.relateduserid.as_ref().and_then(NumberOrText::id);
     let entity = async |kind, id: Option<i64>| match id {
         Some(id) => store::entity_behind(&ctx.table, site, kind, id).await,
         None => Ok(None),

@@ -192,13 +192,12 @@ impl Session<'_> {
 fn total_of(report: &UserGrades) -> Option<GradeRead> {
     let item: &GradeItem = report.gradeitems.iter().find(|item| item.itemtype == "course")?;
     let raw = item.graderaw.as_ref()?.to_string();
-    let bound = |number: &Option<serde_json::Number>| {
-        number.as_ref().map(ToString::to_string).unwrap_or_default()
-    };
+    let bound =
+        |number: Option<&serde_json::Number>| number.map(ToString::to_string).unwrap_or_default();
     Some(GradeRead {
         raw,
-        min: bound(&item.grademin),
-        max: bound(&item.grademax),
+        min: bound(item.grademin.as_ref()),
+        max: bound(item.grademax.as_ref()),
         graded_at: item.gradedategraded.and_then(moment),
         is_overridden: item.gradeisoverridden,
         is_locked: item.gradeislocked,

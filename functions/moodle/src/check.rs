@@ -153,21 +153,27 @@ async fn check_rights(
         let created = client.create_courses(&[front_again]).await.map(drop);
         findings.right(created, "core_course_create_courses");
     }
+    for role in std::iter::once(settings.roles.student).chain(settings.roles.teacher) {
+        check_role(findings, client, info, role).await;
+    }
+}
+
+async fn check_role(findings: &mut Findings, client: &Client, info: &SiteInfo, role: i64) {
     let into_front_page = Enrolment {
-        roleid: settings.roles.student,
+        roleid: role,
         userid: info.userid,
         courseid: FRONT_PAGE,
         timestart: 0,
         timeend: 0,
         suspend: true,
     };
-    let role = [("role", settings.roles.student.to_string())];
+    let told = [("role", role.to_string())];
     match client.enrol_users(&[into_front_page]).await {
         Err(failure) if failure.code == "wsusercannotassign" => {
-            findings.failed("CHECK_ROLE_NOT_ASSIGNABLE", &role);
+            findings.failed("CHECK_ROLE_NOT_ASSIGNABLE", &told);
         }
         Err(failure) if failure.code == "wsnoinstance" => {
-            findings.say(true, "CHECK_ROLE_ASSIGNABLE", &role);
+            findings.say(true, "CHECK_ROLE_ASSIGNABLE", &told);
         }
         other => findings.right(other, "enrol_manual_enrol_users"),
     }

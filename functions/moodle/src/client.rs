@@ -16,9 +16,9 @@ use tokio::sync::Semaphore;
 pub use answer::{CallFailure, Remedy};
 pub use functions::{NEEDED, UserField};
 pub use shapes::{
-    Category, Cohort, CohortMember, Course, CourseChange, Created, EnrolledUser, Enrolment,
-    GradeItem, NewCategory, NewCohort, NewCourse, NewUser, RoleAssignment, SiteInfo, User,
-    UserChange, UserGrades, UserSuspension, Warning, Warnings,
+    Category, Cohort, CohortMember, CompletionStatus, Course, CourseChange, Created, Criterion,
+    EnrolledUser, Enrolment, GradeItem, NewCategory, NewCohort, NewCourse, NewUser, RoleAssignment,
+    SiteInfo, User, UserChange, UserGrades, UserSuspension, Warning, Warnings,
 };
 
 /// Requests to one site that are under way at once.

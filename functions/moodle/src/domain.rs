@@ -2,21 +2,32 @@
 //! is left alone. Pure: states in, states out.
 
 mod breaker;
+mod drift;
 mod known;
 mod naming;
 mod refusal;
+mod result;
 mod site;
 mod wanted;
+mod webhook;
 mod work;
 
 pub use breaker::{Breaker, Health, LastError};
-pub use known::{Charge, Charges, HeldRole, HeldRoles, Profile, Registrations, Section, Standing};
+pub use drift::{
+    Difference, DriftCheck, DriftReport, DriftStep, DriftTally, Finding, Listed, Repair, Stopped,
+    enrolment_difference,
+};
+pub use known::{
+    Charge, Charges, HeldRole, HeldRoles, Holds, Profile, Registrations, Section, Standing,
+};
 pub use refusal::{Refusal, SENTENCES};
+pub use result::{Completion, CourseResult, Found};
 #[cfg(test)]
 pub use site::tests::settings as tests_settings;
 pub use site::{CohortRule, CourseRule, MoodleRoles, Naming, Site, SiteCode, SiteSettings};
 pub use wanted::{
-    WantedCourse, WantedEnrolment, WantedUser, fingerprint, wanted_course, wanted_enrolment,
-    wanted_user,
+    Standings, WantedCourse, WantedEnrolment, WantedUser, fingerprint, wanted_course,
+    wanted_enrolment, wanted_user,
 };
+pub use webhook::{HeardOf, WebhookMinute, heard_of};
 pub use work::{Kind, Lease, Mapping, Replay, Trouble, Work, WorkId};

@@ -21,12 +21,14 @@ use crate::{Ctx, Tokens, store};
 pub use crate::domain::tests_settings as settings;
 
 /// Short, since tests wait for what never comes.
-const REPLY_TIMEOUT: Duration = Duration::from_millis(400);
+const REPLY_TIMEOUT: Duration = Duration::from_millis(800);
 
 pub fn ctx(table: &Table) -> Ctx {
     let token = MoodleSiteSettings::default().token;
-    let tokens = ["academics", "finance"].map(|name| (name.to_owned(), token.clone()));
-    Ctx::new(table.clone(), Tokens::known(tokens), REPLY_TIMEOUT)
+    let mut tokens = ["academics", "finance"].map(|name| (name.to_owned(), token.clone())).to_vec();
+    tokens.push(("academics-webhook".to_owned(), "webhook-secret".to_owned()));
+    let ctx = Ctx::new(table.clone(), Tokens::known(tokens), REPLY_TIMEOUT);
+    Ctx { time_zone: jiff::tz::TimeZone::UTC.into(), ..ctx }
 }
 
 pub fn code<R: std::fmt::Debug>(result: Result<R, Failure>) -> &'static str {
@@ -40,14 +42,14 @@ pub async fn add_site(ctx: &Ctx, code: &str, url: &str) {
     add(ctx, code, settings(url)).await;
 }
 
-/// Students and bursars, no courses, and cohorts by what students owe.
+/// Students and bursars, no courses, and cohorts by what students owe and by holds.
 pub async fn add_finance_site(ctx: &Ctx, url: &str) {
     let mut settings = settings(url);
     settings.title = "Finance".into();
     settings.token_secret = "finance".into();
     settings.people = vec![Role::Student, Role::Bursar];
     settings.courses = CourseRule::None;
-    settings.cohorts = vec![CohortRule::Balance];
+    settings.cohorts = vec![CohortRule::Balance, CohortRule::Hold];
     add(ctx, "finance", settings).await;
 }
 

@@ -13,6 +13,7 @@ mod token;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use shell::HttpOperation;
 use table::Table;
 
@@ -24,6 +25,7 @@ pub struct Ctx {
     pub table: Table,
     pub tokens: Tokens,
     reply_timeout: Duration,
+    time_zone: OnceLock<TimeZone>,
     http: OnceLock<reqwest::Client>,
 }
 
@@ -33,7 +35,16 @@ impl Ctx {
     }
 
     pub fn new(table: Table, tokens: Tokens, reply_timeout: Duration) -> Self {
-        Self { table, tokens, reply_timeout, http: OnceLock::new() }
+        let time_zone = OnceLock::new();
+        Self { table, tokens, reply_timeout, time_zone, http: OnceLock::new() }
+    }
+
+    /// By which the institution's nights fall.
+    pub(crate) fn time_zone(&self) -> &TimeZone {
+        self.time_zone.get_or_init(|| {
+            TimeZone::get(&shell::required_environment("TIME_ZONE"))
+                .expect("TIME_ZONE is one of the IANA time zones")
+        })
     }
 
     pub(crate) fn http(&self) -> reqwest::Client {
@@ -79,6 +90,34 @@ pub fn http_operations() -> Vec<HttpOperation> {
         HttpOperation::of::<op::replay_site::Command, op::replay_site::Reply>(
             CONTEXT,
             op::replay_site::ROUTE,
+        ),
+        HttpOperation::of::<op::start_drift_check::Command, op::start_drift_check::Reply>(
+            CONTEXT,
+            op::start_drift_check::ROUTE,
+        ),
+        HttpOperation::of::<op::read_drift_report::Command, op::read_drift_report::Reply>(
+            CONTEXT,
+            op::read_drift_report::ROUTE,
+        ),
+        HttpOperation::of::<op::list_drift::Command, op::list_drift::Reply>(
+            CONTEXT,
+            op::list_drift::ROUTE,
+        ),
+        HttpOperation::of::<op::repair_drift::Command, op::repair_drift::Reply>(
+            CONTEXT,
+            op::repair_drift::ROUTE,
+        ),
+        HttpOperation::of::<op::start_reading::Command, op::start_reading::Reply>(
+            CONTEXT,
+            op::start_reading::ROUTE,
+        ),
+        HttpOperation::of::<op::list_results::Command, op::list_results::Reply>(
+            CONTEXT,
+            op::list_results::ROUTE,
+        ),
+        HttpOperation::of::<op::receive_webhook::Command, op::receive_webhook::Reply>(
+            CONTEXT,
+            op::receive_webhook::ROUTE,
         ),
     ]
 }

@@ -18,15 +18,36 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             shell::http(&op::read_accounts::ROUTE, ctx, op::read_accounts::handle).await
         }
         "replay-site" => shell::http(&op::replay_site::ROUTE, ctx, op::replay_site::handle).await,
+        "start-drift-check" => {
+            shell::http(&op::start_drift_check::ROUTE, ctx, op::start_drift_check::handle).await
+        }
+        "read-drift-report" => {
+            shell::http(&op::read_drift_report::ROUTE, ctx, op::read_drift_report::handle).await
+        }
+        "list-drift" => shell::http(&op::list_drift::ROUTE, ctx, op::list_drift::handle).await,
+        "repair-drift" => {
+            shell::http(&op::repair_drift::ROUTE, ctx, op::repair_drift::handle).await
+        }
+        "start-reading" => {
+            shell::http(&op::start_reading::ROUTE, ctx, op::start_reading::handle).await
+        }
+        "list-results" => {
+            shell::http(&op::list_results::ROUTE, ctx, op::list_results::handle).await
+        }
+        "receive-webhook" => {
+            shell::http(&op::receive_webhook::ROUTE, ctx, op::receive_webhook::handle).await
+        }
         // Events
         "on-person-changed" => shell::events(ctx, op::on_person_changed::handle).await,
         "on-role-changed" => shell::events(ctx, op::on_role_changed::handle).await,
         "on-section-offered" => shell::events(ctx, op::on_section_offered::handle).await,
         "on-registration-changed" => shell::events(ctx, op::on_registration_changed::handle).await,
         "on-charge-changed" => shell::events(ctx, op::on_charge_changed::handle).await,
+        "on-hold-changed" => shell::events(ctx, op::on_hold_changed::handle).await,
         "on-work-marked" => shell::events(ctx, op::on_work_marked::handle).await,
         // Schedules
         "sweep-sites" => shell::schedule(ctx, op::sweep_sites::handle).await,
+        "start-nightly-checks" => shell::schedule(ctx, op::start_nightly_checks::handle).await,
         unknown => panic!("moodle has no operation {unknown:?}"),
     }
 }

@@ -1,18 +1,27 @@
 //! The operations of the moodle context, one file each.
 
 pub mod check_site;
+pub mod list_drift;
+pub mod list_results;
 pub mod list_sites;
 pub mod list_stuck_work;
 pub mod on_charge_changed;
+pub mod on_hold_changed;
 pub mod on_person_changed;
 pub mod on_registration_changed;
 pub mod on_role_changed;
 pub mod on_section_offered;
 pub mod on_work_marked;
 pub mod read_accounts;
+pub mod read_drift_report;
 pub mod read_site;
+pub mod receive_webhook;
+pub mod repair_drift;
 pub mod replay_site;
 pub mod set_site;
+pub mod start_drift_check;
+pub mod start_nightly_checks;
+pub mod start_reading;
 pub mod sweep_sites;
 
 use kernel::PersonId;
@@ -44,6 +53,10 @@ fn has_courses(site: &Site) -> bool {
 
 fn follows_balance(site: &Site) -> bool {
     site.settings.cohorts.contains(&CohortRule::Balance)
+}
+
+fn follows_holds(site: &Site) -> bool {
+    site.settings.cohorts.contains(&CohortRule::Hold)
 }
 
 /// Takes news in: the record as it now is, and everything that depends on it marked, in one transaction.

@@ -10,8 +10,9 @@ use table::{
 };
 
 use crate::domain::{
-    Charges, Health, HeldRoles, Kind, Lease, Mapping, Profile, Refusal, Registrations, Replay,
-    Section, Site, SiteCode, Trouble, Work, WorkId,
+    Charges, CourseResult, DriftCheck, DriftReport, Finding, Health, HeldRoles, Holds, Kind, Lease,
+    Mapping, Profile, Refusal, Registrations, Replay, Section, Site, SiteCode, Trouble,
+    WebhookMinute, Work, WorkId,
 };
 
 impl Record for Site {
@@ -47,6 +48,39 @@ impl Record for Replay {
 
     fn key(&self) -> Key<Self> {
         replay_key(&self.site)
+    }
+}
+
+impl Record for DriftCheck {
+    const KIND: &'static str = "drift-check";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        drift_check_key(&self.site)
+    }
+}
+
+impl Record for DriftReport {
+    const KIND: &'static str = "drift-report";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        drift_report_key(&self.site)
+    }
+}
+
+impl Record for Finding {
+    const KIND: &'static str = "finding";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        let sk = format!("{}#{}#{}", self.difference.name(), self.kind.name(), self.entity);
+        Key::new(findings_of(&self.site, self.check), sk)
+    }
+
+    /// Nobody looks at the findings of a check that old.
+    fn collectable_at(&self) -> Option<Timestamp> {
+        self.check.checked_add(jiff::SignedDuration::from_hours(30 * 24)).ok()
     }
 }
 
@@ -139,6 +173,38 @@ impl Record for Charges {
     }
 }
 
+impl Record for Holds {
+    const KIND: &'static str = "holds";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        holds_key(self.student)
+    }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        let ends_at = self.next_end()?;
+        Some(("HOLDS".to_owned(), format!("{ends_at:.3}#{}", self.student)))
+    }
+}
+
+impl Record for CourseResult {
+    const KIND: &'static str = "result";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        result_key(self.section, &self.site, self.student)
+    }
+}
+
+impl Record for WebhookMinute {
+    const KIND: &'static str = "webhook-minute";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        webhook_minute_key(&self.site)
+    }
+}
+
 impl Record for Section {
     const KIND: &'static str = "section";
     const SCHEMA: u32 = 1;
@@ -166,6 +232,18 @@ pub fn lease_key(site: &SiteCode) -> Key<Lease> {
 
 pub fn replay_key(site: &SiteCode) -> Key<Replay> {
     Key::new(format!("SITE#{site}"), "REPLAY")
+}
+
+pub fn drift_check_key(site: &SiteCode) -> Key<DriftCheck> {
+    Key::new(format!("SITE#{site}"), "DRIFT-CHECK")
+}
+
+pub fn drift_report_key(site: &SiteCode) -> Key<DriftReport> {
+    Key::new(format!("SITE#{site}"), "DRIFT-REPORT")
+}
+
+fn findings_of(site: &SiteCode, check: Timestamp) -> String {
+    format!("DRIFT#{site}#{}", check.as_millisecond())
 }
 
 pub fn work_key(id: &WorkId) -> Key<Work> {
@@ -196,6 +274,15 @@ pub fn charges_key(person: PersonId) -> Key<Charges> {
     Key::new(person_collection(person), "CHARGES")
 }
 
+pub fn holds_key(person: PersonId) -> Key<Holds> {
+    Key::new(person_collection(person), "HOLDS")
+}
+
+/// Students with a hold that ends by itself, the next to end first.
+pub fn ending_holds() -> Partition<Holds> {
+    Partition::in_index("HOLDS", "")
+}
+
 /// Sort keys of what a person is registered for begin with it.
 pub const REGISTRATIONS: &str = "REGISTRATIONS#";
 
@@ -219,6 +306,24 @@ pub fn due(site: &SiteCode, kind: Kind) -> Partition<Work> {
 /// What waits for a change, or for somebody.
 pub fn stuck(site: &SiteCode) -> Partition<Work> {
     Partition::in_index(format!("STUCK#{site}"), "")
+}
+
+pub fn result_key(section: SectionId, site: &SiteCode, student: PersonId) -> Key<CourseResult> {
+    Key::new(format!("RESULTS#{section}"), format!("{site}#{student}"))
+}
+
+/// What was read of a section, site by site.
+pub fn results(section: SectionId) -> Partition<CourseResult> {
+    Partition::new(format!("RESULTS#{section}"), "")
+}
+
+pub fn webhook_minute_key(site: &SiteCode) -> Key<WebhookMinute> {
+    Key::new(format!("SITE#{site}"), "WEBHOOK-MINUTE")
+}
+
+/// What a check found, by how it differs.
+pub fn findings(site: &SiteCode, check: Timestamp) -> Partition<Finding> {
+    Partition::new(findings_of(site, check), "")
 }
 
 pub fn people() -> Partition<Profile> {
@@ -249,6 +354,18 @@ pub async fn health(table: &Table, site: &SiteCode) -> Result<(Health, Option<u6
     })
 }
 
+/// Whether somebody asked for something at a site that is not done: a replay, a check, a repair.
+pub async fn is_anything_asked(table: &Table, site: &SiteCode) -> Result<bool, Failure> {
+    let (replay, check) = (replay_key(site), drift_check_key(site));
+    let report = drift_report_key(site);
+    let keys = vec![(&replay).into(), (&check).into(), (&report).into()];
+    let mut known = table.get_batch(keys).await?;
+    let is_checked = known.take(&check)?.is_some_and(|check| check.value.is_under_way());
+    let repair = known.take(&report)?.and_then(|report| report.value.repair);
+    let is_repaired = repair.is_some_and(|repair| !repair.is_finished);
+    Ok(known.take(&replay)?.is_some() || is_checked || is_repaired)
+}
+
 /// Records of any kind, however many.
 pub async fn batch(table: &Table, keys: Vec<(String, String)>) -> Result<Vec<Batch>, Failure> {
     const KEYS_MAX: usize = 100;
@@ -268,6 +385,17 @@ pub fn take<R: Record>(batches: &mut [Batch], key: &Key<R>) -> Result<Option<Sto
     Ok(None)
 }
 
+/// What of ours something in Moodle stands for.
+pub async fn entity_behind(
+    table: &Table,
+    site: &SiteCode,
+    kind: Kind,
+    id: i64,
+) -> Result<Option<String>, Failure> {
+    let known = table.get(&moodle_id_key(site, kind, id)).await?;
+    Ok(known.map(|known| known.value.entity))
+}
+
 /// What set an event off, for what is written because of it.
 #[derive(Debug, Clone, Copy)]
 pub struct Cause<'a> {
@@ -283,7 +411,18 @@ pub async fn mark(
     ids: &[WorkId],
     cause: Cause<'_>,
 ) -> Result<(), Failure> {
-    mark_to_send(table, transaction, ids, false, cause).await
+    mark_as(table, transaction, ids, cause, |work| work).await
+}
+
+/// As [`mark`]; what stands there is looked at, since somebody may have changed it.
+pub async fn mark_to_look(
+    table: &Table,
+    transaction: &mut Transaction<'_>,
+    ids: &[WorkId],
+    cause: Cause<'_>,
+) -> Result<(), Failure> {
+    let looking = |work| Work { looks_there: true, ..work };
+    mark_as(table, transaction, ids, cause, looking).await
 }
 
 /// As [`mark`]; with `sends_anyway` even what does not differ from what was sent last is sent.
@@ -294,13 +433,23 @@ pub async fn mark_to_send(
     sends_anyway: bool,
     cause: Cause<'_>,
 ) -> Result<(), Failure> {
+    let sending = |work: Work| Work { sends_anyway: work.sends_anyway || sends_anyway, ..work };
+    mark_as(table, transaction, ids, cause, sending).await
+}
+
+async fn mark_as(
+    table: &Table,
+    transaction: &mut Transaction<'_>,
+    ids: &[WorkId],
+    cause: Cause<'_>,
+    how: impl Fn(Work) -> Work,
+) -> Result<(), Failure> {
     let mut standing = batch(table, ids.iter().map(|id| (&work_key(id)).into()).collect()).await?;
     for id in ids {
         let before = take(&mut standing, &work_key(id))?;
         let read_version = before.as_ref().map(|before| before.version);
         let before = before.as_ref().map(|before| &before.value);
-        let marked = Work::marked(id, before, cause.now, cause.correlation_id);
-        let work = Work { sends_anyway: marked.sends_anyway || sends_anyway, ..marked };
+        let work = how(Work::marked(id, before, cause.now, cause.correlation_id));
         transaction.put(&work, read_version);
         let event = WorkMarked {
             site: id.site.0.clone(),
@@ -321,11 +470,21 @@ pub async fn wake(
     occasion: &str,
 ) -> Result<(), Failure> {
     let mut transaction = table.transaction();
+    wake_in(&mut transaction, site, cause, occasion);
+    Ok(transaction.commit().await?)
+}
+
+/// As [`wake`], together with what it is about.
+pub fn wake_in(
+    transaction: &mut Transaction<'_>,
+    site: &SiteCode,
+    cause: Cause<'_>,
+    occasion: &str,
+) {
     let (kind, entity) = ("site".to_owned(), occasion.to_owned());
     let event = WorkMarked { site: site.0.clone(), kind, entity };
     let version = u64::try_from(cause.now.as_millisecond()).unwrap_or_default();
     transaction.event(event, version, cause.now, cause.correlation_id);
-    Ok(transaction.commit().await?)
 }
 
 /// What came of looking at an entity.
@@ -343,6 +502,8 @@ pub enum Outcome {
     Waits(Trouble),
     /// Not before something changes.
     Stuck(Trouble),
+    /// The site or the time ended before its turn: it stays as due as it was.
+    Untried,
 }
 
 /// An entity that was looked at, as it was read.
@@ -443,7 +604,11 @@ async fn commit(
                     forget(table, &mut transaction, mapping).await?;
                 }
             }
-            Outcome::InStep | Outcome::PutOff(_) | Outcome::Waits(_) | Outcome::Stuck(_) => {}
+            Outcome::InStep
+            | Outcome::PutOff(_)
+            | Outcome::Waits(_)
+            | Outcome::Stuck(_)
+            | Outcome::Untried => {}
         }
         if with_work {
             write_work(&mut transaction, work, outcome, now);
@@ -470,6 +635,7 @@ fn write_work(
         Outcome::PutOff(trouble) => work.value.put_off(trouble.clone(), now),
         Outcome::Waits(trouble) => work.value.waiting(trouble.clone(), now),
         Outcome::Stuck(trouble) => work.value.stuck(trouble.clone()),
+        Outcome::Untried => work.value.clone(),
     };
     transaction.put(&changed, Some(work.version));
 }

@@ -4,7 +4,9 @@
 mod bisect;
 mod cohorts;
 mod courses;
+mod drift;
 mod enrolments;
+mod readings;
 mod users;
 
 pub use enrolments::entity_of;
@@ -254,19 +256,41 @@ impl Session<'_> {
             let replayed = self.replay_page().await?;
             let mut looked = 0;
             for kind in Kind::MARKED {
-                looked += match kind {
-                    Kind::Course => self.courses().await?,
-                    Kind::User => self.users().await?,
-                    _ => self.enrolments().await?,
-                };
+                looked += self.all_due(kind).await?;
             }
             run.looked += looked;
-            if looked == 0 && !replayed {
+            // What is marked goes before what is looked for.
+            let is_done = looked == 0
+                && !replayed
+                && !self.repair_page().await?
+                && !self.drift_page().await?;
+            if is_done {
                 return Ok(());
             }
             if !self.may_send() {
                 return Err(Halt::OutOfTime);
             }
+        }
+    }
+
+    /// Rounds of one kind until one is not full: whom the next kind needs is there then, and its requests are full.
+    async fn all_due(&mut self, kind: Kind) -> Result<usize, Halt> {
+        let mut looked = 0;
+        loop {
+            let round = match kind {
+                Kind::Course => self.courses().await?,
+                Kind::User => self.users().await?,
+                Kind::Reading => self.readings().await?,
+                _ => self.enrolments().await?,
+            };
+            looked += round;
+            if round < ROUND_MAX {
+                return Ok(looked);
+            }
+            if !self.may_send() {
+                return Err(Halt::OutOfTime);
+            }
+            self.renew().await?;
         }
     }
 

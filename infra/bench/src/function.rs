@@ -134,7 +134,19 @@ impl Function {
         operation: &str,
         processes: usize,
     ) -> Self {
-        let api = RuntimeApi::start(DEADLINE).await;
+        Self::start_for(DEADLINE, programs, outside, context, operation, processes).await
+    }
+
+    /// Of a function that may take so long.
+    pub async fn start_for(
+        deadline: Duration,
+        programs: &Programs,
+        outside: &Outside,
+        context: &str,
+        operation: &str,
+        processes: usize,
+    ) -> Self {
+        let api = RuntimeApi::start(deadline).await;
         let binary = programs.file(context);
         let start = |_| spawn(&binary, context, operation, &api, outside);
         let processes = (0..processes).map(start).collect();

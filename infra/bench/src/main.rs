@@ -12,6 +12,7 @@ mod function;
 mod gateway;
 mod hot_section;
 mod http;
+mod moodle;
 mod offering;
 mod programs;
 mod report;
@@ -45,6 +46,7 @@ enum Bench {
     /// The process that is measured: started by `auth`
     #[command(hide = true)]
     MeasureAuth,
+    Moodle(moodle::Arguments),
     /// One replay of a journal: started by `billing`
     #[command(hide = true)]
     ReplayJournal {
@@ -86,6 +88,7 @@ async fn main() -> ExitCode {
         Bench::Billing(arguments) => billing::run(&arguments).await,
         Bench::Auth(arguments) => auth::run(&arguments).await,
         Bench::MeasureAuth => auth::measure().await,
+        Bench::Moodle(arguments) => moodle::run(&arguments).await,
         Bench::ReplayJournal { journal } => billing::replay_journal(&journal),
         Bench::Engine { tables } => engine_process::serve(&tables).await,
     };

@@ -28,7 +28,7 @@ pub use identity::{
     PasswordResetRequested, PersonChanged, PersonRegistered, RefreshTokenReused, RoleAssigned,
     RoleEnded, SecondFactorReset,
 };
-pub use moodle::WorkMarked;
+pub use moodle::{GradeRead, ResultRead, WorkMarked};
 pub use notifications::MessageQueued;
 pub use operations::ImportApplied;
 pub use verification::{LinkPurpose, link_token, verification_code};
@@ -75,6 +75,7 @@ pub fn catalogue() -> Vec<Description> {
         Description::of::<PaymentSucceeded>(),
         Description::of::<PaymentFailed>(),
         Description::of::<WorkMarked>(),
+        Description::of::<ResultRead>(),
         Description::of::<MessageQueued>(),
         Description::of::<ImportApplied>(),
     ]

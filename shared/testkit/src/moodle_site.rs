@@ -3,10 +3,11 @@
 
 mod form;
 mod people;
+mod results;
 mod site;
 mod teaching;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 
 use crate::moodle_recording;
+use results::{Completion, Grade};
 use site::Site;
 
 /// How a site is set up; `Default` is one on a free port that answers at once.
@@ -58,6 +60,8 @@ pub enum MoodleFault {
     TokenExpired,
     /// An XML document, as when the form was lost on the way.
     Xml,
+    /// The integration user lacks a capability: Moodle says so in JSON, with status 200.
+    RightLacking,
     /// A race in the database; nothing was written.
     WriteFailed,
     /// The request is carried out and never answered.
@@ -106,6 +110,8 @@ struct Inner {
     asked: MoodleAsked,
     under_way: u64,
     token_revoked: bool,
+    /// Look-ups that name one of these are refused whole.
+    not_looked_up: BTreeSet<String>,
 }
 
 /// Longer than anybody waits for an answer.
@@ -141,6 +147,11 @@ impl MoodleSite {
         self.shared.inner().planned = Some(planned);
     }
 
+    /// Refuses every look-up that names this value, as Moodle does with a value that its own clean-up would change.
+    pub fn refuse_look_ups_of(&self, value: &str) {
+        self.shared.inner().not_looked_up.insert(value.to_owned());
+    }
+
     /// Nothing is wrong any more.
     pub fn mend(&self) {
         let mut inner = self.shared.inner();
@@ -162,6 +173,32 @@ impl MoodleSite {
     /// Loses what somebody deleted on the site itself: a user or a course with this id number.
     pub fn delete_by_id_number(&self, id_number: &str) {
         self.shared.inner().site.delete_by_id_number(id_number);
+    }
+
+    /// Grades a user in a course as its teacher would, both by id number: the total as it is printed, such as `87.5`.
+    pub fn grade(&self, course: &str, user: &str, raw: &str, is_overridden: bool) {
+        let mut inner = self.shared.inner();
+        let seat = inner.site.seat(course, user).expect("both stand there");
+        let raw = Some(raw.parse().expect("a number"));
+        let graded_at_s = Some(shell::now().as_second());
+        let grade = Grade { raw, graded_at_s, is_overridden, ..Grade::default() };
+        inner.site.grades.insert(seat, grade);
+    }
+
+    /// Follows the completion of a course, which the user has completed at that second.
+    pub fn complete(&self, course: &str, user: &str, at_s: i64) {
+        let mut inner = self.shared.inner();
+        let seat = inner.site.seat(course, user).expect("both stand there");
+        let course = inner.site.courses.get_mut(&seat.0).expect("it stands there");
+        course.completion = Completion::Followed;
+        inner.site.completions.insert(seat, at_s);
+    }
+
+    /// The user looks into the course.
+    pub fn access(&self, course: &str, user: &str, at_s: i64) {
+        let mut inner = self.shared.inner();
+        let seat = inner.site.seat(course, user).expect("both stand there");
+        inner.site.enrolments.get_mut(&seat).expect("is enrolled").last_access_s = at_s;
     }
 
     /// The users as they stand, for tests to look at.
@@ -207,6 +244,11 @@ impl Shared {
         let mut inner = self.inner();
         if token != self.settings.token || inner.token_revoked {
             return site::failure("invalidtoken", "Invalid token - token not found");
+        }
+        let values = form::list(&parameters["values"]);
+        if values.iter().filter_map(|one| one.as_str()).any(|one| inner.not_looked_up.contains(one))
+        {
+            return site::invalid_parameter();
         }
         inner.site.call(function, parameters, raw, shell::now().as_second())
     }
@@ -267,6 +309,7 @@ async fn reply(
         Some(MoodleFault::DatabaseDown) => recorded("transport/database_down_write"),
         Some(MoodleFault::BadGateway) => recorded("transport/nginx_bad_gateway_502_php_down"),
         Some(MoodleFault::Upgrading) => recorded("transport/upgrade_running"),
+        Some(MoodleFault::RightLacking) => recorded("transport/missing_capability_create_courses"),
         Some(MoodleFault::Xml) => recorded("transport/put_method"),
         Some(MoodleFault::WriteFailed) => recorded("core_user_create_users/idnumber_too_long"),
         Some(MoodleFault::TokenExpired) => {

@@ -10,6 +10,8 @@ use crate::patience::{LIMIT, eventually};
 use crate::people::{newcomer, staff};
 use crate::sagas::submit_one;
 
+const WEBHOOK_SECRET: &str = "a word between the site and us";
+
 /// A site with the courses of a department that nobody else has. It is left in peace when it is dropped.
 struct Site {
     path: String,
@@ -22,6 +24,7 @@ impl Site {
     fn add(mark: char, url: &str, token: &str) -> Self {
         let secret = unique("secret");
         cloud::create_secret(&format!("matricula/dev/moodle/{secret}"), token);
+        cloud::create_secret(&format!("matricula/dev/moodle/{secret}-webhook"), WEBHOOK_SECRET);
         let department = unique("D");
         let description = json!({ "settings": {
             "title": "Academics", "url": url, "token_secret": secret, "is_active": true,
@@ -106,6 +109,67 @@ fn a_site_that_does_not_answer_is_left_alone_and_says_why() {
             Ok(())
         } else {
             Err(format!("{read:#}"))
+        }
+    });
+}
+
+#[test]
+fn what_somebody_undid_in_moodle_is_found_told_of_and_mended_and_grades_are_read() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let settings = MoodleSiteSettings::default();
+    let token = settings.token.clone();
+    let moodle = runtime.block_on(MoodleSite::start(settings));
+    let site = Site::add('w', moodle.url(), &token);
+    let term = Term::open();
+    let section = term.section_of(&site.department, Offer::PLAIN);
+    let student = newcomer("Solange");
+    submit_one(&student, &term, &section).pay();
+    let is_active = || moodle.enrolments().iter().any(|one| one["suspended"] == false);
+    let await_enrolment = |what: &str| {
+        eventually(what, LIMIT, || {
+            if is_active() { Ok(()) } else { Err(format!("{:#}", site.read())) }
+        });
+    };
+    await_enrolment("enrolled in Moodle");
+    let id = |all: Vec<Value>| all[0]["id"].as_i64().expect("an id");
+    let (user, course) = (id(moodle.users()), id(moodle.courses()));
+    let undo = || {
+        let gone = json!({ "enrolments": [{ "userid": user, "courseid": course }] });
+        moodle.act("enrol_manual_unenrol_users", &gone);
+    };
+
+    undo();
+    let administrator = &staff().administrator.api;
+    let checks = format!("{}/drift-checks", site.path);
+    administrator.post(&checks, &json!({})).expect(200);
+    let report = format!("{}/drift-report", site.path);
+    eventually("a report", LIMIT, || {
+        let read = administrator.get(&report).expect(200).body;
+        if read["report"]["tally"]["missing"] == 1 { Ok(()) } else { Err(format!("{read:#}")) }
+    });
+    let asked_at = administrator.get(&report).body["report"]["asked_at"].clone();
+    let repair = json!({ "check_asked_at": asked_at, "approves": true });
+    administrator.post(&format!("{}/drift-repairs", site.path), &repair).expect(200);
+    await_enrolment("enrolled again by the repair");
+
+    undo();
+    let told = json!({
+        "token": WEBHOOK_SECRET, "eventname": "\\core\\event\\user_enrolment_deleted",
+        "courseid": course, "relateduserid": user,
+    });
+    let webhook = format!("/webhooks{}", site.path.replace("/sites", ""));
+    administrator.post(&webhook, &told).expect(200);
+    await_enrolment("enrolled again because the site told of it");
+
+    moodle.grade(&section, &student.id, "15.5", false);
+    let reading = json!({ "section": section });
+    administrator.post(&format!("{}/readings", site.path), &reading).expect(200);
+    eventually("the grade is read", LIMIT, || {
+        let results = administrator.get(&format!("/moodle/sections/{section}/results")).body;
+        if results["items"][0]["grade"]["raw"] == "15.5" {
+            Ok(())
+        } else {
+            Err(format!("{results:#}"))
         }
     });
 }

@@ -37,6 +37,8 @@ pub struct CallFailure {
 
 /// Longer codes are sentences, or pages.
 const CODE_LENGTH_MAX: usize = 64;
+const PHP_ERROR: &str = "PHP_ERROR";
+const UNEXPECTED_ANSWER: &str = "UNEXPECTED_ANSWER";
 
 impl CallFailure {
     fn new(function: &str, remedy: Remedy, code: &str) -> Self {
@@ -71,6 +73,11 @@ impl CallFailure {
     /// Whether it is about the site and not about what was asked.
     pub fn is_of_site(&self) -> bool {
         matches!(self.remedy, Remedy::Wait | Remedy::Credentials)
+    }
+
+    /// Whether nothing can have been done. A defect in PHP, or an answer that nobody understands, leaves that open.
+    pub fn is_clear_no(&self) -> bool {
+        !self.maybe_done && !matches!(self.code.as_str(), PHP_ERROR | UNEXPECTED_ANSWER)
     }
 
     /// A call that only reads and got no answer: the site is as good as down.
@@ -115,11 +122,11 @@ pub fn judge<R: DeserializeOwned>(
     if body.get("exception").is_some() || body.get("errorcode").is_some() {
         // A defect in PHP has no code: nobody knows how far it came.
         let Some(code) = body["errorcode"].as_str() else {
-            return failure(Remedy::LookAgain, "PHP_ERROR");
+            return failure(Remedy::LookAgain, PHP_ERROR);
         };
         return failure(remedy(code), code);
     }
-    serde_json::from_value(body).or_else(|_| failure(Remedy::LookAgain, "UNEXPECTED_ANSWER"))
+    serde_json::from_value(body).or_else(|_| failure(Remedy::LookAgain, UNEXPECTED_ANSWER))
 }
 
 /// By Moodle's code, never by the class of its exception: classes are renamed between versions.
@@ -155,5 +162,42 @@ pub fn remedy(code: &str) -> Remedy {
         // A password rule, as HTML.
         code if code.contains('<') => Remedy::Permanent,
         _ => Remedy::LookAgain,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::Created;
+
+    fn failure<R: DeserializeOwned + std::fmt::Debug>(text: &str) -> CallFailure {
+        judge::<R>("f", 200, None, text).expect_err("it is no success")
+    }
+
+    #[test]
+    fn nothing_is_a_success_where_nothing_is_answered_and_nowhere_else() {
+        assert!(judge::<()>("f", 200, None, "null").is_ok());
+        let lost = failure::<Vec<Created>>("null");
+        assert_eq!((lost.remedy, lost.is_clear_no()), (Remedy::LookAgain, false));
+    }
+
+    #[test]
+    fn a_page_with_status_200_is_a_site_that_is_down_and_may_have_done_it() {
+        let page = failure::<()>("<html><body>Fatal error: Allowed memory size</body></html>");
+        let found = (page.remedy, page.code.as_str(), page.maybe_done);
+        assert_eq!(found, (Remedy::Wait, "ANSWERED_WITH_PAGE", true));
+    }
+
+    #[test]
+    fn an_xml_document_is_a_form_that_was_lost_on_the_way() {
+        let lost = failure::<()>("<?xml version=\"1.0\"?><EXCEPTION></EXCEPTION>");
+        let found = (lost.remedy, lost.code.as_str(), lost.is_clear_no());
+        assert_eq!(found, (Remedy::LookAgain, "FORM_LOST", true));
+    }
+
+    #[test]
+    fn a_defect_in_php_has_no_code_and_is_no_clear_no() {
+        let defect = failure::<()>(r#"{"exception":"Error","message":"on null"}"#);
+        assert_eq!((defect.code.as_str(), defect.is_clear_no()), ("PHP_ERROR", false));
     }
 }

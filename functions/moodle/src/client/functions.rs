@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use super::shapes::{
-    Category, Cohort, CohortMember, Course, CourseChange, Created, EnrolledUser, Enrolment, Named,
-    NewCategory, NewCohort, NewCourse, NewUser, RoleAssignment, SiteInfo, User, UserChange,
-    UserGrades, UserSuspension, Warnings,
+    Category, Cohort, CohortMember, CompletionStatus, Course, CourseChange, Created, EnrolledUser,
+    Enrolment, Named, NewCategory, NewCohort, NewCourse, NewUser, RoleAssignment, SiteInfo, User,
+    UserChange, UserGrades, UserSuspension, Warnings,
 };
 use super::{CallFailure, Client, Remedy};
 
 /// Functions that the integration's service must hold.
-pub const NEEDED: [&str; 17] = [
+pub const NEEDED: [&str; 19] = [
     "core_webservice_get_site_info",
     "core_user_create_users",
     "core_user_update_users",
@@ -20,6 +20,7 @@ pub const NEEDED: [&str; 17] = [
     "core_course_create_courses",
     "core_course_update_courses",
     "core_course_get_courses_by_field",
+    "core_course_get_courses",
     "enrol_manual_enrol_users",
     "core_enrol_get_enrolled_users",
     "core_role_unassign_roles",
@@ -28,6 +29,7 @@ pub const NEEDED: [&str; 17] = [
     "core_cohort_add_cohort_members",
     "core_cohort_delete_cohort_members",
     "gradereport_user_get_grade_items",
+    "core_completion_get_course_completion_status",
 ];
 
 /// The field by which users are looked up.
@@ -110,6 +112,17 @@ impl Client {
         found.map(|found| found.courses).map_err(CallFailure::of_reading)
     }
 
+    /// Those of these ids that are there.
+    pub async fn courses(&self, ids: &[i64]) -> Result<Vec<Course>, CallFailure> {
+        // Without any id Moodle answers with every course there is.
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let parameters = json!({ "options": { "ids": ids } });
+        let courses = self.call("core_course_get_courses", &parameters).await;
+        courses.map_err(CallFailure::of_reading)
+    }
+
     /// All or none, in order.
     pub async fn create_courses(&self, courses: &[NewCourse]) -> Result<Vec<Created>, CallFailure> {
         let function = "core_course_create_courses";
@@ -146,7 +159,7 @@ impl Client {
             "courseid": course,
             "options": [
                 option(only, 1.into()),
-                option("userfields", "id,idnumber,roles".into()),
+                option("userfields", "id,idnumber,roles,lastcourseaccess".into()),
                 option("limitfrom", from.into()),
                 option("limitnumber", limit.into()),
                 option("sortby", "id".into()),
@@ -193,7 +206,23 @@ impl Client {
         self.call::<()>(function, &parameters).await
     }
 
-    /// The grades of one user in a course.
+    /// How far a user has completed a course. Fails with `nocriteriaset` where nobody says what completes it.
+    pub async fn completion(
+        &self,
+        course: i64,
+        user: i64,
+    ) -> Result<CompletionStatus, CallFailure> {
+        #[derive(serde::Deserialize)]
+        struct Answer {
+            completionstatus: CompletionStatus,
+        }
+        let parameters = json!({ "courseid": course, "userid": user });
+        let function = "core_completion_get_course_completion_status";
+        let answer = self.call::<Answer>(function, &parameters).await;
+        answer.map(|answer| answer.completionstatus).map_err(CallFailure::of_reading)
+    }
+
+    /// The grades of one user in a course; of all of them for user 0.
     pub async fn grade_items(
         &self,
         course: i64,

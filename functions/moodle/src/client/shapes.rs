@@ -49,7 +49,29 @@ pub struct User {
     #[serde(default)]
     pub idnumber: String,
     #[serde(default)]
+    pub firstname: String,
+    #[serde(default)]
+    pub lastname: String,
+    #[serde(default)]
+    pub department: String,
+    #[serde(default)]
     pub suspended: bool,
+}
+
+impl User {
+    /// What would have been sent to make it what it is.
+    pub fn as_sent(&self) -> UserChange {
+        let change = UserChange {
+            id: self.id,
+            firstname: self.firstname.clone(),
+            lastname: self.lastname.clone(),
+            email: self.email.clone(),
+            idnumber: self.idnumber.clone(),
+            department: self.department.clone(),
+            suspended: self.suspended,
+        };
+        change.folded()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -74,6 +96,14 @@ pub struct UserChange {
     pub idnumber: String,
     pub department: String,
     pub suspended: bool,
+}
+
+impl UserChange {
+    /// As it is compared: Moodle keeps an address as it was written, and takes it for the same in any case.
+    #[must_use]
+    pub fn folded(self) -> Self {
+        Self { email: self.email.to_lowercase(), ..self }
+    }
 }
 
 /// Nothing but whether a user may log in.
@@ -107,9 +137,27 @@ pub struct Course {
     pub idnumber: String,
     #[serde(default)]
     pub categoryid: i64,
+    #[serde(default)]
+    pub startdate: i64,
+    #[serde(default)]
+    pub enddate: i64,
     /// Ways of enrolling that are switched on; the manual one is ours.
     #[serde(default)]
     pub enrollmentmethods: Vec<String>,
+}
+
+impl Course {
+    /// What would have been sent to make it what it is.
+    pub fn as_sent(&self) -> CourseChange {
+        CourseChange {
+            id: self.id,
+            fullname: self.fullname.clone(),
+            shortname: self.shortname.clone(),
+            idnumber: self.idnumber.clone(),
+            startdate: self.startdate,
+            enddate: self.enddate,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -159,6 +207,8 @@ pub struct EnrolledUser {
     pub idnumber: String,
     #[serde(default)]
     pub roles: Vec<HeldRole>,
+    #[serde(default)]
+    pub lastcourseaccess: i64,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -202,6 +252,7 @@ pub struct UserGrades {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "as Moodle says it: each stands by itself")]
 pub struct GradeItem {
     pub id: i64,
     pub itemtype: String,
@@ -215,6 +266,25 @@ pub struct GradeItem {
     pub gradeislocked: bool,
     #[serde(default)]
     pub gradeishidden: bool,
+    #[serde(default)]
+    pub gradeneedsupdate: bool,
+    #[serde(default)]
+    pub grademin: Option<serde_json::Number>,
+    #[serde(default)]
+    pub grademax: Option<serde_json::Number>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct CompletionStatus {
+    pub completed: bool,
+    #[serde(default)]
+    pub completions: Vec<Criterion>,
+}
+
+/// One of the things that complete a course.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Criterion {
+    pub timecompleted: Option<i64>,
 }
 
 fn text_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {

@@ -124,6 +124,7 @@ async fn is_typed(replay: &MoodleReplay, recording: &MoodleRecording) -> Option<
         "core_user_get_users_by_field" => asked::<Vec<User>>(replay, recording).await.is_ok(),
         "core_course_get_categories" => asked::<Vec<Category>>(replay, recording).await.is_ok(),
         "core_course_get_courses_by_field" => asked::<Courses>(replay, recording).await.is_ok(),
+        "core_course_get_courses" => asked::<Vec<Course>>(replay, recording).await.is_ok(),
         "core_enrol_get_enrolled_users" => {
             asked::<Vec<EnrolledUser>>(replay, recording).await.is_ok()
         }
@@ -163,6 +164,9 @@ async fn our_own_requests_are_the_recorded_ones() {
     replay.play(&moodle_recording("core_course_get_courses_by_field/by_idnumber"));
     let courses = moodle.courses_by("idnumber", "CRS-MAT101-2026-1").await.expect("a course");
     assert_eq!(courses[0].enrollmentmethods, ["manual"]);
+    replay.play(&moodle_recording("core_course_get_courses/unknown_id_ignored"));
+    let courses = moodle.courses(&[2, 99_999]).await.expect("one of them");
+    assert_eq!(courses[0].as_sent().enddate, 1_782_864_000);
     replay.play(&moodle_recording("core_course_get_categories/by_id_no_subcategories"));
     let strange = moodle.categories_by_id_number("CAT-ENG").await.expect_err("not recorded so");
     assert_eq!(replay.take_refused().len(), 1, "{strange}");

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use events::SectionOffered;
 use kernel::{
-    ChargeId, Email, Money, PersonId, PersonName, RegistrationId, RoleAssignmentId, SectionId,
-    Timestamp,
+    ChargeId, Email, HoldId, Money, PersonId, PersonName, RegistrationId, RoleAssignmentId,
+    SectionId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use shell::Role;
+
+use super::Site;
 
 /// A person's name and address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +49,13 @@ impl HeldRoles {
         Self { person, roles: BTreeMap::new(), ended: BTreeSet::new() }
     }
 
+    /// Those that belong into a site, each once.
+    pub fn of(&self, site: &Site) -> Vec<Role> {
+        let is_held = |role: &Role| self.roles.values().any(|held| held.role == *role);
+        let here = Role::ALL.into_iter().filter(|role| site.settings.people.contains(role));
+        here.filter(is_held).collect()
+    }
+
     /// `false` where nothing changes.
     pub fn assign(&mut self, assignment: RoleAssignmentId, role: HeldRole) -> bool {
         !self.ended.contains(&assignment) && self.roles.insert(assignment, role).is_none()
@@ -73,9 +82,19 @@ pub struct Section {
     pub starts_at_s: i64,
     /// Midnight after the last meeting's day.
     pub ends_at_s: i64,
+    #[serde(default)]
+    pub teachers: BTreeSet<PersonId>,
 }
 
 impl Section {
+    /// Whether results of it are read in the night: from its first day until grades are long in.
+    pub fn is_read_at(&self, now: Timestamp) -> bool {
+        const GRADED_WITHIN_S: i64 = 60 * 24 * 60 * 60;
+        let now_s = now.as_second();
+        let is_over = self.ends_at_s != 0 && now_s > self.ends_at_s + GRADED_WITHIN_S;
+        now_s >= self.starts_at_s && !is_over
+    }
+
     pub fn of(offered: SectionOffered) -> Self {
         let midnight = |date: kernel::Date| {
             date.to_zoned(jiff::tz::TimeZone::UTC).map_or(0, |day| day.timestamp().as_second())
@@ -93,6 +112,7 @@ impl Section {
             department: offered.department,
             starts_at_s: first.map_or(0, midnight),
             ends_at_s: behind.map_or(0, midnight),
+            teachers: offered.teachers.into_iter().collect(),
         }
     }
 }
@@ -105,17 +125,19 @@ pub enum Standing {
     Dropped,
 }
 
-/// All registrations of one student in one section.
+/// What one person is in one section: all their registrations, and whether they teach it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registrations {
     pub section: SectionId,
     pub student: PersonId,
     pub registrations: BTreeMap<RegistrationId, Standing>,
+    #[serde(default)]
+    pub teaches: bool,
 }
 
 impl Registrations {
     pub fn none(section: SectionId, student: PersonId) -> Self {
-        Self { section, student, registrations: BTreeMap::new() }
+        Self { section, student, registrations: BTreeMap::new(), teaches: false }
     }
 
     /// Takes news in; answers whether anything changed.
@@ -130,6 +152,50 @@ impl Registrations {
 
     pub fn is_active(&self) -> bool {
         self.registrations.values().any(|standing| *standing == Standing::Confirmed)
+    }
+}
+
+/// The holds on a student that are not behind us.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holds {
+    pub student: PersonId,
+    /// When each ends by itself, if it does.
+    pub holds: BTreeMap<HoldId, Option<Timestamp>>,
+    /// Those that were lifted or have ended: news of their beginning may still come.
+    pub over: BTreeSet<HoldId>,
+}
+
+impl Holds {
+    pub fn none(student: PersonId) -> Self {
+        Self { student, holds: BTreeMap::new(), over: BTreeSet::new() }
+    }
+
+    /// `false` where nothing changes.
+    pub fn place(&mut self, hold: HoldId, ends_at: Option<Timestamp>) -> bool {
+        !self.over.contains(&hold) && self.holds.insert(hold, ends_at).is_none()
+    }
+
+    /// For good. `false` where nothing changes.
+    pub fn lift(&mut self, hold: HoldId) -> bool {
+        self.holds.remove(&hold);
+        self.over.insert(hold)
+    }
+
+    /// Lifts those whose time is over.
+    pub fn end(&mut self, now: Timestamp) {
+        let is_over = |ends_at: Timestamp| ends_at <= now;
+        let over = self.holds.iter().filter(|(_, ends_at)| ends_at.is_some_and(is_over));
+        for hold in over.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.lift(hold);
+        }
+    }
+
+    pub fn next_end(&self) -> Option<Timestamp> {
+        self.holds.values().flatten().min().copied()
+    }
+
+    pub fn is_held(&self) -> bool {
+        !self.holds.is_empty()
     }
 }
 

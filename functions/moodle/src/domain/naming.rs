@@ -24,7 +24,7 @@ pub fn clean(text: &str, length_max: usize) -> String {
     let mut cleaned = String::with_capacity(text.len());
     let mut after_bracket = false;
     for c in text.trim().chars() {
-        if after_bracket && !c.is_whitespace() && !c.is_numeric() {
+        if after_bracket && !c.is_whitespace() {
             cleaned.push(' ');
         }
         after_bracket = c == '<';
@@ -55,6 +55,7 @@ mod tests {
     fn accents_ampersands_and_emoji_stay_and_tags_are_opened_up() {
         assert_eq!(clean(" Zoë & Søn 🎓 ", 100), "Zoë & Søn 🎓");
         assert_eq!(clean("a < b", 100), "a < b");
+        assert_eq!(clean("Ada <3", 100), "Ada < 3", "PHP takes it for a tag");
         assert_eq!(clean("Smith <b>x</b>", 100), "Smith < b>x< /b>");
         assert_eq!(clean("one\ntwo", 100), "onetwo");
         assert_eq!(clean("éééé", 2), "éé");

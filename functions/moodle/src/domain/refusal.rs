@@ -12,6 +12,11 @@ pub enum Refusal {
     SectionUnknown,
     ReplayNotNamed,
     TokenUnavailable,
+    WebhookSecretWrong,
+    WebhookTooOften,
+    DriftReportMissing,
+    DriftReportOutdated,
+    DriftNeedsApproval { missing: u64, expected: u64 },
 }
 
 /// Also those of troubles and findings, which are told and not refused.
@@ -28,12 +33,20 @@ impl Refuse for Refusal {
             Self::SectionUnknown => ("SECTION_UNKNOWN", 404),
             Self::ReplayNotNamed => ("REPLAY_NOT_NAMED", 422),
             Self::TokenUnavailable => ("TOKEN_UNAVAILABLE", 409),
+            Self::WebhookSecretWrong => ("WEBHOOK_SECRET_WRONG", 401),
+            Self::WebhookTooOften => ("WEBHOOK_TOO_OFTEN", 429),
+            Self::DriftReportMissing => ("DRIFT_REPORT_MISSING", 404),
+            Self::DriftReportOutdated => ("DRIFT_REPORT_OUTDATED", 409),
+            Self::DriftNeedsApproval { .. } => ("DRIFT_NEEDS_APPROVAL", 409),
         }
     }
 
     fn arguments(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::TemplateFieldUnknown { field } => vec![("field", field.clone())],
+            Self::DriftNeedsApproval { missing, expected } => {
+                vec![("missing", missing.to_string()), ("expected", expected.to_string())]
+            }
             _ => Vec::new(),
         }
     }

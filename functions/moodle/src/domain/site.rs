@@ -5,8 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::Role;
 
-use super::Refusal;
 use super::naming::unknown_field;
+use super::{Refusal, Registrations};
 
 /// Short name of a site: `academics`, `finance`, `hr`.
 #[derive(
@@ -45,7 +45,7 @@ pub struct SiteSettings {
     pub roles: MoodleRoles,
     pub naming: Naming,
     /// Cohorts that are kept.
-    #[schemars(length(max = 2))]
+    #[schemars(length(max = 3))]
     pub cohorts: Vec<CohortRule>,
     /// Moodle's way to log in: `manual` (Moodle makes a password and mails it), `oauth2`, …
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z][a-z0-9_]*$"))]
@@ -69,6 +69,10 @@ pub enum CourseRule {
 pub struct MoodleRoles {
     #[schemars(range(min = 1))]
     pub student: i64,
+    /// Absent where teachers are put into courses by hand.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub teacher: Option<i64>,
 }
 
 /// Templates with fields in braces.
@@ -95,6 +99,8 @@ pub enum CohortRule {
     Department,
     /// `owing` and `clear`, by what a student owes.
     Balance,
+    /// `hold`, of students whom an office stops.
+    Hold,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,6 +115,11 @@ pub const COURSE_FIELDS: [&str; 5] =
     ["course_title", "course_code", "section_code", "term_code", "department"];
 
 impl SiteSettings {
+    /// Whether a person is in a section's course for what they are in the section now.
+    pub fn is_enrolled(&self, known: &Registrations) -> bool {
+        known.is_active() || (known.teaches && self.roles.teacher.is_some())
+    }
+
     /// What the schema cannot say.
     pub fn check(&self) -> Result<(), Refusal> {
         let rest = self.url.strip_prefix("https://");
@@ -155,7 +166,7 @@ pub mod tests {
             is_active: true,
             people: vec![Role::Student, Role::Teacher],
             courses: CourseRule::All,
-            roles: MoodleRoles { student: 5 },
+            roles: MoodleRoles { student: 5, teacher: Some(3) },
             naming: Naming {
                 username: "{email}".into(),
                 course_full_name: "{course_title} ({section_code})".into(),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::naming::{clean, fill, username};
-use super::{Charges, CohortRule, HeldRoles, Profile, Registrations, Section, SiteSettings};
+use super::{Charges, CohortRule, HeldRoles, Holds, Profile, Registrations, Section, SiteSettings};
 
 /// An account as it should be. It is never deleted: who no longer belongs here is suspended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -56,19 +56,27 @@ pub fn fingerprint(wanted: &impl Serialize) -> String {
     format!("{:032x}", u128::from_be_bytes(head))
 }
 
+/// What is known of a person beside the name.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Standings<'a> {
+    pub roles: Option<&'a HeldRoles>,
+    pub charges: Option<&'a Charges>,
+    pub holds: Option<&'a Holds>,
+    /// In a course of the site, as a student or as a teacher.
+    pub is_in_course: bool,
+    pub has_account: bool,
+}
+
 /// The account of a person; none where the person has no business here and never had an account.
 pub fn wanted_user(
     settings: &SiteSettings,
     profile: &Profile,
-    roles: Option<&HeldRoles>,
-    is_registered: bool,
-    charges: Option<&Charges>,
-    has_account: bool,
+    known: Standings<'_>,
 ) -> Option<WantedUser> {
-    let held = roles.map(|roles| roles.roles.values()).into_iter().flatten();
+    let held = known.roles.map(|roles| roles.roles.values()).into_iter().flatten();
     let here: Vec<_> = held.filter(|held| settings.people.contains(&held.role)).collect();
-    let belongs = !here.is_empty() || is_registered;
-    if !belongs && !has_account {
+    let belongs = !here.is_empty() || known.is_in_course;
+    if !belongs && !known.has_account {
         return None;
     }
     let departments: BTreeSet<&str> =
@@ -82,8 +90,12 @@ pub fn wanted_user(
                 );
             }
             CohortRule::Balance => {
-                let owing = charges.is_some_and(Charges::is_owing);
+                let owing = known.charges.is_some_and(Charges::is_owing);
                 cohorts.insert(if owing { "balance:owing" } else { "balance:clear" }.to_owned());
+            }
+            CohortRule::Hold => {
+                cohorts
+                    .extend(known.holds.filter(|holds| holds.is_held()).map(|_| "hold".to_owned()));
             }
         }
     }
@@ -131,13 +143,16 @@ pub fn wanted_course(settings: &SiteSettings, section: &Section) -> Option<Wante
     })
 }
 
-/// The enrolment of a student; none where nobody ever was enrolled and nobody should be. A drop suspends: to unenrol
-/// would delete grades.
+/// The enrolment of a student or a teacher; none where nobody ever was enrolled and nobody should be. A drop suspends:
+/// to unenrol would delete grades. Who teaches no more is left nothing of a teacher's role.
 pub fn wanted_enrolment(
     settings: &SiteSettings,
     known: &Registrations,
     was_sent: bool,
 ) -> Option<WantedEnrolment> {
+    if let Some(role) = settings.roles.teacher.filter(|_| known.teaches) {
+        return Some(WantedEnrolment { role, is_suspended: false });
+    }
     let is_active = known.is_active();
     (is_active || was_sent)
         .then_some(WantedEnrolment { role: settings.roles.student, is_suspended: !is_active })
@@ -172,8 +187,10 @@ mod tests {
     #[test]
     fn who_belongs_has_an_account_and_who_left_a_suspended_one() {
         let settings = settings("https://moodle.example");
-        let wanted = |roles: &HeldRoles, registered, has_account| {
-            wanted_user(&settings, &profile("Ada"), Some(roles), registered, None, has_account)
+        let wanted = |roles: &HeldRoles, is_in_course, has_account| {
+            let roles = Some(roles);
+            let known = Standings { roles, is_in_course, has_account, ..Standings::default() };
+            wanted_user(&settings, &profile("Ada"), known)
         };
         let bursar = roles(&[(Role::Bursar, None)]);
         assert_eq!(wanted(&bursar, false, false), None);
@@ -185,22 +202,27 @@ mod tests {
     }
 
     #[test]
-    fn cohorts_follow_departments_and_what_is_owed() {
+    fn cohorts_follow_departments_what_is_owed_and_holds() {
         let mut settings = settings("https://moodle.example");
-        settings.cohorts = vec![CohortRule::Department, CohortRule::Balance];
+        settings.cohorts = vec![CohortRule::Department, CohortRule::Balance, CohortRule::Hold];
+        let mut holds = Holds::none(testkit::person("ada"));
+        holds.place(kernel::HoldId::derived_from("one"), None);
         let held = roles(&[(Role::Teacher, Some("MATH")), (Role::Bursar, None)]);
-        let wanted = wanted_user(&settings, &profile("Ada"), Some(&held), false, None, false);
+        let known = Standings { roles: Some(&held), holds: Some(&holds), ..Standings::default() };
+        let wanted = wanted_user(&settings, &profile("Ada"), known);
         let cohorts: Vec<String> = wanted.expect("a teacher").cohorts.into_iter().collect();
-        assert_eq!(cohorts, ["balance:clear", "department:MATH"]);
+        assert_eq!(cohorts, ["balance:clear", "department:MATH", "hold"]);
         let none = roles(&[]);
-        let left = wanted_user(&settings, &profile("Ada"), Some(&none), false, None, true);
+        let known = Standings { roles: Some(&none), has_account: true, ..Standings::default() };
+        let left = wanted_user(&settings, &profile("Ada"), known);
         assert!(left.expect("it stays").cohorts.is_empty());
     }
 
     #[test]
     fn a_name_that_is_nothing_to_moodle_stops_no_batch() {
         let settings = settings("https://moodle.example");
-        let wanted = wanted_user(&settings, &profile("\u{7}"), None, true, None, false);
+        let known = Standings { is_in_course: true, ..Standings::default() };
+        let wanted = wanted_user(&settings, &profile("\u{7}"), known);
         assert_eq!(wanted.expect("wanted").first_name, testkit::person("ada").to_string());
     }
 
@@ -217,5 +239,23 @@ mod tests {
         let suspended = Some(WantedEnrolment { is_suspended: true, ..active });
         assert_eq!(wanted_enrolment(&settings, &known, true), suspended);
         assert_ne!(fingerprint(&active), fingerprint(&suspended));
+    }
+
+    #[test]
+    fn who_teaches_has_the_teachers_role_where_the_site_has_one_and_nothing_of_it_afterwards() {
+        let mut settings = settings("https://moodle.example");
+        let mut known = Registrations::none(SectionId::derived_from("x"), testkit::person("ada"));
+        known.teaches = true;
+        settings.roles.teacher = None;
+        assert_eq!(wanted_enrolment(&settings, &known, false), None);
+        settings.roles.teacher = Some(3);
+        let teacher = WantedEnrolment { role: 3, is_suspended: false };
+        assert_eq!(wanted_enrolment(&settings, &known, false), Some(teacher));
+        known.learn(RegistrationId::derived_from("one"), Standing::Confirmed);
+        assert_eq!(wanted_enrolment(&settings, &known, false), Some(teacher), "a teacher first");
+        known.learn(RegistrationId::derived_from("one"), Standing::Dropped);
+        known.teaches = false;
+        let left = WantedEnrolment { role: 5, is_suspended: true };
+        assert_eq!(wanted_enrolment(&settings, &known, true), Some(left));
     }
 }

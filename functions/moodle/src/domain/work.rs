@@ -20,11 +20,13 @@ pub enum Kind {
     Enrolment,
     Category,
     Cohort,
+    /// What students have come to in a course: read there, never written.
+    Reading,
 }
 
 impl Kind {
-    /// Those that events mark; the others are made on the way.
-    pub const MARKED: [Self; 3] = [Self::Course, Self::User, Self::Enrolment];
+    /// Those that are marked; the others are made on the way.
+    pub const MARKED: [Self; 4] = [Self::Course, Self::User, Self::Enrolment, Self::Reading];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -33,6 +35,7 @@ impl Kind {
             Self::Enrolment => "enrolment",
             Self::Category => "category",
             Self::Cohort => "cohort",
+            Self::Reading => "reading",
         }
     }
 }
@@ -81,6 +84,9 @@ pub struct Work {
     /// Sent even where it is what was sent last: somebody may have changed it there.
     #[serde(default)]
     pub sends_anyway: bool,
+    /// What stands there is looked at, and mended where it differs.
+    #[serde(default)]
+    pub looks_there: bool,
     pub correlation_id: String,
 }
 
@@ -113,6 +119,7 @@ impl Work {
             is_stuck: false,
             was_begun: before.is_some_and(|before| before.was_begun),
             sends_anyway: before.is_some_and(|before| before.sends_anyway),
+            looks_there: before.is_some_and(|before| before.looks_there),
             correlation_id: correlation_id.to_owned(),
         }
     }

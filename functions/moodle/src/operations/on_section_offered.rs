@@ -1,12 +1,15 @@
-//! Event: the catalog offers a section, or offers it otherwise. Its courses are looked at.
+//! Event: the catalog offers a section, or offers it otherwise. Its courses are looked at, and whoever teaches it now
+//! or no longer does.
 
 use events::SectionOffered;
+use kernel::PersonId;
 use shell::{Delivery, Failure};
 
-use super::{chosen, has_courses, take_in};
+use super::{chosen, has_courses, mark, take_in};
 use crate::Ctx;
-use crate::domain::{Kind, Section, WorkId};
+use crate::domain::{Kind, Registrations, Section, Site, WorkId};
 use crate::store;
+use crate::sync::entity_of;
 
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let section = Section::of(delivery.event::<SectionOffered>()?);
@@ -22,14 +25,103 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
         kind: Kind::Course,
         entity: section.section.to_string(),
     };
-    let ids: Vec<WorkId> = chosen(&sites, has_courses).into_iter().map(id).collect();
+    let sites = chosen(&sites, has_courses);
+    let ids: Vec<WorkId> = sites.iter().copied().map(id).collect();
+    let before = known.as_ref().map(|known| known.value.teachers.clone()).unwrap_or_default();
+    for person in before.symmetric_difference(&section.teachers) {
+        learn_teaching(ctx, delivery, &section, *person, &sites).await?;
+    }
     take_in(ctx, delivery, &section, known.map(|known| known.version), &ids).await
+}
+
+/// Each teacher in a transaction of its own: the section is written last, so that a repetition finds who is left.
+async fn learn_teaching(
+    ctx: &Ctx,
+    delivery: &Delivery,
+    section: &Section,
+    person: PersonId,
+    sites: &[&Site],
+) -> Result<(), Failure> {
+    let known = ctx.table.get(&store::registrations_key(section.section, person)).await?;
+    let read_version = known.as_ref().map(|known| known.version);
+    let none = || Registrations::none(section.section, person);
+    let mut registrations = known.map_or_else(none, |known| known.value);
+    let teaches = section.teachers.contains(&person);
+    if registrations.teaches == teaches {
+        return Ok(());
+    }
+    registrations.teaches = teaches;
+    let mut ids = Vec::new();
+    for site in sites {
+        let id = |kind, entity| WorkId { site: site.code.clone(), kind, entity };
+        ids.push(id(Kind::Enrolment, entity_of(section.section, person)));
+        ids.push(id(Kind::User, person.to_string()));
+    }
+    let mut transaction = ctx.table.transaction();
+    transaction.put(&registrations, read_version);
+    mark(ctx, &mut transaction, delivery, &ids).await?;
+    Ok(transaction.commit().await?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixtures::{self, marked};
+
+    fn taught(version: u64, teachers: &[&str]) -> Delivery {
+        let mut offered = fixtures::offered("a", version);
+        let teachers: Vec<String> =
+            teachers.iter().map(|name| testkit::person(name).to_string()).collect();
+        offered.envelope.data["teachers"] = teachers.into();
+        offered
+    }
+
+    #[tokio::test]
+    async fn teachers_are_marked_when_they_come_and_go_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| {
+                let ctx = fixtures::ctx(table);
+                fixtures::add_site(&ctx, "academics", "http://127.0.0.1:9").await;
+                handle(&ctx, &taught(1, &["ada", "bob"])).await.expect("taken in");
+            },
+            async |table, ()| handle(&fixtures::ctx(table), &taught(2, &["bob", "cleo"])).await,
+            async |table, ()| {
+                let ctx = fixtures::ctx(table);
+                assert_eq!(marked(&ctx, "academics").await.len(), 7, "a course and three people");
+                for (name, teaches) in [("ada", false), ("bob", true), ("cleo", true)] {
+                    let person = testkit::person(name);
+                    let key = store::registrations_key(fixtures::section("a"), person);
+                    let known = table.get(&key).await.expect("reads").expect("is there");
+                    assert_eq!(known.value.teaches, teaches, "{name}");
+                }
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_teacher_is_enrolled_as_such_and_keeps_nothing_of_it_afterwards() {
+        let world = crate::fixtures::World::start().await;
+        for name in ["ada", "bob"] {
+            fixtures::deliver_person(&world.ctx, name).await;
+        }
+        let roles = |world: &fixtures::World| {
+            let all = world.site.enrolments().into_iter();
+            let of = |name: &str| {
+                let person = testkit::person(name).to_string();
+                let mut of = all.clone().filter(|one| one["user"] == person.as_str());
+                of.next().map(|one| (one["roles"].to_string(), one["suspended"] == true))
+            };
+            (of("ada"), of("bob"))
+        };
+        let teacher = || Some(("[3]".to_owned(), false));
+        handle(&world.ctx, &taught(1, &["ada"])).await.expect("taken in");
+        world.run().await;
+        assert_eq!(roles(&world), (teacher(), None));
+        handle(&world.ctx, &taught(2, &["bob"])).await.expect("taken in");
+        world.run_after(100).await;
+        assert_eq!(roles(&world), (Some(("[5]".to_owned(), true)), teacher()));
+    }
 
     #[tokio::test]
     async fn an_offered_section_is_marked_once_whatever_happens_on_the_wire() {

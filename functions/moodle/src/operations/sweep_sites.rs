@@ -1,9 +1,11 @@
 //! Schedule: wakes every site in which something is due and which may be asked: after an outage, after a wait, and
-//! where a wake-up was lost.
+//! where a wake-up was lost. Holds that end by themselves are ended here.
 
 use serde::Serialize;
 use shell::{Failure, Tick};
+use table::PageRequest;
 
+use super::{chosen, follows_holds, user_in};
 use crate::store::{self, Cause};
 use crate::{Ctx, sync};
 
@@ -17,10 +19,11 @@ pub struct Reply {
 
 pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<Reply, Failure> {
     let mut reply = Reply::default();
+    end_holds(ctx, tick).await?;
     for site in store::all_sites(&ctx.table).await? {
         let code = &site.value.code;
         let is_waiting = sync::is_anything_due(ctx, code, tick.now).await?
-            || ctx.table.get(&store::replay_key(code)).await?.is_some();
+            || store::is_anything_asked(&ctx.table, code).await?;
         if !is_waiting {
             continue;
         }
@@ -35,6 +38,29 @@ pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<Reply, Failure> {
         reply.woken += 1;
     }
     Ok(reply)
+}
+
+/// What is left over ends with the next tick.
+const HOLDS_ENDED_MAX: u32 = 50;
+
+async fn end_holds(ctx: &Ctx, tick: &Tick) -> Result<(), Failure> {
+    let page = PageRequest { after: None, limit: HOLDS_ENDED_MAX };
+    for mut known in ctx.table.query(&store::ending_holds(), &page).await?.records {
+        if known.value.next_end().is_none_or(|ends_at| ends_at > tick.now) {
+            break;
+        }
+        known.value.end(tick.now);
+        let mut transaction = ctx.table.transaction();
+        transaction.update(&known);
+        if !known.value.is_held() {
+            let sites = store::all_sites(&ctx.table).await?;
+            let ids = user_in(&chosen(&sites, follows_holds), known.value.student);
+            let cause = Cause { now: tick.now, correlation_id: &tick.correlation_id };
+            store::mark(&ctx.table, &mut transaction, &ids, cause).await?;
+        }
+        transaction.commit().await?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -5,7 +5,19 @@ use crate::client::{CallFailure, Remedy};
 /// What became of each item that was tried, and why trying ended early.
 pub struct Bisected<T> {
     pub tried: Vec<(T, Result<i64, CallFailure>)>,
+    /// Those of which nobody knows yet, because trying ended early.
+    pub left: Vec<T>,
     pub halted: Option<CallFailure>,
+}
+
+impl<T> Bisected<T> {
+    fn ended(
+        tried: Vec<(T, Result<i64, CallFailure>)>,
+        left: impl IntoIterator<Item = Vec<T>>,
+        halted: Option<CallFailure>,
+    ) -> Self {
+        Self { tried, left: left.into_iter().flatten().collect(), halted }
+    }
 }
 
 /// Times that a batch is sent again because others were writing.
@@ -24,6 +36,7 @@ pub async fn bisected<T: Clone>(
     let mut waiting: Vec<Vec<T>> = items.chunks(batch_max).rev().map(<[T]>::to_vec).collect();
     while let Some(batch) = waiting.pop() {
         if !may_send() {
+            waiting.push(batch);
             break;
         }
         let failure = match send_patiently(&batch, &may_send, &send).await {
@@ -34,11 +47,15 @@ pub async fn bisected<T: Clone>(
             Err(failure) => failure,
         };
         if failure.is_of_site() && !failure.maybe_done {
-            return Bisected { tried, halted: Some(failure) };
+            waiting.push(batch);
+            return Bisected::ended(tried, waiting, Some(failure));
         }
         let found = match look(&batch).await {
             Ok(found) => found,
-            Err(failure) => return Bisected { tried, halted: Some(failure) },
+            Err(failure) => {
+                waiting.push(batch);
+                return Bisected::ended(tried, waiting, Some(failure));
+            }
         };
         let alone = batch.len() == 1;
         let mut left = Vec::new();
@@ -54,7 +71,7 @@ pub async fn bisected<T: Clone>(
             waiting.extend(left.chunks(half).rev().map(<[T]>::to_vec));
         }
     }
-    Bisected { tried, halted: None }
+    Bisected::ended(tried, waiting, None)
 }
 
 async fn send_patiently<T>(
@@ -153,6 +170,7 @@ mod tests {
         )
         .await;
         assert_eq!((result.tried.len(), requests.into_inner()), (0, 1));
+        assert_eq!(result.left.len(), 3, "of none of them anything is known");
         assert_eq!(result.halted.map(|failure| failure.remedy), Some(Remedy::Credentials));
     }
 }

@@ -42,18 +42,22 @@ impl Course {
     }
 
     fn change(&self) -> CourseChange {
-        CourseChange {
-            id: self.id.unwrap_or_default(),
-            fullname: self.wanted.full_name.clone(),
-            shortname: self.wanted.short_name.clone(),
-            idnumber: self.wanted.id_number.clone(),
-            startdate: self.wanted.starts_at_s,
-            enddate: self.wanted.ends_at_s,
-        }
+        course_change(self.id.unwrap_or_default(), &self.wanted)
     }
 
     fn was_gone(&self) -> bool {
         self.work.value.trouble.as_ref().is_some_and(|trouble| trouble.code == "GONE_THERE")
+    }
+}
+
+pub(super) fn course_change(id: i64, wanted: &WantedCourse) -> CourseChange {
+    CourseChange {
+        id,
+        fullname: wanted.full_name.clone(),
+        shortname: wanted.short_name.clone(),
+        idnumber: wanted.id_number.clone(),
+        startdate: wanted.starts_at_s,
+        enddate: wanted.ends_at_s,
     }
 }
 
@@ -94,6 +98,7 @@ impl Session<'_> {
         }
         let mut records = store::batch(&self.ctx.table, keys).await?;
         let (mut in_step, mut courses) = (Vec::new(), Vec::new());
+        let mut to_look_at = Vec::new();
         for work in due {
             let section = match section_of(&work) {
                 Some(id) => store::take(&mut records, &store::section_key(id))?,
@@ -112,7 +117,21 @@ impl Session<'_> {
                     let id = mapping.as_ref().map(|mapping| mapping.value.moodle_id);
                     courses.push(Course { work, mapping, wanted, id, category: 0 });
                 }
+                Some(wanted) if work.value.looks_there => {
+                    let id = mapping.as_ref().map(|mapping| mapping.value.moodle_id);
+                    to_look_at.push(Course { work, mapping, wanted, id, category: 0 });
+                }
                 _ => in_step.push(Looked { work, mapping, outcome: Outcome::InStep }),
+            }
+        }
+        let ids: Vec<i64> = to_look_at.iter().filter_map(|course| course.id).collect();
+        let there = self.client.courses(&ids).await?;
+        for course in to_look_at {
+            let found = there.iter().find(|one| Some(one.id) == course.id);
+            if found.is_some_and(|found| found.as_sent() == course.change()) {
+                in_step.push(course.looked(Outcome::InStep));
+            } else {
+                courses.push(course);
             }
         }
         Ok((in_step, courses))

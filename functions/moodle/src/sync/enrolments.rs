@@ -1,6 +1,8 @@
 //! Enrolments in a site, of many courses in one request: sent whole each time, suspended where a student dropped.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{StreamExt, stream};
 use kernel::{PersonId, SectionId};
@@ -10,7 +12,8 @@ use super::bisect::{Bisected, bisected};
 use super::{Halt, Session};
 use crate::client::{CONNECTIONS_MAX, CallFailure, Enrolment, Remedy, RoleAssignment, UserField};
 use crate::domain::{
-    Kind, Mapping, Registrations, Trouble, WantedEnrolment, Work, fingerprint, wanted_enrolment,
+    Kind, Listed, Mapping, Registrations, Trouble, WantedEnrolment, Work, enrolment_difference,
+    fingerprint, wanted_enrolment,
 };
 use crate::store::{self, Looked, Outcome};
 
@@ -21,7 +24,7 @@ pub fn entity_of(section: SectionId, student: PersonId) -> String {
     format!("{section}/{student}")
 }
 
-fn parts_of(entity: &str) -> Option<(SectionId, PersonId)> {
+pub(super) fn parts_of(entity: &str) -> Option<(SectionId, PersonId)> {
     let (section, student) = entity.split_once('/')?;
     Some((section.parse().ok()?, student.parse().ok()?))
 }
@@ -36,6 +39,8 @@ struct Seat {
     student: PersonId,
     user: i64,
     course: i64,
+    /// Whether it may stand there: sent before, or just now without a clear no. Clones share it.
+    may_stand: Arc<AtomicBool>,
 }
 
 impl Seat {
@@ -75,7 +80,9 @@ impl Seat {
         self
     }
 
-    fn looked(self, outcome: Outcome) -> Looked {
+    /// What was clearly refused, or never sent, was not begun after all: a drop then leaves nothing behind.
+    fn looked(mut self, outcome: Outcome) -> Looked {
+        self.work.value.was_begun = self.may_stand.load(Ordering::Relaxed);
         Looked { work: self.work, mapping: self.mapping, outcome }
     }
 }
@@ -90,6 +97,9 @@ impl Session<'_> {
         let mut looked = self.record(&settled).await?;
         let mut batches = Vec::new();
         for seats in seats.chunks(SENT_AT_ONCE_MAX) {
+            if !self.may_send() {
+                return Err(Halt::OutOfTime);
+            }
             let begun = self.begin(seats.to_vec()).await?;
             // What was marked again meanwhile is due in the next round.
             looked += seats.len() - begun.len();
@@ -103,10 +113,11 @@ impl Session<'_> {
             .await;
         let mut halted = None;
         let mut outcomes = Vec::new();
-        for Bisected { tried, halted: because } in sent {
+        for Bisected { tried, left, halted: because } in sent {
             for (seat, result) in tried {
                 outcomes.push(self.conclude(seat, result).await?);
             }
+            outcomes.extend(left.into_iter().map(|seat| seat.looked(Outcome::Untried)));
             halted = halted.or(because);
         }
         looked += self.record(&outcomes).await?;
@@ -157,7 +168,11 @@ impl Session<'_> {
             || self.may_send(),
             async |seats: &[Seat]| {
                 let enrolments: Vec<Enrolment> = seats.iter().map(Seat::enrolment).collect();
-                self.client.enrol_users(&enrolments).await?;
+                let enrolled = self.client.enrol_users(&enrolments).await;
+                if !enrolled.as_ref().is_err_and(CallFailure::is_clear_no) {
+                    seats.iter().for_each(|seat| seat.may_stand.store(true, Ordering::Relaxed));
+                }
+                enrolled?;
                 let outdated: Vec<RoleAssignment> =
                     seats.iter().filter_map(Seat::outdated_role).collect();
                 if !outdated.is_empty() {
@@ -179,7 +194,7 @@ impl Session<'_> {
     ) -> Result<(Vec<Looked>, Vec<Seat>), Halt> {
         let mut around = Surroundings::read(self, &due).await?;
         let (mut settled, mut seats) = (Vec::new(), Vec::new());
-        let mut lacking = BTreeSet::new();
+        let (mut lacking, mut to_look_at) = (BTreeSet::new(), Vec::new());
         for work in due {
             let Some((section, student)) = parts_of(&work.value.entity) else {
                 settled.push(Looked { work, mapping: None, outcome: Outcome::InStep });
@@ -213,17 +228,52 @@ impl Session<'_> {
                 settled.push(Looked { work, mapping, outcome });
                 continue;
             };
-            let seat = Seat { work, mapping, wanted, section, student, user, course };
+            let may_stand = Arc::new(AtomicBool::new(was_sent));
+            let seat = Seat { work, mapping, wanted, section, student, user, course, may_stand };
             let is_sent =
                 seat.mapping.as_ref().is_some_and(|m| m.value.fingerprint == seat.fingerprint());
-            if is_sent && !seat.work.value.sends_anyway {
+            if is_sent && seat.work.value.looks_there && !seat.work.value.sends_anyway {
+                to_look_at.push(seat);
+            } else if is_sent && !seat.work.value.sends_anyway {
                 settled.push(seat.looked(Outcome::InStep));
             } else {
                 seats.push(seat);
             }
         }
         self.mark_lacking(&lacking.into_iter().collect::<Vec<_>>()).await?;
+        seats.extend(self.differing_seats(to_look_at, &mut settled).await?);
         Ok((settled, seats))
+    }
+
+    /// Those of these enrolments that are others in Moodle than they should be; the rest is settled.
+    async fn differing_seats(
+        &self,
+        seats: Vec<Seat>,
+        settled: &mut Vec<Looked>,
+    ) -> Result<Vec<Seat>, Halt> {
+        let mut listed = HashMap::new();
+        let mut differing = Vec::new();
+        for seat in seats {
+            if !listed.contains_key(&seat.course) {
+                listed.insert(seat.course, self.listed_or_gone(seat.course).await?);
+            }
+            let there = listed[&seat.course].as_ref();
+            let there = there.map(|users| users.get(&seat.user));
+            if there.is_some_and(|there| enrolment_difference(Some(seat.wanted), there).is_none()) {
+                settled.push(seat.looked(Outcome::InStep));
+            } else {
+                differing.push(seat);
+            }
+        }
+        Ok(differing)
+    }
+
+    /// Everybody in a course; none where the course is not there, which sending finds out about.
+    async fn listed_or_gone(&self, course: i64) -> Result<Option<BTreeMap<i64, Listed>>, Halt> {
+        match self.listed(course).await {
+            Err(Halt::Site(failure)) if !failure.is_of_site() => Ok(None),
+            other => other.map(Some),
+        }
     }
 
     /// What an enrolment waits for is looked at, unless it waits itself already.

@@ -154,6 +154,40 @@ async fn a_site_that_fails_is_left_alone_until_its_time_and_says_why() {
 }
 
 #[tokio::test]
+async fn the_operator_reads_why_a_site_is_left_alone() {
+    for (fault, code) in [
+        (MoodleFault::Maintenance, "SITE_IN_MAINTENANCE"),
+        (MoodleFault::MaintenancePage, "SITE_DOWN"),
+        (MoodleFault::DatabaseDown, "SITE_DATABASE_DOWN"),
+        (MoodleFault::BadGateway, "SITE_DOWN"),
+        (MoodleFault::Upgrading, "SITE_UPGRADING"),
+        (MoodleFault::TokenExpired, "ACCESS_REFUSED"),
+        (MoodleFault::RightLacking, "CAPABILITY_LACKING"),
+        (MoodleFault::CarriedOutUnanswered, "SITE_SILENT"),
+    ] {
+        let world = World::start().await;
+        world.enrol("a", "ada").await;
+        world.site.break_after(0, fault, u64::MAX);
+        world.run().await;
+        let error = health(&world).await.last_error.map(|error| error.code);
+        assert_eq!(error.as_deref(), Some(code), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_course_and_an_account_with_ampersands_brackets_accents_and_emoji_stand_there_as_they_are()
+ {
+    let world = World::start().await;
+    world.enrol("a", "ada").await;
+    let changed = fixtures::person_changed("ada", "Zoë & Søn < 🎓", 2);
+    op::on_person_changed::handle(&world.ctx, &changed).await.expect("taken in");
+    world.run().await;
+    assert_eq!(world.site.users()[0]["firstname"], "Zoë & Søn < 🎓");
+    assert_eq!(world.enrolled(), [enrolled("a", "ada")]);
+    assert_eq!(stuck(&world).await, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_site_that_fails_only_while_enrolling_is_left_alone_too() {
     let world = World::start().await;
     world.enrol("a", "ada").await;
@@ -186,6 +220,72 @@ async fn a_drop_after_an_enrolment_that_was_never_recorded_suspends_it() {
     world.run_after(200).await;
     let dropped = ("b".to_owned(), "ada".to_owned(), true);
     assert_eq!(world.enrolled(), [enrolled("a", "ada"), dropped, enrolled("b", "bob")]);
+}
+
+/// Ada is in one course already; her enrolment in another one is all that is left to send.
+async fn one_enrolment_left() -> World {
+    let world = World::start().await;
+    world.enrol("a", "ada").await;
+    world.enrol("b", "bob").await;
+    world.run().await;
+    world.enrol("b", "ada").await;
+    world
+}
+
+#[tokio::test]
+async fn a_drop_after_an_enrolment_that_was_clearly_refused_leaves_nothing_behind() {
+    for fault in [MoodleFault::TokenExpired, MoodleFault::WriteFailed, MoodleFault::Xml] {
+        let world = one_enrolment_left().await;
+        world.site.break_writes_after(0, fault, u64::MAX);
+        world.run_after(100).await;
+        world.site.mend();
+        world.drop_registration("b", "ada").await;
+        world.run_after(2_000).await;
+        let expected = [enrolled("a", "ada"), enrolled("b", "bob")];
+        assert_eq!(world.enrolled(), expected, "{fault:?}: nobody had it");
+    }
+}
+
+#[tokio::test]
+async fn a_drop_after_an_enrolment_that_was_never_sent_leaves_nothing_behind() {
+    let world = one_enrolment_left().await;
+    let deadline = Instant::now() + ROUND_MIN - Duration::from_secs(5);
+    let run = deadline::within(deadline, world.run_after(100)).await;
+    assert!(run.more, "there is no time to send");
+    world.drop_registration("b", "ada").await;
+    world.run_after(200).await;
+    assert_eq!(world.enrolled(), [enrolled("a", "ada"), enrolled("b", "bob")]);
+}
+
+#[tokio::test]
+async fn a_look_up_that_moodle_refuses_is_halved_until_the_value_that_spoils_it_is_found() {
+    let world = World::start().await;
+    for student in ["ada", "bob", "cleo", "dora"] {
+        world.enrol("a", student).await;
+    }
+    world.site.refuse_look_ups_of("bob@matricula.example");
+    world.run().await;
+    assert_eq!(stuck(&world).await, ["USER_REFUSED"]);
+    let expected = [enrolled("a", "ada"), enrolled("a", "cleo"), enrolled("a", "dora")];
+    assert_eq!(world.enrolled(), expected, "he stops nobody");
+}
+
+#[tokio::test]
+async fn halves_of_a_look_up_are_not_asked_for_when_time_has_run_out() {
+    let world = World::start().await;
+    for student in ["ada", "bob", "cleo", "dora"] {
+        fixtures::deliver_person(&world.ctx, student).await;
+        let role = fixtures::role(student, shell::Role::Student, None);
+        op::on_role_changed::handle(&world.ctx, &role).await.expect("taken in");
+    }
+    world.site.refuse_look_ups_of("bob@matricula.example");
+    let deadline = Instant::now() + ROUND_MIN - Duration::from_secs(5);
+    let run = deadline::within(deadline, world.run()).await;
+    assert!(run.more);
+    let asked = world.site.take_asked().requests;
+    assert_eq!(asked["core_user_get_users_by_field"], 1, "by id number, and no more");
+    world.run_after(100).await;
+    assert_eq!(world.site.users().len(), 3);
 }
 
 #[tokio::test]

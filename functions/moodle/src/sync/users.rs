@@ -7,8 +7,8 @@ use super::bisect::bisected;
 use super::{Halt, Session};
 use crate::client::{CallFailure, NewUser, Remedy, User, UserChange, UserField, Warning};
 use crate::domain::{
-    Charges, HeldRoles, Kind, Mapping, Profile, Registrations, Trouble, WantedUser, Work,
-    fingerprint, wanted_user,
+    Charges, HeldRoles, Holds, Kind, Mapping, Profile, Registrations, Standings, Trouble,
+    WantedUser, Work, fingerprint, wanted_user,
 };
 use crate::store::{self, Looked, Outcome};
 
@@ -48,19 +48,23 @@ impl Account {
     }
 
     fn change(&self) -> UserChange {
-        UserChange {
-            id: self.id.unwrap_or_default(),
-            firstname: self.wanted.first_name.clone(),
-            lastname: self.wanted.last_name.clone(),
-            email: self.wanted.email.clone(),
-            idnumber: self.wanted.id_number.clone(),
-            department: self.wanted.department.clone(),
-            suspended: self.wanted.is_suspended,
-        }
+        user_change(self.id.unwrap_or_default(), &self.wanted)
     }
 
     fn was_gone(&self) -> bool {
         self.work.value.trouble.as_ref().is_some_and(|trouble| trouble.code == "GONE_THERE")
+    }
+}
+
+pub(super) fn user_change(id: i64, wanted: &WantedUser) -> UserChange {
+    UserChange {
+        id,
+        firstname: wanted.first_name.clone(),
+        lastname: wanted.last_name.clone(),
+        email: wanted.email.clone(),
+        idnumber: wanted.id_number.clone(),
+        department: wanted.department.clone(),
+        suspended: wanted.is_suspended,
     }
 }
 
@@ -101,6 +105,29 @@ impl Session<'_> {
         Ok(looked)
     }
 
+    /// Those of these accounts that are others in Moodle than they should be; the rest is in step.
+    async fn differing_accounts(
+        &self,
+        accounts: Vec<Account>,
+        in_step: &mut Vec<Looked>,
+    ) -> Result<Vec<Account>, CallFailure> {
+        let mut differing = Vec::new();
+        for some in accounts.chunks(LOOKED_UP_AT_ONCE_MAX) {
+            let found = self.found_users(UserField::IdNumber, some).await?;
+            for account in some {
+                let there = found.iter().find(|user| Some(user.id) == account.id);
+                let wanted = user_change(account.id.unwrap_or_default(), &account.wanted).folded();
+                let is_gone = there.is_none() && account.wanted.is_suspended;
+                if is_gone || there.is_some_and(|user| user.as_sent() == wanted) {
+                    in_step.push(account.clone().looked(Outcome::InStep));
+                } else {
+                    differing.push(account.clone());
+                }
+            }
+        }
+        Ok(differing)
+    }
+
     async fn wanted_users(
         &self,
         due: Vec<Stored<Work>>,
@@ -110,6 +137,7 @@ impl Session<'_> {
             .map(|work| (&store::mapping_key(&self.site, Kind::User, &work.value.entity)).into());
         let mut mappings = store::batch(&self.ctx.table, keys.collect()).await?;
         let (mut in_step, mut accounts) = (Vec::new(), Vec::new());
+        let mut to_look_at = Vec::new();
         for work in due {
             let key = store::mapping_key(&self.site, Kind::User, &work.value.entity);
             let mapping = store::take(&mut mappings, &key)?;
@@ -127,14 +155,19 @@ impl Session<'_> {
                     let id = mapping.as_ref().map(|mapping| mapping.value.moodle_id);
                     accounts.push(Account { work, mapping, wanted, id, sections });
                 }
+                Some(wanted) if work.value.looks_there => {
+                    let id = mapping.as_ref().map(|mapping| mapping.value.moodle_id);
+                    to_look_at.push(Account { work, mapping, wanted, id, sections });
+                }
                 _ => in_step.push(Looked { work, mapping, outcome: Outcome::InStep }),
             }
         }
+        accounts.extend(self.differing_accounts(to_look_at, &mut in_step).await?);
         Ok((in_step, accounts))
     }
 
     /// All that is known of a person lies together.
-    async fn wanted_user(
+    pub(super) async fn wanted_user(
         &self,
         person: PersonId,
         has_account: bool,
@@ -144,27 +177,29 @@ impl Session<'_> {
         let profile: Option<Stored<Profile>> = known.take(&store::profile_key(person))?;
         let roles: Option<Stored<HeldRoles>> = known.take(&store::held_roles_key(person))?;
         let charges: Option<Stored<Charges>> = known.take(&store::charges_key(person))?;
+        let holds: Option<Stored<Holds>> = known.take(&store::holds_key(person))?;
         let registrations: Vec<Stored<Registrations>> = known.take_all(store::REGISTRATIONS)?;
-        let mut is_registered = false;
-        for registration in registrations.iter().filter(|one| one.value.is_active()) {
-            if is_registered {
+        let mut is_in_course = false;
+        let is_enrolled = |one: &&Stored<Registrations>| self.settings.is_enrolled(&one.value);
+        for registration in registrations.iter().filter(is_enrolled) {
+            if is_in_course {
                 break;
             }
             let section = table.get(&store::section_key(registration.value.section)).await?;
-            is_registered = section
+            is_in_course = section
                 .is_some_and(|known| self.settings.courses.includes(&known.value.department));
         }
         let sections = registrations.iter().map(|one| one.value.section.to_string()).collect();
         // Without a name there is nobody to be made: the profile marks the person again.
         let wanted = profile.and_then(|profile| {
-            wanted_user(
-                &self.settings,
-                &profile.value,
-                roles.as_ref().map(|roles| &roles.value),
-                is_registered,
-                charges.as_ref().map(|charges| &charges.value),
+            let known = Standings {
+                roles: roles.as_ref().map(|roles| &roles.value),
+                charges: charges.as_ref().map(|charges| &charges.value),
+                holds: holds.as_ref().map(|holds| &holds.value),
+                is_in_course,
                 has_account,
-            )
+            };
+            wanted_user(&self.settings, &profile.value, known)
         });
         Ok((wanted, sections))
     }
@@ -189,14 +224,17 @@ impl Session<'_> {
         &self,
         field: UserField,
         accounts: &[Account],
-    ) -> Result<(Vec<User>, Vec<String>), CallFailure> {
+    ) -> Result<(Vec<User>, Vec<String>), Halt> {
         let (mut found, mut refused) = (Vec::new(), Vec::new());
         let mut waiting = vec![accounts.to_vec()];
         while let Some(some) = waiting.pop() {
+            if !self.may_send() {
+                return Err(Halt::OutOfTime);
+            }
             match self.found_users(field, &some).await {
                 Ok(users) => found.extend(users),
                 Err(failure) if failure.is_of_site() || failure.remedy == Remedy::Retry => {
-                    return Err(failure);
+                    return Err(failure.into());
                 }
                 Err(_) if some.len() == 1 => refused.push(some[0].wanted.id_number.clone()),
                 Err(_) => waiting.extend(some.chunks(some.len().div_ceil(2)).map(<[_]>::to_vec)),
@@ -210,7 +248,7 @@ impl Session<'_> {
         &self,
         accounts: Vec<Account>,
         refused: &mut Vec<Looked>,
-    ) -> Result<Vec<Account>, CallFailure> {
+    ) -> Result<Vec<Account>, Halt> {
         let mut free = Vec::new();
         for some in accounts.chunks(LOOKED_UP_AT_ONCE_MAX) {
             let (by_email, mut unfindable) = self.looked_up(UserField::Email, some).await?;

@@ -2,11 +2,12 @@
 //! all others where the operation may be carried out once only.
 
 use serde_json::{Value, json};
+use testkit::secret_not_put;
 
 use super::world::{
-    DEPARTMENT, INVITED, NEW_PASSWORD, PASSWORD, PRICE_GROUP, SELF_REGISTERED, World, cart, course,
-    credentials, francs, month, moodle_site, newcomer, offered, part, planned_term, section_of,
-    service_client, sign_in_provider, term, term_id, tuition,
+    DEPARTMENT, INVITED, MOODLE_WEBHOOK, NEW_PASSWORD, PASSWORD, PRICE_GROUP, SELF_REGISTERED,
+    World, cart, course, credentials, francs, month, moodle_site, newcomer, offered, part,
+    planned_term, section_of, service_client, sign_in_provider, term, term_id, tuition,
 };
 use crate::requests::{Request, administrator, bursar, person, registrar, student, student_id};
 
@@ -38,10 +39,11 @@ const fn first(
 }
 
 /// Operations that are not measured here, and why.
-pub const LEFT_OUT: [(&str, &str); 3] = [
+pub const LEFT_OUT: [(&str, &str); 4] = [
     ("operations-approve-import", "needs a file in S3 that was validated"),
     ("identity-begin-sign-in", "asks a sign-in provider, of which there is none here"),
     ("identity-complete-sign-in", "asks a sign-in provider, of which there is none here"),
+    ("moodle-repair-drift", "needs the report of a check that has looked through a site"),
 ];
 
 /// In this order: what comes first fills the lists that come later, and makes what they ask for.
@@ -168,6 +170,12 @@ pub const OPERATIONS: &[Operation] = &[
     on("moodle", "list-sites", |_, _| Request::get().by(administrator())),
     on("moodle", "check-site", |_, n| Request::post(Value::Null).at("site", &format!("site-{n}")).by(administrator())),
     on("moodle", "replay-site", |_, n| Request::post(json!({ "everything": true })).at("site", &format!("site-{n}")).by(administrator())),
+    on("moodle", "start-drift-check", |_, n| Request::post(Value::Null).at("site", &format!("site-{n}")).by(administrator())),
+    on("moodle", "read-drift-report", |_, n| Request::get().at("site", &format!("site-{n}")).by(administrator())),
+    on("moodle", "list-drift", |_, n| Request::get().at("site", &format!("site-{n}")).by(administrator())),
+    on("moodle", "receive-webhook", |_, n| Request::post(json!({ "token": secret_not_put(MOODLE_WEBHOOK), "eventname": "\\core\\event\\user_updated", "objectid": n })).at("site", &format!("site-{n}"))),
+    on("moodle", "start-reading", |_, n| Request::post(json!({ "section": offered().section })).at("site", &format!("site-{n}")).by(administrator())),
+    on("moodle", "list-results", |_, _| Request::get().at("section", &offered().section).by(administrator())),
     on("moodle", "list-stuck-work", |_, n| Request::get().at("site", &format!("site-{n}")).by(administrator())),
     on("moodle", "read-accounts", |_, n| Request::get().at("person", &student_id(n)).by(administrator())),
 

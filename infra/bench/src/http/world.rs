@@ -30,8 +30,9 @@ pub const NEW_PASSWORD: &str = "a longer walk along the Wouri";
 /// Whose accounts come from where: what their addresses begin with.
 pub const SELF_REGISTERED: &str = "amina";
 pub const INVITED: &str = "ngono";
-/// The secret of [`moodle_site`].
+/// The secret of [`moodle_site`], and that of its webhooks.
 const MOODLE_TOKEN: &str = "moodle/bench";
+pub const MOODLE_WEBHOOK: &str = "moodle/bench-webhook";
 /// Rows that an import step takes at once.
 const ROWS_MAX: usize = 100;
 const SEATS: u32 = 100_000;
@@ -322,7 +323,7 @@ async fn meet_people(functions: &mut Functions<'_>, calls: usize) -> Result<(), 
         let registered = PersonRegistered { person, ..PersonRegistered::example() };
         deliver(functions, "moodle", "on-person-changed", registered).await?;
     }
-    Ok(())
+    deliver(functions, "moodle", "on-section-offered", offered()).await
 }
 
 /// Each student is told of one registration.

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::form::{list, number, text};
 use super::people::{circle, shown};
+use super::results::Completion;
 use super::site::{
     ASSIGNABLE_ROLES, Answer, Category, Circle, Course, Enrolment, Refused, Site, clean, failure,
     has_tag, invalid_parameter, is_guest, is_site_course, missing_record, printed,
@@ -115,6 +116,11 @@ impl Site {
             ends_at_s,
             visible: number(item, "visible") != Some(0),
             manual: true,
+            completion: if number(item, "enablecompletion") == Some(1) {
+                Completion::WithoutCriteria
+            } else {
+                Completion::Off
+            },
         })
     }
 
@@ -208,6 +214,17 @@ impl Site {
         Ok(json!({ "courses": courses, "warnings": [] }))
     }
 
+    /// Unknown ids are passed over; without any, all courses are meant.
+    pub fn courses_by_ids(&self, form: &Value, raw: bool) -> Value {
+        let ids: BTreeSet<i64> = list(&form["options"]["ids"])
+            .into_iter()
+            .filter_map(|id| id.as_i64().or_else(|| id.as_str()?.parse().ok()))
+            .collect();
+        let found =
+            self.courses.values().filter(|course| ids.is_empty() || ids.contains(&course.id));
+        found.map(|course| course_shown(course, raw)).collect()
+    }
+
     pub fn all_courses(&self) -> Vec<Value> {
         let courses = self.courses.values().filter(|course| !is_site_course(course.id));
         courses.map(|course| course_shown(course, true)).collect()
@@ -256,6 +273,7 @@ impl Site {
                 return Err(no_manual_enrolment());
             }
             self.enrolments.remove(&(course, user));
+            self.grades.remove(&(course, user));
         }
         Ok(Value::Null)
     }
@@ -290,6 +308,7 @@ impl Site {
             .filter_map(|((_, user), enrolment)| {
                 let mut listed = shown(self.users.get(user)?);
                 let role = |role: &i64| json!({ "roleid": role, "name": "", "shortname": "", "sortorder": 0 });
+                listed["lastcourseaccess"] = enrolment.last_access_s.into();
                 listed["roles"] = enrolment.roles.iter().map(role).collect();
                 Some(listed)
             });

@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::form::nested;
+use super::results::Completion;
 use super::site::{Category, Circle, Course, Enrolment, Site, User};
 use crate::{MoodleFault, MoodleRecording, MoodleSite, MoodleSiteSettings, moodle_recordings};
 
-const KNOWN: [&str; 22] = [
+const KNOWN: [&str; 25] = [
     "core_user_create_users",
     "core_user_update_users",
     "core_user_get_users_by_field",
@@ -15,9 +16,12 @@ const KNOWN: [&str; 22] = [
     "core_course_create_courses",
     "core_course_update_courses",
     "core_course_get_courses_by_field",
+    "core_course_get_courses",
     "enrol_manual_enrol_users",
     "enrol_manual_unenrol_users",
     "core_enrol_get_enrolled_users",
+    "gradereport_user_get_grade_items",
+    "core_completion_get_course_completion_status",
     "core_role_assign_roles",
     "core_role_unassign_roles",
     "core_cohort_create_cohorts",
@@ -65,6 +69,18 @@ fn recorded_site(recording: &MoodleRecording) -> Site {
             site.enrolments.insert((2, 17), ended);
         }
     }
+    if is_first("core_completion_get_course_completion_status/after_unenrol") {
+        site.enrolments.remove(&(2, 5));
+    }
+    if is_first("core_completion_get_course_completion_status/suspended") {
+        site.enrolments.get_mut(&(2, 6)).expect("is enrolled").suspended = true;
+    }
+    if is_first("gradereport_user_get_grade_items/all_users") {
+        site.enrolments.extend([9, 10].map(|user| ((2, user), student())));
+    }
+    if is_first("gradereport_user_get_grade_items/by_group") {
+        site.groups.get_mut(&1).expect("it is there").members.remove(&6);
+    }
     if is_first("core_course_create_courses/success") {
         site.courses.retain(|id, _| *id == 1);
     }
@@ -109,6 +125,9 @@ fn fill(site: &mut Site) {
         site.courses.insert(id, course(id, short, number, 2));
     }
     site.courses.get_mut(&11).expect("it is there").manual = false;
+    for (id, completion) in [(2, Completion::Followed), (3, Completion::WithoutCriteria)] {
+        site.courses.get_mut(&id).expect("it is there").completion = completion;
+    }
     for user in [5, 6, 7] {
         site.enrolments.insert((2, user), student());
     }
@@ -165,6 +184,10 @@ fn gist(answer: &Value) -> String {
             let code = answer["errorcode"].as_str().unwrap_or("without a code");
             if code.starts_with('<') { "a page".to_owned() } else { code.to_owned() }
         }
+        Value::Object(_) if answer["usergrades"].is_array() => {
+            format!("{} reports", answer["usergrades"].as_array().map_or(0, Vec::len))
+        }
+        Value::Object(_) if answer["completionstatus"].is_object() => "a completion".to_owned(),
         _ => {
             let courses = answer["courses"].as_array().map_or(0, Vec::len);
             format!("{courses} courses, warnings {}", codes(&answer["warnings"]))

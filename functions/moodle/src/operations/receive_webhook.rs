@@ -1,0 +1,277 @@
+//! What a site tells of itself. It only marks what is to be looked at there: nothing that it says is believed, so that
+//! a call which is lost, repeated or made up does no harm.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use shell::{Access, Call, Failure, Route};
+
+use crate::Ctx;
+use crate::domain::{HeardOf, Kind, Refusal, Site, SiteCode, WebhookMinute, WorkId, heard_of};
+use crate::store::{self, Cause};
+
+pub const ROUTE: Route = Route::call(
+    "receive-webhook",
+    "/webhooks/moodle/{site}",
+    Access::Public,
+    "Hear from a Moodle site that something changed there",
+);
+
+/// An event as Moodle's webhook plugins send it, with the site's webhook secret in it. What else they send is left
+/// alone.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct Command {
+    pub site: SiteCode,
+    #[schemars(length(min = 1, max = 200))]
+    pub token: String,
+    /// Such as `\core\event\user_graded`.
+    #[schemars(length(min = 1, max = 200))]
+    pub eventname: String,
+    pub objectid: Option<NumberOrText>,
+    pub courseid: Option<NumberOrText>,
+    pub relateduserid: Option<NumberOrText>,
+}
+
+/// Some plugins send every field as a text.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum NumberOrText {
+    Number(i64),
+    Text(#[schemars(length(max = 40))] String),
+}
+
+impl NumberOrText {
+    /// An id; none where it is empty, or none at all.
+    fn id(&self) -> Option<i64> {
+        let id = match self {
+            Self::Number(number) => *number,
+            Self::Text(text) => text.parse().ok()?,
+        };
+        (id > 0).then_some(id)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Reply {
+    pub received: bool,
+    /// Entities that are looked at because of it.
+    pub marked: usize,
+}
+
+pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
+    let Command { site, token, .. } = &call.command;
+    let site = ctx.table.get(&store::site_key(site)).await?.map(|site| site.value);
+    // Nobody learns here which sites there are.
+    let site = site.ok_or(Refusal::WebhookSecretWrong)?;
+    if !knows_secret(ctx, &site, token).await {
+        return Err(Refusal::WebhookSecretWrong.into());
+    }
+    let ids = heard(ctx, &site.code, &call.command).await?;
+    let mut transaction = ctx.table.transaction();
+    let key = store::webhook_minute_key(&site.code);
+    let standing = ctx.table.get(&key).await?;
+    let before = standing.as_ref().map(|standing| &standing.value);
+    let minute = WebhookMinute::counted(site.code, before, call.now);
+    let minute = minute.ok_or(Refusal::WebhookTooOften)?;
+    transaction.put(&minute, standing.map(|standing| standing.version));
+    let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
+    store::mark_to_look(&ctx.table, &mut transaction, &ids, cause).await?;
+    transaction.commit().await?;
+    Ok(Reply { received: true, marked: ids.len() })
+}
+
+/// The secret lies beside the site's token. Digests are compared, which take the same time whatever was guessed.
+async fn knows_secret(ctx: &Ctx, site: &Site, token: &str) -> bool {
+    let name = format!("{}-webhook", site.settings.token_secret);
+    match ctx.tokens.read(&name).await {
+        Ok(secret) => Sha256::digest(secret.as_bytes()) == Sha256::digest(token.as_bytes()),
+        Err(fault) => {
+            tracing::warn!(site = %site.code, error = fault.chain(), "no webhook secret to compare");
+            false
+        }
+    }
+}
+
+/// What of ours an event is about; nothing where it is about what is not ours.
+async fn heard(ctx: &Ctx, site: &SiteCode, command: &Command) -> Result<Vec<WorkId>, Failure> {
+    let object = command.objectid.as_ref().and_then(NumberOrText::id);
+    let course = command.courseid.as_ref().and_then(NumberOrText::id);
+    // The front page is nobody's section.
+    let course = course.filter(|course| *course > 1);
+    let user = command.relateduserid.as_ref().and_then(NumberOrText::id);
+    let entity = async |kind, id: Option<i64>| match id {
+        Some(id) => store::entity_behind(&ctx.table, site, kind, id).await,
+        None => Ok(None),
+    };
+    let (kind, entity) = match heard_of(&command.eventname) {
+        None => return Ok(Vec::new()),
+        Some(HeardOf::User) => (Kind::User, entity(Kind::User, user.or(object)).await?),
+        Some(HeardOf::Course) => (Kind::Course, entity(Kind::Course, course.or(object)).await?),
+        Some(about @ (HeardOf::Enrolment | HeardOf::Result)) => {
+            let section = entity(Kind::Course, course).await?;
+            let person = entity(Kind::User, user).await?;
+            let seat = section.zip(person).map(|(section, person)| format!("{section}/{person}"));
+            let is_result = matches!(about, HeardOf::Result);
+            (if is_result { Kind::Reading } else { Kind::Enrolment }, seat)
+        }
+    };
+    Ok(entity.map(|entity| WorkId { site: site.clone(), kind, entity }).into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::fixtures::{self, World, code, marked};
+
+    const SECRET: &str = "webhook-secret";
+
+    fn call(fields: Value) -> Call<Command> {
+        let mut event = json!({
+            "site": "academics", "token": SECRET, "eventname": "\\core\\event\\user_updated",
+        });
+        event
+            .as_object_mut()
+            .expect("an object")
+            .extend(fields.as_object().expect("an object").clone());
+        testkit::call(serde_json::from_value(event).expect("an event"))
+    }
+
+    async fn marks(world: &World, fields: Value) -> usize {
+        handle(&world.ctx, &call(fields)).await.expect("it is heard").marked
+    }
+
+    /// Ada in one course, in step, with the ids that Moodle gave to both.
+    async fn in_step() -> (World, i64, i64) {
+        let world = World::start().await;
+        world.enrol("a", "ada").await;
+        world.run().await;
+        let id = |all: Vec<Value>| all[0]["id"].as_i64().expect("an id");
+        let (user, course) = (id(world.site.users()), id(world.site.courses()));
+        world.site.take_asked();
+        (world, user, course)
+    }
+
+    #[tokio::test]
+    async fn what_somebody_changed_there_is_looked_at_and_mended_and_our_own_mending_ends_it() {
+        let (world, user, course) = in_step().await;
+        let renamed = json!({ "users": [{ "id": user, "firstname": "Nobody" }] });
+        world.site.act("core_user_update_users", &renamed);
+        let updated = || json!({ "objectid": user, "relateduserid": user.to_string() });
+        assert_eq!(marks(&world, updated()).await, 1);
+        world.run_after(100).await;
+        assert_eq!(world.site.users()[0]["firstname"], "Ada");
+        // Our own change is told of, too.
+        assert_eq!(marks(&world, updated()).await, 1);
+        world.site.take_asked();
+        world.run_after(200).await;
+        let asked = world.site.take_asked().requests;
+        assert_eq!(asked.keys().collect::<Vec<_>>(), ["core_user_get_users_by_field"], "a look");
+        let gone = json!({ "enrolments": [{ "userid": user, "courseid": course }] });
+        world.site.act("enrol_manual_unenrol_users", &gone);
+        let unenrolled = json!({
+            "eventname": "\\core\\event\\user_enrolment_deleted", "objectid": 77,
+            "courseid": course.to_string(), "relateduserid": user,
+        });
+        assert_eq!(marks(&world, unenrolled).await, 1);
+        world.run_after(300).await;
+        assert_eq!(world.enrolled(), [("a".to_owned(), "ada".to_owned(), false)]);
+        let course_renamed = json!({ "courses": [{ "id": course, "fullname": "Anything" }] });
+        world.site.act("core_course_update_courses", &course_renamed);
+        let updated = json!({ "eventname": "\\core\\event\\course_updated", "courseid": course });
+        assert_eq!(marks(&world, updated).await, 1);
+        world.run_after(400).await;
+        assert_ne!(world.site.courses()[0]["fullname"], "Anything");
+    }
+
+    #[tokio::test]
+    async fn a_grade_that_is_told_of_is_read() {
+        let (world, user, course) = in_step().await;
+        let (section, ada) = (fixtures::section("a"), testkit::person("ada"));
+        world.site.grade(&section.to_string(), &ada.to_string(), "15", false);
+        let graded = json!({
+            "eventname": "\\core\\event\\user_graded", "courseid": course, "relateduserid": user,
+            "other": { "finalgrade": "1000" },
+        });
+        assert_eq!(marks(&world, graded).await, 1);
+        assert_eq!(marked(&world.ctx, "academics").await, [format!("reading {section}/{ada}")]);
+        world.run_after(100).await;
+        let key = store::result_key(section, &SiteCode("academics".into()), ada);
+        let result = world.ctx.table.get(&key).await.expect("reads").expect("read").value;
+        assert_eq!(result.grade.map(|grade| grade.raw), Some("15".into()), "not what was told");
+    }
+
+    #[tokio::test]
+    async fn a_call_that_is_repeated_or_about_strangers_does_no_harm() {
+        let (world, user, _) = in_step().await;
+        for fields in [
+            json!({ "objectid": 999_999 }),
+            json!({ "objectid": "" }),
+            json!({ "eventname": "\\core\\event\\config_log_created", "objectid": user }),
+            json!({ "eventname": "\\core\\event\\user_graded", "courseid": 1, "relateduserid": user }),
+            json!({ "eventname": "\\core\\event\\course_updated", "courseid": "1" }),
+        ] {
+            assert_eq!(marks(&world, fields.clone()).await, 0, "{fields}");
+        }
+        for _ in 0..3 {
+            marks(&world, json!({ "objectid": user, "userid": 2 })).await;
+        }
+        assert_eq!(marked(&world.ctx, "academics").await.len(), 1, "marked once");
+        world.run_after(100).await;
+        assert_eq!(world.site.take_asked().requests.len(), 1, "looked at once, and left as it is");
+    }
+
+    #[tokio::test]
+    async fn a_forged_call_is_refused_and_learns_nothing() {
+        let (world, user, _) = in_step().await;
+        world.change_settings(|settings| settings.token_secret = "without".into()).await;
+        let no_secret = handle(&world.ctx, &call(json!({ "objectid": user }))).await;
+        world.change_settings(|settings| settings.token_secret = "academics".into()).await;
+        let guessed = json!({ "objectid": user, "token": "guessed" });
+        let guessed = handle(&world.ctx, &call(guessed)).await;
+        let nowhere = handle(&world.ctx, &call(json!({ "site": "library" }))).await;
+        for refused in [no_secret, guessed, nowhere] {
+            assert_eq!(code(refused), "WEBHOOK_SECRET_WRONG");
+        }
+        assert_eq!(marked(&world.ctx, "academics").await, Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_flood_is_held_back_for_the_rest_of_its_minute() {
+        let (world, ..) = in_step().await;
+        let at = |seconds| {
+            let now = testkit::now() + jiff::SignedDuration::from_secs(seconds);
+            Call { now, ..call(json!({ "objectid": 999_999 })) }
+        };
+        for _ in 0..WebhookMinute::CALLS_MAX {
+            handle(&world.ctx, &at(0)).await.expect("it is heard");
+        }
+        assert_eq!(code(handle(&world.ctx, &at(1)).await), "WEBHOOK_TOO_OFTEN");
+        handle(&world.ctx, &at(60)).await.expect("heard again");
+    }
+
+    #[tokio::test]
+    async fn a_call_marks_once_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| {
+                let ctx = fixtures::ctx(table);
+                fixtures::add_site(&ctx, "academics", "http://127.0.0.1:9").await;
+                let mut transaction = table.transaction();
+                let (site, entity) = (SiteCode("academics".into()), "per_x".to_owned());
+                let kind = Kind::User;
+                transaction.create(&store::MoodleId { site, kind, id: 7, entity });
+                transaction.commit().await.expect("known");
+            },
+            async |table, ()| {
+                let call = call(json!({ "objectid": 7 }));
+                handle(&fixtures::ctx(table), &call).await.map(drop)
+            },
+            async |table, ()| {
+                let ctx = fixtures::ctx(table);
+                assert_eq!(marked(&ctx, "academics").await, ["user per_x"]);
+            },
+        )
+        .await;
+    }
+}

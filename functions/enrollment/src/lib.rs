@@ -3,6 +3,7 @@
 pub mod domain;
 #[cfg(test)]
 mod fixtures;
+mod line;
 mod machine;
 pub mod operations;
 mod store;
@@ -157,6 +158,50 @@ pub fn http_operations() -> Vec<HttpOperation> {
         HttpOperation::of::<op::read_student_record::Command, op::set_student_record::Reply>(
             CONTEXT,
             op::read_student_record::ROUTE,
+        ),
+        HttpOperation::of::<op::validate_submission::Command, op::validate_submission::Reply>(
+            CONTEXT,
+            op::validate_submission::ROUTE,
+        ),
+        HttpOperation::of::<op::swap_registration::Command, op::submit::Reply>(
+            CONTEXT,
+            op::swap_registration::ROUTE,
+        ),
+        HttpOperation::of::<op::give_override::Command, domain::Override>(
+            CONTEXT,
+            op::give_override::ROUTE,
+        ),
+        HttpOperation::of::<op::list_overrides::Command, shell::Listing<domain::Override>>(
+            CONTEXT,
+            op::list_overrides::ROUTE,
+        ),
+        HttpOperation::of::<op::revoke_override::Command, domain::Override>(
+            CONTEXT,
+            op::revoke_override::ROUTE,
+        ),
+        HttpOperation::of::<op::join_waitlist::Command, op::list_waitlist_entries::Item>(
+            CONTEXT,
+            op::join_waitlist::ROUTE,
+        ),
+        HttpOperation::of::<
+            op::list_waitlist_entries::Command,
+            shell::Listing<op::list_waitlist_entries::Item>,
+        >(CONTEXT, op::list_waitlist_entries::ROUTE),
+        HttpOperation::of::<
+            op::list_waitlist::Command,
+            shell::Listing<op::list_waitlist_entries::Item>,
+        >(CONTEXT, op::list_waitlist::ROUTE),
+        HttpOperation::of::<op::leave_waitlist::Command, op::list_waitlist_entries::Item>(
+            CONTEXT,
+            op::leave_waitlist::ROUTE,
+        ),
+        HttpOperation::of::<op::accept_offer::Command, op::list_waitlist_entries::Item>(
+            CONTEXT,
+            op::accept_offer::ROUTE,
+        ),
+        HttpOperation::of::<op::offer_seat::Command, op::list_waitlist_entries::Item>(
+            CONTEXT,
+            op::offer_seat::ROUTE,
         ),
     ]
 }

@@ -12,9 +12,9 @@ mod seat_pool;
 pub use calendar::{Calendar, Holiday, Way};
 pub use id::{
     AccountId, ApprovalId, BundleId, ChargeId, CourseId, CrossListId, DeviceId, HoldId, Id,
-    ImportId, InvoiceId, JournalEntryId, MessageId, PaymentId, PersonId, ProgramId,
+    ImportId, InvoiceId, JournalEntryId, MessageId, OverrideId, PaymentId, PersonId, ProgramId,
     RegistrationGroupId, RegistrationId, RoleAssignmentId, RolloverId, SectionId, SessionId,
-    SourceId, SubmissionId, SuspenseItemId, TermId, TuitionRunId, WrongId,
+    SourceId, SubmissionId, SuspenseItemId, TermId, TuitionRunId, WaitlistEntryId, WrongId,
 };
 pub use meeting::{Meeting, Room, Weekday};
 pub use money::{Currency, Money, MoneyError};

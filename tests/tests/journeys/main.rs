@@ -25,3 +25,4 @@ mod saga_laws;
 mod sessions;
 mod stopped_saga;
 mod undo;
+mod waitlists;

@@ -106,8 +106,13 @@ impl shell::Context for Ctx {
 
 /// The context's HTTP operations, with the shapes of what goes in and comes out.
 pub fn http_operations() -> Vec<HttpOperation> {
+    registrations().into_iter().chain(holds_overrides_and_waitlists()).collect()
+}
+
+const CONTEXT: &str = "enrollment";
+
+fn registrations() -> Vec<HttpOperation> {
     use operations as op;
-    const CONTEXT: &str = "enrollment";
     vec![
         HttpOperation::of::<op::submit::Command, op::submit::Reply>(CONTEXT, op::submit::ROUTE),
         HttpOperation::of::<op::read_submission::Command, op::read_submission::Reply>(
@@ -142,6 +147,12 @@ pub fn http_operations() -> Vec<HttpOperation> {
             CONTEXT,
             op::resume_bundle::ROUTE,
         ),
+    ]
+}
+
+fn holds_overrides_and_waitlists() -> Vec<HttpOperation> {
+    use operations as op;
+    vec![
         HttpOperation::of::<op::place_hold::Command, op::place_hold::Reply>(
             CONTEXT,
             op::place_hold::ROUTE,

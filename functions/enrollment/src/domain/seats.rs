@@ -200,8 +200,8 @@ impl SectionSeats {
         theirs.map(ToString::to_string).collect()
     }
 
-    /// Whether a seat of this kind is somebody else's first, who stands in line. `line` is the section's, or that of its
-    /// cross-list.
+    /// Whether a seat of this kind is somebody else's first, who stands in line. `line` is the section's, or that of
+    /// its cross-list.
     pub fn turn(&self, pool: Option<&str>, line: &Line, today: Date) -> Turn {
         let before = match pool {
             Some(population) => self.waiting_in_pools.get(population).copied().unwrap_or_default(),

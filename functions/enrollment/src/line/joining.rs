@@ -1,4 +1,5 @@
-//! A student joins the line: judged as on registering, but for the seat itself, and for a clash that may be gone by then.
+//! A student joins the line: judged as on registering, but for the seat itself, and for a clash that may be gone by
+//! then.
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
-//! A student gives a confirmed registration up, with those that it is linked with: the seats are free again, and billing
-//! takes the charge back.
+//! A student gives a confirmed registration up, with those that it is linked with: the seats are free again, and
+//! billing takes the charge back.
 
 use events::DropReason;
 use kernel::RegistrationId;

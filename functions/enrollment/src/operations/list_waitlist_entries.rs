@@ -1,5 +1,5 @@
-//! What a student stands in line for and stood, the newest first: the rank, an offer with its end, and why somebody else
-//! was served.
+//! What a student stands in line for and stood, the newest first: the rank, an offer with its end, and why somebody
+//! else was served.
 
 use events::WaitlistState;
 use kernel::{PersonId, RegistrationId, SectionId, SubmissionId, TermId, WaitlistEntryId};

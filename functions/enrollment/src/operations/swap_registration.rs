@@ -1,5 +1,5 @@
-//! A confirmed registration is given up for other sections in one transaction: either the new seats are held and the old
-//! one is free, or nothing has changed.
+//! A confirmed registration is given up for other sections in one transaction: either the new seats are held and the
+//! old one is free, or nothing has changed.
 
 use events::DropReason;
 use kernel::{RegistrationId, SectionId};

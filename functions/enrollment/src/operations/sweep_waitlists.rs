@@ -1,5 +1,5 @@
-//! Schedule: offers that have expired free their seats, lists that are over are closed, and lines are looked at again when
-//! kept seats become everybody's. What decides is the time; this only follows it.
+//! Schedule: offers that have expired free their seats, lists that are over are closed, and lines are looked at again
+//! when kept seats become everybody's. What decides is the time; this only follows it.
 
 use events::{SeatFreed, WaitlistState};
 use kernel::SectionId;

@@ -1,4 +1,4 @@
-//! What would become of a cart, item by item, with what to do about each refusal. Nothing is written, and no seat is held.
+//! What would become of a cart, item by item, with what to do about each refusal. Nothing is written, no seat is held.
 
 use kernel::{RegistrationId, SectionId, TermId};
 use schemars::JsonSchema;

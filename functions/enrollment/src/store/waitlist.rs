@@ -1,5 +1,5 @@
-//! Who stands in line: an entry for the student, a place in the order of the line as long as it is open, and the days on
-//! which a line is looked at again without anybody having done anything.
+//! Who stands in line: an entry for the student, a place in the order of the line as long as it is open, and the days
+//! on which a line is looked at again without anybody having done anything.
 
 use std::collections::BTreeMap;
 
@@ -61,7 +61,8 @@ pub fn expired_offers() -> Partition<Place> {
     Partition::in_index("WAITLIST-OFFERS", "")
 }
 
-/// When a section's line is looked at although nobody gave a seat back: the list ends, or kept seats become everybody's.
+/// When a section's line is looked at although nobody gave a seat back: the list ends, or kept seats become
+/// everybody's.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LookAgain {
     pub section: SectionId,

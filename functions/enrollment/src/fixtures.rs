@@ -1,13 +1,16 @@
 //! For this context's tests: sections on offer, carts on their way, and the law that seats and registrations agree.
 
-use events::{Event, SectionOffered};
-use kernel::{CourseId, Id, PersonId, SectionId, TermId};
-use shell::{Call, Failure, Step};
+use events::{CourseUpdateAdvanced, Event, SectionOffered};
+use kernel::{CourseId, Id, PersonId, SectionId, TermId, Timestamp};
+use shell::{Call, Delivery, Failure, Step};
 use table::Table;
 
 use crate::Ctx;
 use crate::domain::{Bundle, Registration, RegistrationState};
-use crate::operations::{OfBundle, await_approval, on_section_offered, read_submission, submit};
+use crate::operations::{
+    OfBundle, await_approval, on_course_update_advanced, on_section_offered, read_submission,
+    submit,
+};
 use crate::store;
 
 pub fn term() -> TermId {
@@ -110,6 +113,42 @@ pub async fn registrations(table: &Table, student: PersonId) -> Vec<Registration
         .await
         .expect("lists");
     page.records.into_iter().map(|stored| stored.value).collect()
+}
+
+/// Every event of a kind that was told, in no particular order.
+pub async fn told<E: Event>(table: &Table) -> Vec<E> {
+    let told = testkit::published(table).await.into_iter();
+    let told = told.filter(|event| event.name == E::NAME);
+    told.map(|event| serde_json::from_value(event.data).expect("reads")).collect()
+}
+
+/// Delivers every event of a kind that is told, as the bus would, until none is new; answers how many those were.
+pub async fn deliver_all<E: Event>(
+    table: &Table,
+    (consumer, now): (&str, Timestamp),
+    handle: impl AsyncFn(&Ctx, &Delivery) -> Result<(), Failure>,
+) -> usize {
+    const DELIVERIES_MAX: usize = 500;
+    let mut delivered: Vec<String> = Vec::new();
+    while delivered.len() < DELIVERIES_MAX {
+        let told = testkit::published(table).await.into_iter();
+        let next =
+            told.filter(|event| event.name == E::NAME).find(|event| !delivered.contains(&event.id));
+        let Some(envelope) = next else { return delivered.len() };
+        delivered.push(envelope.id.clone());
+        let delivery = Delivery { envelope, consumer: consumer.to_owned(), now };
+        match handle(&Ctx::new(table.clone()), &delivery).await {
+            Ok(()) | Err(Failure::DoneBefore) => {}
+            other => panic!("{}: {other:?}", delivery.envelope.id),
+        }
+    }
+    panic!("{} does not end", E::NAME);
+}
+
+/// Brings all sections up to their courses' last words.
+pub async fn update_courses(table: &Table) -> usize {
+    let consumer = ("on-course-update-advanced", testkit::now());
+    deliver_all::<CourseUpdateAdvanced>(table, consumer, on_course_update_advanced::handle).await
 }
 
 /// The law of seats: as many are taken as registrations hold or have one, and the student's term counts the same.

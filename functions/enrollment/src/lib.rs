@@ -3,6 +3,7 @@
 pub mod domain;
 #[cfg(test)]
 mod fixtures;
+mod line;
 mod machine;
 pub mod operations;
 mod store;
@@ -105,8 +106,13 @@ impl shell::Context for Ctx {
 
 /// The context's HTTP operations, with the shapes of what goes in and comes out.
 pub fn http_operations() -> Vec<HttpOperation> {
+    registrations().into_iter().chain(holds_overrides_and_waitlists()).collect()
+}
+
+const CONTEXT: &str = "enrollment";
+
+fn registrations() -> Vec<HttpOperation> {
     use operations as op;
-    const CONTEXT: &str = "enrollment";
     vec![
         HttpOperation::of::<op::submit::Command, op::submit::Reply>(CONTEXT, op::submit::ROUTE),
         HttpOperation::of::<op::read_submission::Command, op::read_submission::Reply>(
@@ -141,6 +147,12 @@ pub fn http_operations() -> Vec<HttpOperation> {
             CONTEXT,
             op::resume_bundle::ROUTE,
         ),
+    ]
+}
+
+fn holds_overrides_and_waitlists() -> Vec<HttpOperation> {
+    use operations as op;
+    vec![
         HttpOperation::of::<op::place_hold::Command, op::place_hold::Reply>(
             CONTEXT,
             op::place_hold::ROUTE,
@@ -157,6 +169,50 @@ pub fn http_operations() -> Vec<HttpOperation> {
         HttpOperation::of::<op::read_student_record::Command, op::set_student_record::Reply>(
             CONTEXT,
             op::read_student_record::ROUTE,
+        ),
+        HttpOperation::of::<op::validate_submission::Command, op::validate_submission::Reply>(
+            CONTEXT,
+            op::validate_submission::ROUTE,
+        ),
+        HttpOperation::of::<op::swap_registration::Command, op::submit::Reply>(
+            CONTEXT,
+            op::swap_registration::ROUTE,
+        ),
+        HttpOperation::of::<op::give_override::Command, domain::Override>(
+            CONTEXT,
+            op::give_override::ROUTE,
+        ),
+        HttpOperation::of::<op::list_overrides::Command, shell::Listing<domain::Override>>(
+            CONTEXT,
+            op::list_overrides::ROUTE,
+        ),
+        HttpOperation::of::<op::revoke_override::Command, domain::Override>(
+            CONTEXT,
+            op::revoke_override::ROUTE,
+        ),
+        HttpOperation::of::<op::join_waitlist::Command, op::list_waitlist_entries::Item>(
+            CONTEXT,
+            op::join_waitlist::ROUTE,
+        ),
+        HttpOperation::of::<
+            op::list_waitlist_entries::Command,
+            shell::Listing<op::list_waitlist_entries::Item>,
+        >(CONTEXT, op::list_waitlist_entries::ROUTE),
+        HttpOperation::of::<
+            op::list_waitlist::Command,
+            shell::Listing<op::list_waitlist_entries::Item>,
+        >(CONTEXT, op::list_waitlist::ROUTE),
+        HttpOperation::of::<op::leave_waitlist::Command, op::list_waitlist_entries::Item>(
+            CONTEXT,
+            op::leave_waitlist::ROUTE,
+        ),
+        HttpOperation::of::<op::accept_offer::Command, op::list_waitlist_entries::Item>(
+            CONTEXT,
+            op::accept_offer::ROUTE,
+        ),
+        HttpOperation::of::<op::offer_seat::Command, op::list_waitlist_entries::Item>(
+            CONTEXT,
+            op::offer_seat::ROUTE,
         ),
     ]
 }

@@ -8,6 +8,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     match shell::operation().as_str() {
         // HTTP
         "submit" => shell::http(&op::submit::ROUTE, ctx, op::submit::handle).await,
+        "validate-submission" => {
+            shell::http(&op::validate_submission::ROUTE, ctx, op::validate_submission::handle).await
+        }
         "read-submission" => {
             shell::http(&op::read_submission::ROUTE, ctx, op::read_submission::handle).await
         }
@@ -20,6 +23,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "drop-registration" => {
             shell::http(&op::drop_registration::ROUTE, ctx, op::drop_registration::handle).await
         }
+        "swap-registration" => {
+            shell::http(&op::swap_registration::ROUTE, ctx, op::swap_registration::handle).await
+        }
         "list-approvals" => {
             shell::http(&op::list_approvals::ROUTE, ctx, op::list_approvals::handle).await
         }
@@ -31,15 +37,6 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         }
         "resume-bundle" => {
             shell::http(&op::resume_bundle::ROUTE, ctx, op::resume_bundle::handle).await
-        }
-        "place-hold" => shell::http(&op::place_hold::ROUTE, ctx, op::place_hold::handle).await,
-        "list-holds" => shell::http(&op::list_holds::ROUTE, ctx, op::list_holds::handle).await,
-        "lift-hold" => shell::http(&op::lift_hold::ROUTE, ctx, op::lift_hold::handle).await,
-        "set-student-record" => {
-            shell::http(&op::set_student_record::ROUTE, ctx, op::set_student_record::handle).await
-        }
-        "read-student-record" => {
-            shell::http(&op::read_student_record::ROUTE, ctx, op::read_student_record::handle).await
         }
         // Saga steps
         "await-approval" => shell::step(ctx, op::await_approval::handle).await,
@@ -56,12 +53,65 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "on-section-withdrawn" => shell::events(ctx, op::on_section_withdrawn::handle).await,
         "on-clearance-advanced" => shell::events(ctx, op::on_clearance_advanced::handle).await,
         "on-course-changed" => shell::events(ctx, op::on_course_changed::handle).await,
+        "on-registration-group-changed" => {
+            shell::events(ctx, op::on_registration_group_changed::handle).await
+        }
+        "on-seat-freed" => shell::events(ctx, op::on_seat_freed::handle).await,
+        "on-course-update-advanced" => {
+            shell::events(ctx, op::on_course_update_advanced::handle).await
+        }
         "on-term-changed" => shell::events(ctx, op::on_term_changed::handle).await,
         "on-calendar-changed" => shell::events(ctx, op::on_calendar_changed::handle).await,
         "on-saga-requested" => shell::events(ctx, op::on_saga_requested::handle).await,
         "on-approval-decided" => shell::events(ctx, op::on_approval_decided::handle).await,
         // Schedule
         "reconcile-sagas" => shell::schedule(ctx, op::reconcile_sagas::handle).await,
+        "sweep-waitlists" => shell::schedule(ctx, op::sweep_waitlists::handle).await,
+        other => holds_overrides_and_waitlists(ctx, other).await,
+    }
+}
+
+/// What lets a student in or stops them, called over HTTP.
+async fn holds_overrides_and_waitlists(
+    ctx: &Ctx,
+    operation: &str,
+) -> Result<(), lambda_runtime::Error> {
+    match operation {
+        "place-hold" => shell::http(&op::place_hold::ROUTE, ctx, op::place_hold::handle).await,
+        "list-holds" => shell::http(&op::list_holds::ROUTE, ctx, op::list_holds::handle).await,
+        "lift-hold" => shell::http(&op::lift_hold::ROUTE, ctx, op::lift_hold::handle).await,
+        "set-student-record" => {
+            shell::http(&op::set_student_record::ROUTE, ctx, op::set_student_record::handle).await
+        }
+        "read-student-record" => {
+            shell::http(&op::read_student_record::ROUTE, ctx, op::read_student_record::handle).await
+        }
+        "give-override" => {
+            shell::http(&op::give_override::ROUTE, ctx, op::give_override::handle).await
+        }
+        "list-overrides" => {
+            shell::http(&op::list_overrides::ROUTE, ctx, op::list_overrides::handle).await
+        }
+        "revoke-override" => {
+            shell::http(&op::revoke_override::ROUTE, ctx, op::revoke_override::handle).await
+        }
+        "join-waitlist" => {
+            shell::http(&op::join_waitlist::ROUTE, ctx, op::join_waitlist::handle).await
+        }
+        "list-waitlist" => {
+            shell::http(&op::list_waitlist::ROUTE, ctx, op::list_waitlist::handle).await
+        }
+        "list-waitlist-entries" => {
+            shell::http(&op::list_waitlist_entries::ROUTE, ctx, op::list_waitlist_entries::handle)
+                .await
+        }
+        "leave-waitlist" => {
+            shell::http(&op::leave_waitlist::ROUTE, ctx, op::leave_waitlist::handle).await
+        }
+        "accept-offer" => {
+            shell::http(&op::accept_offer::ROUTE, ctx, op::accept_offer::handle).await
+        }
+        "offer-seat" => shell::http(&op::offer_seat::ROUTE, ctx, op::offer_seat::handle).await,
         unknown => panic!("enrollment has no operation {unknown:?}"),
     }
 }

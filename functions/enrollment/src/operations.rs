@@ -1,22 +1,33 @@
 //! The operations of enrollment, one file each.
 
+pub mod accept_offer;
 pub mod await_approval;
 pub mod begin_undo;
 pub mod close;
 pub mod confirm;
 pub mod decide_approval;
 pub mod drop_registration;
+pub mod give_override;
 pub mod import_history;
+pub mod join_waitlist;
+pub mod leave_waitlist;
 pub mod lift_hold;
 pub mod list_approvals;
 pub mod list_holds;
+pub mod list_overrides;
 pub mod list_parked_bundles;
 pub mod list_registrations;
+pub mod list_waitlist;
+pub mod list_waitlist_entries;
+pub mod offer_seat;
 pub mod on_approval_decided;
 pub mod on_calendar_changed;
 pub mod on_clearance_advanced;
 pub mod on_course_changed;
+pub mod on_course_update_advanced;
+pub mod on_registration_group_changed;
 pub mod on_saga_requested;
+pub mod on_seat_freed;
 pub mod on_section_offered;
 pub mod on_section_withdrawn;
 pub mod on_term_changed;
@@ -29,13 +40,17 @@ pub mod reconcile_sagas;
 pub mod record_charge;
 pub mod release_seats;
 pub mod resume_bundle;
+pub mod revoke_override;
 pub mod set_student_record;
 pub mod submit;
+pub mod swap_registration;
+pub mod sweep_waitlists;
+pub mod validate_submission;
 
 use kernel::{BundleId, SubmissionId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Access, Allow, Role, Scope, Step};
+use shell::{Access, Allow, Delivery, Role, Scope, Step};
 
 use crate::domain::BundleState;
 use crate::store::Cause;
@@ -75,4 +90,8 @@ pub struct StepReply {
 
 fn cause<C>(step: &Step<C>) -> Cause<'_> {
     Cause { now: step.now, correlation_id: &step.correlation_id }
+}
+
+fn cause_of(delivery: &Delivery) -> Cause<'_> {
+    Cause { now: delivery.now, correlation_id: &delivery.envelope.correlation_id }
 }

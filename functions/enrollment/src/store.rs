@@ -1,28 +1,46 @@
 //! Enrollment's items: how they lie in the table, and the transactions that move them together.
 
 mod courses;
+mod holding;
 mod roster;
+mod seats;
 mod students;
+mod waitlist;
 
-pub use courses::{CourseFacts, CourseSection, course_facts_key, course_sections};
+pub use courses::{
+    CourseFacts, CourseSection, begin_course_update, course_facts_key, course_sections,
+    course_update_key, write_course_update,
+};
+pub use holding::{Holding, hold_seats};
 pub use roster::{RosterEntry, clearance_key, enter_roster, leave_roster, roster, section_pk};
-pub use students::{HOLD_PREFIX, hold_key, holds, known_student_key};
+pub use seats::{
+    Seat, add_taken_seat, change_line, give_seat_back, move_seat, of_line, take_seat,
+    tell_free_seat,
+};
+pub use students::{
+    HOLD_PREFIX, OVERRIDE_PREFIX, hold_key, holds, known_student_key, override_key, overrides,
+    section_links_key,
+};
+pub use waitlist::{
+    LookAgain, due_looks, entries_of, expired_offers, in_line, leave_line, line_of, look_again_key,
+    places, waitlist_entry_key, write_end, write_entry,
+};
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use events::{RegistrationConfirmed, RegistrationReleased, ReleaseReason};
+use events::{DropReason, RegistrationConfirmed, RegistrationReleased, ReleaseReason};
 use kernel::{
     ApprovalId, BundleId, Calendar, CrossListId, Date, PersonId, RegistrationId, SectionId,
     SubmissionId, TermId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use shell::Failure;
-use table::{Batch, Change, Field, Key, Partition, Position, Record, Stored, Table, Transaction};
+use table::{Batch, Key, Partition, Position, Record, Stored, Table, Transaction};
 
 use crate::domain::{
-    AcademicBackground, Approval, ApprovalState, Background, Bundle, History, Hold, Refusal,
-    Registration, RegistrationState, SectionSeats, SectionStatus, SharedSeats, StoppedBy,
-    StudentTerm, Submission, TermFacts, Verdict,
+    AcademicBackground, Approval, ApprovalState, Background, Bundle, Entry, History, Hold,
+    Override, Refusal, Registration, RegistrationState, SectionSeats, SectionStatus, SharedSeats,
+    StoppedBy, StudentTerm, Submission, TermFacts, Verdict,
 };
 
 impl Record for SectionSeats {
@@ -253,7 +271,9 @@ pub async fn situation(
     let (facts_key, calendar_key) = (term_facts_key(term), calendar_key());
     let seats_keys: BTreeMap<SectionId, _> =
         sections.iter().map(|section| (*section, seats_key(*section))).collect();
+    let links_keys: Vec<_> = seats_keys.keys().map(|section| section_links_key(*section)).collect();
     let mut keys: Vec<_> = seats_keys.values().map(Into::into).collect();
+    keys.extend(links_keys.iter().map(Into::into));
     keys.extend([(&facts_key).into(), (&calendar_key).into()]);
     let of_student = student_pk(student);
     let (batch, student_s) = tokio::join!(table.get_batch(keys), table.get_collection(&of_student));
@@ -264,6 +284,12 @@ pub async fn situation(
             seats.insert(*section, stored.value);
         }
     }
+    let mut links = BTreeMap::new();
+    for key in &links_keys {
+        if let Some(stored) = batch.take(key)? {
+            links.insert(stored.value.section, stored.value);
+        }
+    }
     let facts = batch.take(&facts_key)?.map(|stored| stored.value);
     let calendar = batch.take(&calendar_key)?.map(|stored| stored.value.calendar);
     let background = Background {
@@ -271,6 +297,7 @@ pub async fn situation(
         calendar: calendar.unwrap_or_default(),
         today: moment.1,
         shared_seats: shared_seats(table, &seats).await?,
+        links,
         ..Background::default()
     };
     of_student_s(student_s, (student, term), seats, background, moment.0)
@@ -295,6 +322,8 @@ fn of_student_s(
     let known = known.unwrap_or_default();
     let holds = student_s.take_all::<Hold>(HOLD_PREFIX)?.into_iter().map(|stored| stored.value);
     let in_force = holds.filter(|hold| hold.is_in_force(now));
+    let mut overrides = student_s.take_all::<Override>(OVERRIDE_PREFIX)?;
+    overrides.retain(|stored| stored.value.is_in_force(now));
     let terms: Vec<StudentTerm> =
         student_s.take_all(TERM_PREFIX)?.into_iter().map(|stored| stored.value).collect();
     let first_day = student_term.first_day;
@@ -306,12 +335,14 @@ fn of_student_s(
         record,
         status: known.status,
         holds: in_force.map(|hold| StoppedBy { kind: hold.kind, reason: hold.reason }).collect(),
+        overrides,
         ..background
     };
     Ok(Situation { seats, student_term, student_term_version, background })
 }
 
-async fn shared_seats(
+/// The seats that these sections share with others.
+pub async fn shared_seats(
     table: &Table,
     seats: &BTreeMap<SectionId, SectionSeats>,
 ) -> Result<BTreeMap<CrossListId, SharedSeats>, Failure> {
@@ -328,81 +359,10 @@ async fn shared_seats(
     Ok(found)
 }
 
-/// A seat is taken only while one is free: the one rule that stands in a condition, since a popular section is the
-/// hottest item of the system and cannot be read and written back. It is one of the pool that the entry names or a
-/// general one, and where seats are shared one of those as well.
-pub fn take_seat(
-    transaction: &mut Transaction<'_>,
-    seats: &SectionSeats,
-    pool: Option<&str>,
-    background: &Background,
-) {
-    let (kind, capacity) = match pool {
-        Some(population) => {
-            (Field::of_map("taken_in_pools", population), seats.pool_capacity(population))
-        }
-        None => ("taken_generally".into(), seats.general_capacity(background.today)),
-    };
-    let change = Change::of(&seats_key(seats.section))
-        .add("taken", 1)
-        .at_most("taken", seats.capacity)
-        .add(kind.clone(), 1)
-        .at_most(kind, capacity)
-        .still("section_version", number(seats.section_version))
-        .only_if("status", seats.status.name());
-    transaction.change(change);
-    let listing = seats.cross_listing.map(|listing| listing.cross_list);
-    if let Some(shared) = listing.and_then(|list| background.shared_seats.get(&list)) {
-        let change = Change::of(&shared_seats_key(shared.cross_list))
-            .add("taken", 1)
-            .at_most("taken", shared.capacity)
-            .still("capacity", shared.capacity);
-        transaction.change(change);
-    }
-}
-
-/// A seat that was taken elsewhere is one more here, whether one is free or not.
-pub fn add_taken_seat(transaction: &mut Transaction<'_>, seats: &SectionSeats) {
-    move_seat(transaction, seats, None, 1);
-}
-
-/// What the section is of, and its pools, must still be what was read: the counters follow from it.
-fn move_seat(
-    transaction: &mut Transaction<'_>,
-    seats: &SectionSeats,
-    pool: Option<&str>,
-    amount: i64,
-) {
-    let general = || Field::from("taken_generally");
-    let kind = pool.map_or_else(general, |population| Field::of_map("taken_in_pools", population));
-    let change = Change::of(&seats_key(seats.section))
-        .add("taken", amount)
-        .add(kind, amount)
-        .still("section_version", number(seats.section_version));
-    transaction.change(change);
-    if let Some(listing) = seats.cross_listing {
-        let change = Change::of(&shared_seats_key(listing.cross_list)).add("taken", amount);
-        transaction.change(change);
-    }
-}
-
-fn number(version: u64) -> i64 {
-    i64::try_from(version).unwrap_or(i64::MAX)
-}
-
 /// Makes the registration with its place on the section's roster.
 pub fn write_registration(transaction: &mut Transaction<'_>, registration: &Registration) {
     transaction.create(registration);
     enter_roster(transaction, registration);
-}
-
-fn give_seat_back(
-    transaction: &mut Transaction<'_>,
-    registration: &Registration,
-    seats: &SectionSeats,
-) {
-    move_seat(transaction, seats, registration.pool.as_deref(), -1);
-    leave_roster(transaction, registration);
 }
 
 pub async fn bundle(
@@ -482,16 +442,6 @@ pub async fn members(table: &Table, bundle: &Bundle) -> Result<Members, Failure>
     Ok(Members { registrations, student_term, seats })
 }
 
-/// The student's term that a registration stands in.
-pub async fn term_of(
-    table: &Table,
-    registration: &Registration,
-) -> Result<Stored<StudentTerm>, Failure> {
-    let key = student_term_key(registration.student, registration.term);
-    let missing = || shell::Fault::defect(format!("{} has no student term", registration.id));
-    Ok(table.get(&key).await?.ok_or_else(missing)?)
-}
-
 /// What the catalog last said of these terms, in one call; of a term that it has not told of, nothing.
 pub async fn terms(
     table: &Table,
@@ -555,7 +505,9 @@ pub async fn record_release(
         registration.value.release(cause.now, format!("{reason:?}"));
         transaction.update(registration);
         let Registration { id, bundle, student, section, term, .. } = registration.value;
-        give_seat_back(&mut transaction, &registration.value, &members.seats[&section]);
+        let seats = &members.seats[&section];
+        let told = (registration.version + 1, cause);
+        give_seat_back(&mut transaction, &registration.value, seats, told);
         members.student_term.value.remove(id);
         let event =
             RegistrationReleased { registration: id, bundle, student, section, term, reason };
@@ -565,15 +517,76 @@ pub async fn record_release(
     Ok(transaction.commit().await?)
 }
 
-/// What a drop writes, whoever's reply goes with it.
-pub fn write_drop(
-    transaction: &mut Transaction<'_>,
-    registration: &Stored<Registration>,
-    student_term: &mut Stored<StudentTerm>,
-    seats: &SectionSeats,
-) {
-    transaction.update(registration);
-    student_term.value.remove(registration.value.id);
-    transaction.update(student_term);
-    give_seat_back(transaction, &registration.value, seats);
+/// Registrations that are left together, with all that their end touches.
+pub struct Departure {
+    pub registrations: Vec<Stored<Registration>>,
+    pub student_term: Stored<StudentTerm>,
+    pub seats: BTreeMap<SectionId, SectionSeats>,
+    pub term: Option<TermFacts>,
+}
+
+/// The registration first, then those that it is linked with.
+pub async fn departure(
+    table: &Table,
+    registration: Stored<Registration>,
+) -> Result<Departure, Failure> {
+    let Registration { id, student, term, section, .. } = registration.value;
+    let seats_key_of_it = seats_key(section);
+    let (term_key, facts_key) = (student_term_key(student, term), term_facts_key(term));
+    let keys = vec![(&term_key).into(), (&facts_key).into(), (&seats_key_of_it).into()];
+    let mut batch = table.get_batch(keys).await?;
+    let missing = |what: &str| shell::Fault::defect(format!("{id} has no {what}"));
+    let term = batch.take(&facts_key)?.map(|stored| stored.value);
+    let student_term: Stored<StudentTerm> =
+        batch.take(&term_key)?.ok_or_else(|| missing("student term"))?;
+    let of_it = batch.take(&seats_key_of_it)?.ok_or_else(|| missing("section"))?.value;
+    let mut seats = BTreeMap::from([(section, of_it)]);
+    let mut registrations = vec![registration];
+    let together = student_term.value.left_together(id);
+    let others: Vec<Entry> = student_term
+        .value
+        .entries
+        .iter()
+        .filter(|entry| entry.registration != id && together.contains(&entry.registration))
+        .cloned()
+        .collect();
+    if !others.is_empty() {
+        let keys: Vec<_> = others
+            .iter()
+            .map(|entry| (registration_key(entry.registration), seats_key(entry.section)))
+            .collect();
+        let wanted = keys.iter().flat_map(|(of_it, seats)| [of_it.into(), seats.into()]);
+        let mut batch = table.get_batch(wanted.collect()).await?;
+        for (registration, of_it) in &keys {
+            registrations.push(batch.take(registration)?.ok_or_else(|| missing("companion"))?);
+            let of_it = batch.take(of_it)?.ok_or_else(|| missing("companion's section"))?.value;
+            seats.insert(of_it.section, of_it);
+        }
+    }
+    Ok(Departure { registrations, student_term, seats, term })
+}
+
+impl Departure {
+    pub fn ids(&self) -> Vec<RegistrationId> {
+        self.registrations.iter().map(|registration| registration.value.id).collect()
+    }
+
+    /// What their end writes beside the student's term, which its caller writes: each is as it ended, its seat is free,
+    /// and others are told.
+    pub fn write(
+        &mut self,
+        transaction: &mut Transaction<'_>,
+        reason: DropReason,
+        cause: Cause<'_>,
+    ) {
+        for registration in &self.registrations {
+            transaction.update(registration);
+            self.student_term.value.remove(registration.value.id);
+            let version = registration.version + 1;
+            let seats = &self.seats[&registration.value.section];
+            give_seat_back(transaction, &registration.value, seats, (version, cause));
+            let event = registration.value.dropped(cause.now, reason);
+            transaction.event(event, version, cause.now, cause.correlation_id);
+        }
+    }
 }

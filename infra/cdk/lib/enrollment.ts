@@ -21,11 +21,25 @@ export function enrollment(scope: Construct, shared: Shared): Context {
   context.http("lift-hold", "POST /students/{student}/holds/{hold}/lifting", [writes]);
   context.http("set-student-record", "PUT /students/{student}/record", [writes]);
   context.http("read-student-record", "GET /students/{student}/record", [reads]);
+  context.http("validate-submission", "POST /submissions/validation", [reads, timeZone]);
+  context.http("swap-registration", "POST /registrations/{registration}/swap", [writes, timeZone]);
+  context.http("give-override", "POST /students/{student}/overrides", [writes]);
+  context.http("list-overrides", "GET /students/{student}/overrides", [reads, cursors]);
+  context.http("revoke-override", "POST /students/{student}/overrides/{override}/revocation", [writes]);
+  context.http("join-waitlist", "POST /waitlist-entries", [writes, timeZone]);
+  context.http("list-waitlist-entries", "GET /waitlist-entries", [reads, cursors]);
+  context.http("list-waitlist", "GET /waitlists/{section}", [reads, cursors]);
+  context.http("leave-waitlist", "POST /waitlist-entries/{entry}/leaving", [writes]);
+  context.http("accept-offer", "POST /waitlist-entries/{entry}/acceptance", [writes, timeZone]);
+  context.http("offer-seat", "POST /waitlist-entries/{entry}/offer", [writes, timeZone]);
   // Events
-  context.events("on-section-offered", ["catalog.section.offered"], [writes]);
-  context.events("on-section-withdrawn", ["catalog.section.suspended", "catalog.section.cancelled"], [writes]);
+  context.events("on-section-offered", ["catalog.section.offered"], [writes, timeZone]);
+  context.events("on-section-withdrawn", ["catalog.section.suspended", "catalog.section.cancelled"], [writes, timeZone]);
+  context.events("on-registration-group-changed", ["catalog.registration-group.changed"], [writes]);
+  context.events("on-seat-freed", ["enrollment.seat.freed"], [writes, timeZone]);
   context.events("on-clearance-advanced", ["enrollment.clearance.advanced"], [writes]);
   context.events("on-course-changed", ["catalog.course.changed"], [writes]);
+  context.events("on-course-update-advanced", ["enrollment.course-update.advanced"], [writes]);
   context.events("on-term-changed", ["catalog.term.changed"], [writes]);
   context.events("on-calendar-changed", ["catalog.calendar.changed"], [writes]);
   context.events("on-saga-requested", ["enrollment.saga.requested"], [reads, starts("enrollment"), timeOuts], { concurrency: 5 });
@@ -41,5 +55,6 @@ export function enrollment(scope: Construct, shared: Shared): Context {
   context.step("import-history", [writes]);
   // Schedules
   context.schedule("reconcile-sagas", Duration.minutes(5), [writes, describes("enrollment")], { timeoutS: 300 });
+  context.schedule("sweep-waitlists", Duration.minutes(1), [writes, timeZone], { timeoutS: 60 });
   return context;
 }

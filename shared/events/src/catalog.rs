@@ -449,6 +449,9 @@ pub struct SectionOffered {
     pub price_group: String,
     /// Whether the head of department must approve each registration.
     pub approval_required: bool,
+    /// Whether the teacher must let each student in.
+    #[serde(default)]
+    pub permission_required: bool,
     pub meetings: Vec<Meeting>,
     #[serde(default)]
     pub teachers: Vec<PersonId>,
@@ -493,6 +496,7 @@ impl Event for SectionOffered {
             department,
             price_group: "standard".into(),
             approval_required: false,
+            permission_required: false,
             meetings: vec![Meeting::weekly(
                 vec![Weekday::Monday, Weekday::Wednesday],
                 ("09:00".parse().expect("a time"), "10:30".parse().expect("a time")),

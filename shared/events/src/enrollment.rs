@@ -1,8 +1,8 @@
 //! Events of the enrollment context.
 
 use kernel::{
-    ApprovalId, BundleId, HoldId, Id, PersonId, RegistrationId, SectionId, SubmissionId, TermId,
-    Timestamp,
+    ApprovalId, BundleId, CourseId, HoldId, Id, OverrideId, PersonId, RegistrationId, SectionId,
+    SubmissionId, TermId, Timestamp, WaitlistEntryId,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -291,6 +291,26 @@ impl Event for ClearanceAdvanced {
     }
 }
 
+/// A course has said what it now is, and so many pages of its sections follow it; it goes on with the next.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CourseUpdateAdvanced {
+    pub course: CourseId,
+    pub step: u32,
+}
+
+impl Event for CourseUpdateAdvanced {
+    const NAME: &'static str = "enrollment.course-update.advanced";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.course.to_string()
+    }
+
+    fn example() -> Self {
+        Self { course: CourseId::derived_from("example"), step: 0 }
+    }
+}
+
 /// An office stops a student: why, is between the two.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HoldPlaced {
@@ -331,6 +351,158 @@ impl Event for HoldLifted {
     fn example() -> Self {
         let (hold, student) = (HoldId::derived_from("example"), PersonId::derived_from("example"));
         Self { hold, student }
+    }
+}
+
+/// Somebody let a student pass one rule in one section: why, is between the two.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OverrideGiven {
+    pub r#override: OverrideId,
+    pub student: PersonId,
+    pub section: SectionId,
+    /// The rule that it lifts, such as `CLOSED`.
+    pub code: String,
+    pub given_by: PersonId,
+    pub expires_at: Timestamp,
+}
+
+impl Event for OverrideGiven {
+    const NAME: &'static str = "enrollment.override.given";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.r#override.to_string()
+    }
+
+    fn example() -> Self {
+        let OverrideRevoked { r#override, student, section } = OverrideRevoked::example();
+        Self {
+            r#override,
+            student,
+            section,
+            code: "CLOSED".into(),
+            given_by: PersonId::derived_from("head"),
+            expires_at: "2027-02-12T22:59:59Z".parse().expect("a timestamp"),
+        }
+    }
+}
+
+/// An override lets its student in no longer; who came in by it stays.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct OverrideRevoked {
+    pub r#override: OverrideId,
+    pub student: PersonId,
+    pub section: SectionId,
+}
+
+impl Event for OverrideRevoked {
+    const NAME: &'static str = "enrollment.override.revoked";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.r#override.to_string()
+    }
+
+    fn example() -> Self {
+        Self {
+            r#override: OverrideId::derived_from("example"),
+            student: PersonId::derived_from("example"),
+            section: SectionId::derived_from("example"),
+        }
+    }
+}
+
+/// A seat of a section with a waitlist is free, or may be: the first in line who can take it is to have it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SeatFreed {
+    pub section: SectionId,
+    /// The registration, the waitlist entry or the change of the section that freed it.
+    pub freed_by: String,
+    /// Counts how often the line was gone through in pieces.
+    pub step: u32,
+    /// Who stands at this position has been asked.
+    pub after: Option<i64>,
+}
+
+impl Event for SeatFreed {
+    const NAME: &'static str = "enrollment.seat.freed";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        format!("{}/{}/{}", self.section, self.freed_by, self.step)
+    }
+
+    fn example() -> Self {
+        let RegistrationConfirmed { registration, section, .. } = RegistrationConfirmed::example();
+        Self { section, freed_by: registration.to_string(), step: 0, after: None }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitlistState {
+    Waiting,
+    /// A seat is held for this student until the offer expires.
+    Offered,
+    /// Has a registration, which goes its own way from there.
+    Registered,
+    OfferExpired,
+    Declined,
+    Left,
+    /// The list was closed, or its section cancelled.
+    Closed,
+}
+
+impl WaitlistState {
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Waiting | Self::Offered)
+    }
+}
+
+/// Somebody stands in line, has come to a seat, or stands in line no longer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WaitlistChanged {
+    pub entry: WaitlistEntryId,
+    pub student: PersonId,
+    pub section: SectionId,
+    pub section_code: String,
+    pub course_title: String,
+    pub term: TermId,
+    pub term_code: String,
+    pub state: WaitlistState,
+    /// Until when the seat is held, where one is offered.
+    pub offered_until: Option<Timestamp>,
+}
+
+impl Event for WaitlistChanged {
+    const NAME: &'static str = "enrollment.waitlist.changed";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.entry.to_string()
+    }
+
+    fn example() -> Self {
+        let RegistrationDropped {
+            student,
+            section,
+            section_code,
+            course_title,
+            term,
+            term_code,
+            ..
+        } = RegistrationDropped::example();
+        Self {
+            entry: WaitlistEntryId::derived_from("example"),
+            student,
+            section,
+            section_code,
+            course_title,
+            term,
+            term_code,
+            state: WaitlistState::Offered,
+            offered_until: Some("2027-01-16T08:30:00Z".parse().expect("a timestamp")),
+        }
     }
 }
 

@@ -19,8 +19,9 @@ pub use catalog::{
 };
 pub use enrollment::{
     ApprovalDecided, ApprovalRequested, BundleParked, ChargeableRegistration, ClearanceAdvanced,
-    Decision, DropReason, Enter, HoldLifted, HoldPlaced, RegistrationConfirmed,
-    RegistrationDropped, RegistrationReleased, ReleaseReason, SagaRequested,
+    CourseUpdateAdvanced, Decision, DropReason, Enter, HoldLifted, HoldPlaced, OverrideGiven,
+    OverrideRevoked, RegistrationConfirmed, RegistrationDropped, RegistrationReleased,
+    ReleaseReason, SagaRequested, SeatFreed, WaitlistChanged, WaitlistState,
 };
 pub use envelope::{Description, Envelope, Event};
 pub use identity::{
@@ -66,8 +67,13 @@ pub fn catalogue() -> Vec<Description> {
         Description::of::<RegistrationReleased>(),
         Description::of::<RegistrationDropped>(),
         Description::of::<ClearanceAdvanced>(),
+        Description::of::<CourseUpdateAdvanced>(),
         Description::of::<HoldPlaced>(),
         Description::of::<HoldLifted>(),
+        Description::of::<OverrideGiven>(),
+        Description::of::<OverrideRevoked>(),
+        Description::of::<SeatFreed>(),
+        Description::of::<WaitlistChanged>(),
         Description::of::<BundleParked>(),
         Description::of::<ChargePosted>(),
         Description::of::<ChargeSettled>(),

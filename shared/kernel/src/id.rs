@@ -131,6 +131,8 @@ ids! {
     RegistrationId = "reg";
     ApprovalId = "apr";
     HoldId = "hld";
+    OverrideId = "ovr";
+    WaitlistEntryId = "wle";
     ChargeId = "chg";
     InvoiceId = "inv";
     PaymentId = "pay";

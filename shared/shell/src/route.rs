@@ -149,6 +149,18 @@ impl Route {
         Self::new(operation, Method::Put, path, access, summary)
     }
 
+    /// Puts another text in the place of the one that was read: `If-Match` is required.
+    pub const fn replace(
+        operation: &'static str,
+        path: &'static str,
+        access: Access,
+        summary: &'static str,
+    ) -> Self {
+        let mut route = Self::put(operation, path, access, summary);
+        route.edits = true;
+        route
+    }
+
     /// Changes a resource as it was read: `If-Match` is required.
     pub const fn edit(
         operation: &'static str,

@@ -29,3 +29,4 @@ mod sessions;
 mod sign_in;
 mod stopped_saga;
 mod undo;
+mod waitlists;

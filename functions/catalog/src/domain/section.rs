@@ -76,6 +76,9 @@ pub struct Section {
     pub capacity: u32,
     pub price_group: String,
     pub approval_required: bool,
+    /// Whether the teacher must let each student in.
+    #[serde(default)]
+    pub permission_required: bool,
     pub meetings: Vec<Meeting>,
     pub teachers: Vec<PersonId>,
     /// Groups of students for whom it is planned: their sections should not clash.
@@ -263,6 +266,7 @@ pub mod tests {
             capacity: 30,
             price_group: "standard".into(),
             approval_required: false,
+            permission_required: false,
             meetings: Vec::new(),
             teachers: Vec::new(),
             student_groups: Vec::new(),

@@ -33,6 +33,9 @@ pub struct Command {
     /// Whether the head of department must approve each registration.
     #[serde(default)]
     pub approval_required: bool,
+    /// Whether the teacher must let each student in.
+    #[serde(default)]
+    pub permission_required: bool,
     #[serde(default)]
     #[schemars(length(max = 20))]
     pub meetings: Vec<Meeting>,
@@ -121,6 +124,7 @@ pub(super) fn drafted(id: SectionId, command: Command) -> Section {
         capacity: command.capacity,
         price_group: command.price_group,
         approval_required: command.approval_required,
+        permission_required: command.permission_required,
         meetings: command.meetings,
         teachers: command.teachers,
         student_groups: command.student_groups,
@@ -151,6 +155,7 @@ pub(crate) mod tests {
             capacity: 30,
             price_group: "standard".into(),
             approval_required: false,
+            permission_required: false,
             meetings: Vec::new(),
             teachers: Vec::new(),
             student_groups: Vec::new(),

@@ -30,6 +30,7 @@ pub struct Command {
     #[schemars(length(min = 1, max = 40))]
     pub price_group: Option<String>,
     pub approval_required: Option<bool>,
+    pub permission_required: Option<bool>,
     #[schemars(length(max = 20))]
     pub meetings: Option<Vec<Meeting>>,
     #[schemars(length(max = 10), extend("uniqueItems" = true))]
@@ -82,6 +83,7 @@ fn changed(before: &Section, command: Command) -> Section {
         capacity: command.capacity.unwrap_or(before.capacity),
         price_group: command.price_group.unwrap_or(before.price_group),
         approval_required: command.approval_required.unwrap_or(before.approval_required),
+        permission_required: command.permission_required.unwrap_or(before.permission_required),
         meetings: command.meetings.unwrap_or(before.meetings),
         teachers: command.teachers.unwrap_or(before.teachers),
         student_groups: command.student_groups.unwrap_or(before.student_groups),
@@ -123,6 +125,7 @@ mod tests {
             capacity: None,
             price_group: None,
             approval_required: None,
+            permission_required: None,
             meetings: None,
             teachers: None,
             student_groups: None,

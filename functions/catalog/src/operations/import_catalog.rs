@@ -179,6 +179,7 @@ async fn import_section(
             capacity: row.capacity,
             price_group: row.price_group.clone(),
             approval_required: row.approval_required,
+            permission_required: false,
             meetings: row.meetings.clone(),
             teachers: Vec::new(),
             student_groups: Vec::new(),

@@ -139,6 +139,7 @@ impl SectionContext {
             department: section.department.to_string(),
             price_group: section.price_group.clone(),
             approval_required: section.approval_required,
+            permission_required: section.permission_required,
             meetings: section.meetings.clone(),
             teachers: section.teachers.clone(),
             cross_listing: section.cross_listing,

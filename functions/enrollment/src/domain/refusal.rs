@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use shell::{Refuse, Sentences, sentence};
 
-use super::{FailedItem, HoldKind};
+use super::{FailedItem, HoldKind, Incomplete};
 
 /// Why an item of a cart cannot be registered, in the order of the checks.
 #[derive(
@@ -28,10 +28,15 @@ pub enum ItemCode {
     PrereqNotMet,
     TestScore,
     CoreqRequired,
+    LinkRequired,
+    InstructorPermission,
     TimeConflict,
     MaxCredits,
     ReservedClosed,
     Closed,
+    WaitlistFull,
+    WaitlistOnly,
+    MaxWaitlistedCredits,
 }
 
 impl ItemCode {
@@ -51,10 +56,15 @@ impl ItemCode {
             Self::PrereqNotMet => "PREREQ_NOT_MET",
             Self::TestScore => "TEST_SCORE",
             Self::CoreqRequired => "COREQ_REQUIRED",
+            Self::LinkRequired => "LINK_REQUIRED",
+            Self::InstructorPermission => "INSTRUCTOR_PERMISSION",
             Self::TimeConflict => "TIME_CONFLICT",
             Self::MaxCredits => "MAX_CREDITS",
             Self::ReservedClosed => "RESERVED_CLOSED",
             Self::Closed => "CLOSED",
+            Self::WaitlistFull => "WAITLIST_FULL",
+            Self::WaitlistOnly => "WAITLIST_ONLY",
+            Self::MaxWaitlistedCredits => "MAX_WAITLISTED_CREDITS",
         }
     }
 }
@@ -78,11 +88,14 @@ pub struct ItemRefusal {
     /// What holds the student.
     #[serde(default)]
     pub holds: Vec<StoppedBy>,
+    /// Of a linked section: what is lacking of each choice.
+    #[serde(default)]
+    pub choices: Vec<Incomplete>,
 }
 
 impl ItemRefusal {
     pub fn new(code: ItemCode) -> Self {
-        Self { code, with: None, proof: None, holds: Vec::new() }
+        Self { code, with: None, proof: None, holds: Vec::new(), choices: Vec::new() }
     }
 
     pub fn with(code: ItemCode, section: SectionId) -> Self {
@@ -91,6 +104,10 @@ impl ItemRefusal {
 
     pub fn unproven(code: ItemCode, proof: Proof) -> Self {
         Self { proof: Some(proof), ..Self::new(code) }
+    }
+
+    pub fn unlinked(choices: Vec<Incomplete>) -> Self {
+        Self { choices, ..Self::new(ItemCode::LinkRequired) }
     }
 
     pub fn held(holds: Vec<StoppedBy>) -> Self {
@@ -103,9 +120,15 @@ impl ItemRefusal {
         missing.map(|proof| proof.requirement.to_string()).collect()
     }
 
+    /// What is the matter.
     pub fn message(&self, locale: Locale) -> String {
         let missing = [("missing", self.missing().join(" + "))];
         sentence(&SENTENCES, locale, self.code.code(), &missing)
+    }
+
+    /// What the student can do about it.
+    pub fn remedy(&self, locale: Locale) -> String {
+        sentence(&SENTENCES, locale, &format!("{}_REMEDY", self.code.code()), &[])
     }
 }
 
@@ -130,6 +153,20 @@ pub enum Refusal {
     StudentUnknown,
     HoldUnknown,
     HoldOfAnotherOffice,
+    HoldEndsBeforeItBegins,
+    SectionCancelled,
+    OverrideUnknown,
+    OverrideOutOfReach,
+    OverrideEndsBeforeItBegins,
+    WaitlistEntryUnknown,
+    WaitlistEntryEnded,
+    WaitingAlready,
+    NoWaitlist,
+    SeatIsFree,
+    NothingOffered,
+    OfferExpired,
+    OfferedAlready,
+    SwapImpossible,
 }
 
 pub static SENTENCES: Sentences = shell::sentences!();
@@ -159,6 +196,20 @@ impl Refuse for Refusal {
             Self::StudentUnknown => ("STUDENT_UNKNOWN", 404),
             Self::HoldUnknown => ("HOLD_UNKNOWN", 404),
             Self::HoldOfAnotherOffice => ("HOLD_OF_ANOTHER_OFFICE", 409),
+            Self::HoldEndsBeforeItBegins => ("HOLD_ENDS_BEFORE_IT_BEGINS", 422),
+            Self::SectionCancelled => ("SECTION_CANCELLED", 409),
+            Self::OverrideUnknown => ("OVERRIDE_UNKNOWN", 404),
+            Self::OverrideOutOfReach => ("OVERRIDE_OUT_OF_REACH", 409),
+            Self::OverrideEndsBeforeItBegins => ("OVERRIDE_ENDS_BEFORE_IT_BEGINS", 422),
+            Self::WaitlistEntryUnknown => ("WAITLIST_ENTRY_UNKNOWN", 404),
+            Self::WaitlistEntryEnded => ("WAITLIST_ENTRY_ENDED", 409),
+            Self::WaitingAlready => ("WAITING_ALREADY", 409),
+            Self::NoWaitlist => ("NO_WAITLIST", 409),
+            Self::SeatIsFree => ("SEAT_IS_FREE", 409),
+            Self::NothingOffered => ("NOTHING_OFFERED", 409),
+            Self::OfferExpired => ("OFFER_EXPIRED", 409),
+            Self::OfferedAlready => ("OFFERED_ALREADY", 409),
+            Self::SwapImpossible => ("SWAP_IMPOSSIBLE", 409),
         }
     }
 
@@ -171,9 +222,11 @@ impl Refuse for Refusal {
                     "code": refusal.code.code(),
                     "with": refusal.with,
                     "message": refusal.message(locale),
+                    "remedy": refusal.remedy(locale),
                     "missing": refusal.missing(),
                     "proof": refusal.proof,
                     "holds": refusal.holds,
+                    "choices": refusal.choices,
                 })
             })
         });

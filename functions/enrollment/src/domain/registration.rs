@@ -6,7 +6,7 @@ use kernel::{BundleId, PersonId, RegistrationId, SectionId, SubmissionId, TermId
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Refusal, TermFacts};
+use super::{Refusal, TermFacts, UsedOverride};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -53,6 +53,9 @@ pub struct Registration {
     /// Its prerequisites rest on a course that has no grade yet.
     #[serde(default)]
     pub provisional: bool,
+    /// What had to be lifted to let the student in.
+    #[serde(default)]
+    pub overrides: Vec<UsedOverride>,
     pub history: Vec<Transition>,
 }
 

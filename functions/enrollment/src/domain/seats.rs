@@ -1,15 +1,19 @@
 //! A section as registration sees it: the seats, and everything that decides who may take one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use events::{CourseVersion, CrossListing, OfferedCourse, OfferedTerm, SectionOffered};
+use events::{
+    CourseVersion, CrossListing, OfferedCourse, OfferedTerm, SectionOffered, WaitlistMode,
+    WaitlistSettings,
+};
+use jiff::ToSpan;
 use kernel::{
-    AcademicRecord, CrossListId, Date, GradeScale, Meeting, Requirement, Seat, SeatPool, Seats,
-    SectionId,
+    AcademicRecord, CrossListId, Date, GradeScale, Meeting, PersonId, Requirement, Seat, SeatPool,
+    Seats, SectionId, Verdict,
 };
 use serde::{Deserialize, Serialize};
 
-use super::ItemCode;
+use super::{ItemCode, Line};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -31,8 +35,8 @@ impl SectionStatus {
     }
 }
 
-/// Invariant: `taken` is the number of registrations that hold or have a seat, `taken_generally` and `taken_in_pools`
-/// are those of each kind.
+/// Invariant: `taken` is the number of registrations that hold or have a seat with the seats that are `offered` to who
+/// waited; `taken_generally` and `taken_in_pools` are those of each kind.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SectionSeats {
     pub section: SectionId,
@@ -59,20 +63,40 @@ pub struct SectionSeats {
     pub department: String,
     pub price_group: String,
     pub approval_required: bool,
+    /// Whether the teacher must let each student in.
+    #[serde(default)]
+    pub permission_required: bool,
     pub meetings: Vec<Meeting>,
+    #[serde(default)]
+    pub teachers: Vec<PersonId>,
+    #[serde(default)]
+    pub waitlist: WaitlistSettings,
+    #[serde(default)]
+    pub line: Line,
+    /// Those in line who belonged to the population of a pool on joining.
+    #[serde(default)]
+    pub waiting_in_pools: BTreeMap<String, i64>,
+    /// Seats that are held for who waited and has not answered yet.
+    #[serde(default)]
+    pub offered: i64,
 }
 
 impl SectionSeats {
     /// The section as the catalog now offers it. Nobody loses a seat, even where the capacity shrank below what is
     /// taken.
     pub fn offered(event: SectionOffered, standing: Option<&Self>) -> Self {
-        let before = standing.map(|standing| standing.taken_in_pools.clone()).unwrap_or_default();
-        let is_needed = |population: &String, taken: &i64| {
-            *taken > 0 || event.pools.iter().any(|pool| pool.population.to_string() == *population)
+        let by_population = |before: Option<&BTreeMap<String, i64>>| {
+            let empty = event.pools.iter().map(|pool| (pool.population.to_string(), 0));
+            let mut counts: BTreeMap<String, i64> =
+                empty.chain(before.cloned().unwrap_or_default()).collect();
+            counts.retain(|population, count| {
+                let is_population = |pool: &SeatPool| pool.population.to_string() == *population;
+                *count > 0 || event.pools.iter().any(is_population)
+            });
+            counts
         };
-        let empty = event.pools.iter().map(|pool| (pool.population.to_string(), 0));
-        let mut taken_in_pools: BTreeMap<String, i64> = empty.chain(before).collect();
-        taken_in_pools.retain(|population, taken| is_needed(population, taken));
+        let taken_in_pools = by_population(standing.map(|standing| &standing.taken_in_pools));
+        let waiting_in_pools = by_population(standing.map(|standing| &standing.waiting_in_pools));
         Self {
             section: event.section,
             section_version: event.section_version,
@@ -92,7 +116,13 @@ impl SectionSeats {
             department: event.department,
             price_group: event.price_group,
             approval_required: event.approval_required,
+            permission_required: event.permission_required,
             meetings: event.meetings,
+            teachers: event.teachers,
+            waitlist: event.waitlist,
+            line: standing.map(|standing| standing.line).unwrap_or_default(),
+            waiting_in_pools,
+            offered: standing.map(|standing| standing.offered).unwrap_or_default(),
         }
     }
 
@@ -142,11 +172,69 @@ impl SectionSeats {
         self.capacity - kept_free - self.taken_in_pools.values().sum::<i64>()
     }
 
+    /// Whether one may stand in line for it, and whoever does goes before who comes later.
+    pub fn has_waitlist(&self, today: Date) -> bool {
+        let is_open = self.waitlist.ends_on.is_none_or(|last| today <= last);
+        self.waitlist.mode != WaitlistMode::None && is_open
+    }
+
+    /// Whether somebody may stand in line, or still does though the list is closed.
+    pub fn may_have_line(&self) -> bool {
+        self.waitlist.mode != WaitlistMode::None || self.line.waiting > 0
+    }
+
+    /// The next day on which something changes for who stands in line without anybody doing anything: the list is over,
+    /// or kept seats become everybody's.
+    pub fn next_look(&self, today: Date) -> Option<Date> {
+        let kept_until = self.pools.iter().filter_map(|pool| pool.until);
+        let last_days = kept_until.chain(self.waitlist.ends_on);
+        let next = last_days.filter(|day| today <= *day).min()?;
+        next.checked_add(1.day()).ok()
+    }
+
+    /// The populations with reserved seats that the student belongs to.
+    pub fn populations_of(&self, student: &AcademicRecord, scale: &GradeScale) -> BTreeSet<String> {
+        let populations = self.pools.iter().map(|pool| &pool.population);
+        let theirs = populations
+            .filter(|population| population.prove(student, scale).verdict != Verdict::NotMet);
+        theirs.map(ToString::to_string).collect()
+    }
+
+    /// Whether a seat of this kind is somebody else's first, who stands in line. `line` is the section's, or that of
+    /// its cross-list.
+    pub fn turn(&self, pool: Option<&str>, line: &Line, today: Date) -> Turn {
+        let before = match pool {
+            Some(population) => self.waiting_in_pools.get(population).copied().unwrap_or_default(),
+            None => line.waiting,
+        };
+        if !self.has_waitlist(today) {
+            Turn::NobodyWaits { bars: false }
+        } else if before == 0 {
+            Turn::NobodyWaits { bars: true }
+        } else if line.passed > 0 {
+            Turn::PassedOn
+        } else {
+            Turn::OthersFirst
+        }
+    }
+
     /// Seats of the pool of this population.
     pub fn pool_capacity(&self, population: &str) -> i64 {
         let pool = self.pools.iter().find(|pool| pool.population.to_string() == population);
         pool.map_or(0, |pool| i64::from(pool.seats))
     }
+}
+
+/// Whose turn it is to have a free seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    NobodyWaits {
+        /// Whether somebody might.
+        bars: bool,
+    },
+    /// Nobody in line could take it.
+    PassedOn,
+    OthersFirst,
 }
 
 /// The seats that the sections of a cross-list share.
@@ -156,11 +244,18 @@ pub struct SharedSeats {
     pub capacity: i64,
     /// In all its sections together.
     pub taken: i64,
+    /// All its sections are one class, so that who waits for any stands in one line.
+    #[serde(default)]
+    pub line: Line,
+    /// Its sections.
+    #[serde(default)]
+    pub sections: BTreeSet<SectionId>,
 }
 
 impl SharedSeats {
     pub fn empty(cross_list: CrossListId) -> Self {
-        Self { cross_list, capacity: 0, taken: 0 }
+        let (line, sections) = (Line::default(), BTreeSet::new());
+        Self { cross_list, capacity: 0, taken: 0, line, sections }
     }
 
     pub fn is_full(&self) -> bool {

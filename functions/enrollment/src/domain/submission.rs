@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use events::TermState;
 use kernel::{
     AcademicRecord, Attempt, Calendar, CourseId, CrossListId, Date, GradeScale, Meeting, PersonId,
-    Proof, ProofReason, RegistrationId, Requirement, SectionId, SubmissionId, TermId, Timestamp,
-    Verdict,
+    Proof, ProofReason, RegistrationGroupId, RegistrationId, Requirement, SectionId, SubmissionId,
+    TermId, Timestamp, Verdict, WaitlistEntryId,
 };
 use serde::{Deserialize, Serialize};
 
+use table::Stored;
+
 use super::{
-    ItemCode, ItemRefusal, SectionSeats, SectionStatus, SharedSeats, StoppedBy, StudentStatus,
-    TermFacts,
+    ItemCode, ItemRefusal, Line, Link, Override, SectionLinks, SectionSeats, SectionStatus,
+    SharedSeats, StoppedBy, StudentStatus, TermFacts, Turn, UsedOverride, WaitingFor,
 };
 
 /// No grade has been told yet: what was taken counts as under way, and nothing is compared.
@@ -52,6 +54,9 @@ pub struct Entry {
     /// The population of the pool that its seat is of; absent of a general one.
     #[serde(default)]
     pub pool: Option<String>,
+    /// The registration group that it was taken with: what stands in the same is left together.
+    #[serde(default)]
+    pub group: Option<RegistrationGroupId>,
 }
 
 /// The versioned item that every registration of this student in this term passes through: two submissions at once
@@ -64,14 +69,46 @@ pub struct StudentTerm {
     #[serde(default)]
     pub first_day: Option<Date>,
     pub entries: Vec<Entry>,
+    /// Sections that the student stands in line for.
+    #[serde(default)]
+    pub waiting: Vec<WaitingFor>,
 }
 
 impl StudentTerm {
     pub fn empty(student: PersonId, term: TermId) -> Self {
-        Self { student, term, first_day: None, entries: Vec::new() }
+        Self { student, term, first_day: None, entries: Vec::new(), waiting: Vec::new() }
     }
 
-    fn credits_hundredths(&self) -> u32 {
+    /// The registrations that are left together with this one, itself included.
+    pub fn left_together(&self, registration: RegistrationId) -> Vec<RegistrationId> {
+        let entry = self.entries.iter().find(|entry| entry.registration == registration);
+        let group = entry.and_then(|entry| entry.group);
+        let linked = self.entries.iter().filter(|other| group.is_some() && other.group == group);
+        let mut together = vec![registration];
+        together
+            .extend(linked.map(|other| other.registration).filter(|other| *other != registration));
+        together
+    }
+
+    /// As if these registrations had been given up.
+    #[must_use]
+    pub fn without(&self, registrations: &[RegistrationId]) -> Self {
+        let mut without = self.clone();
+        for registration in registrations {
+            without.remove(*registration);
+        }
+        without
+    }
+
+    pub fn waits_no_more(&mut self, entry: WaitlistEntryId) {
+        self.waiting.retain(|waiting| waiting.entry != entry);
+    }
+
+    pub fn waitlisted_credits_hundredths(&self) -> u32 {
+        self.waiting.iter().map(|waiting| waiting.credits_hundredths).sum()
+    }
+
+    pub fn credits_hundredths(&self) -> u32 {
         self.entries.iter().map(|entry| entry.credits_hundredths).sum()
     }
 
@@ -159,6 +196,27 @@ pub struct Background {
     pub holds: Vec<StoppedBy>,
     /// Seats that the cart's sections share with others.
     pub shared_seats: BTreeMap<CrossListId, SharedSeats>,
+    /// The registration groups that the cart's sections are in.
+    pub links: BTreeMap<SectionId, SectionLinks>,
+    /// The student's overrides that are in force.
+    pub overrides: Vec<Stored<Override>>,
+}
+
+impl Background {
+    /// What lets the student pass this rule in this section.
+    pub fn lifting(&self, section: SectionId, code: ItemCode) -> Option<&Stored<Override>> {
+        self.overrides.iter().find(|stored| stored.value.lifts(section, code))
+    }
+
+    /// The seats that the section shares with others.
+    pub fn shared_with(&self, seats: &SectionSeats) -> Option<&SharedSeats> {
+        seats.cross_listing.and_then(|listing| self.shared_seats.get(&listing.cross_list))
+    }
+
+    /// Where one stands in line for the section.
+    pub fn line<'a>(&'a self, seats: &'a SectionSeats) -> &'a Line {
+        self.shared_with(seats).map_or(&seats.line, |shared| &shared.line)
+    }
 }
 
 /// An item that could not be registered, with all that speaks against it.
@@ -178,17 +236,37 @@ pub struct Submission {
     pub submitted_at: Timestamp,
 }
 
+/// By which way a student comes to a seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door<'a> {
+    /// As everybody: behind those who wait.
+    Public,
+    /// It is their turn in the line.
+    Line,
+    /// A seat of this pool, or a general one, is held for them.
+    Offer { pool: Option<&'a str> },
+}
+
 /// Sections in the order the student put them, each with the id that its registration would get.
 #[derive(Debug, Clone)]
 pub struct Cart<'a> {
     pub term: TermId,
     pub items: &'a [(SectionId, RegistrationId)],
+    pub door: Door<'a>,
 }
 
 /// Registrations that stand or fall together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlannedBundle {
     pub entries: Vec<Entry>,
+    /// What had to be lifted for each.
+    pub overrides: BTreeMap<RegistrationId, Vec<UsedOverride>>,
+}
+
+impl PlannedBundle {
+    pub fn overrides_of(&self, registration: RegistrationId) -> &[UsedOverride] {
+        self.overrides.get(&registration).map(Vec::as_slice).unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -214,27 +292,30 @@ pub fn decide(
                 let twice = ItemRefusal::with(ItemCode::DuplicateSection, *section);
                 decision.failed.push(failed(*section, vec![twice]));
             }
-            Some(seats) => known.push(Item { seats, registration: *registration }),
+            Some(seats) => known.push((seats, *registration)),
             None => decision
                 .failed
                 .push(failed(*section, vec![ItemRefusal::new(ItemCode::SectionUnknown)])),
         }
     }
-    for bundle in bundles(&known, &background.record) {
-        let (entries, mut refused) = judge(cart.term, &bundle, &passed, background, now);
+    let items = items(&known, standing, background);
+    for bundle in bundles(&items, &background.record) {
+        let (planned, mut refused) = judge(cart, &bundle, &passed, background, now);
         if refused.is_empty() {
-            passed.entries.extend(entries.clone());
-            decision.bundles.push(PlannedBundle { entries });
+            passed.entries.extend(planned.entries.clone());
+            decision.bundles.push(planned);
             continue;
         }
         // The others of a bundle fall with the one that failed.
         let culprit = refused[0].section;
-        for Item { seats, .. } in &bundle {
-            if !refused.iter().any(|item| item.section == seats.section) {
-                refused.push(failed(
-                    seats.section,
-                    vec![ItemRefusal::with(ItemCode::CoreqRequired, culprit)],
-                ));
+        for item in &bundle {
+            if !refused.iter().any(|failed| failed.section == item.seats.section) {
+                let code = if item.is_linked_with(culprit) {
+                    ItemCode::LinkRequired
+                } else {
+                    ItemCode::CoreqRequired
+                };
+                refused.push(failed(item.seats.section, vec![ItemRefusal::with(code, culprit)]));
             }
         }
         decision.failed.extend(refused);
@@ -251,17 +332,50 @@ fn failed(section: SectionId, refusals: Vec<ItemRefusal>) -> FailedItem {
 struct Item<'a> {
     seats: &'a SectionSeats,
     registration: RegistrationId,
+    /// The choice of linked sections that the cart, with what the student has, makes whole.
+    link: Option<&'a Link>,
+    carries_credits: bool,
+}
+
+fn items<'a>(
+    known: &[(&'a SectionSeats, RegistrationId)],
+    standing: &StudentTerm,
+    background: &'a Background,
+) -> Vec<Item<'a>> {
+    let held: BTreeSet<SectionId> = standing.entries.iter().map(|entry| entry.section).collect();
+    let carrying = standing.entries.iter().filter(|entry| entry.credits_hundredths > 0);
+    let carrying: BTreeSet<SectionId> = carrying.map(|entry| entry.section).collect();
+    let mut there = held;
+    there.extend(known.iter().map(|(seats, _)| seats.section));
+    let item = |(seats, registration): &(&'a SectionSeats, RegistrationId)| {
+        let links = background.links.get(&seats.section);
+        let link = links.and_then(|links| links.complete(&there));
+        let bearer = link.and_then(|link| link.bearer(|section| carrying.contains(&section)));
+        let carries_credits = bearer.is_none_or(|bearer| bearer == seats.section);
+        Item { seats, registration: *registration, link, carries_credits }
+    };
+    known.iter().map(item).collect()
 }
 
 impl Item<'_> {
     /// Whether this one needs the other to be taken together with it.
     fn leans_on(&self, other: &Self, record: &AcademicRecord) -> bool {
-        let (course, other) = (&self.seats.course, &other.seats.course);
+        let (course, other_course) = (&self.seats.course, &other.seats.course);
         let needs_company = course.prerequisites.as_ref().is_some_and(|requirement| {
-            requirement.courses().get(other.code.as_str()) == Some(&false)
+            requirement.courses().get(other_course.code.as_str()) == Some(&false)
                 && requirement.prove(record, &NO_GRADES).verdict == Verdict::NotMet
         });
-        course.corequisites.contains(&other.id) || needs_company
+        course.corequisites.contains(&other_course.id)
+            || needs_company
+            || self.is_linked_with(other.seats.section)
+    }
+
+    fn is_linked_with(&self, section: SectionId) -> bool {
+        self.link.is_some_and(|link| link.sections.contains(&section))
+    }
+
+    fn credits_hundredths(&self) -> u32 {
+        if self.carries_credits { self.seats.credits_hundredths } else { 0 }
     }
 }
 
@@ -288,37 +402,67 @@ fn bundles<'a>(items: &[Item<'a>], record: &AcademicRecord) -> Vec<Vec<Item<'a>>
 
 /// All codes of every item of a bundle, against what stands and against each other.
 fn judge(
-    term: TermId,
+    cart: &Cart<'_>,
     bundle: &[Item<'_>],
     standing: &StudentTerm,
     background: &Background,
     now: Timestamp,
-) -> (Vec<Entry>, Vec<FailedItem>) {
+) -> (PlannedBundle, Vec<FailedItem>) {
     let mut with = standing.clone();
+    let mut overrides = BTreeMap::new();
     let mut refused = Vec::new();
     for item in bundle {
-        let Item { seats, registration } = item;
-        let proof = prerequisites(seats, bundle, standing, &background.record);
+        let Item { seats, registration, .. } = item;
+        let proof = prerequisites(seats, bundle, standing, background);
         let mut refusals: Vec<ItemRefusal> =
-            window(term, seats, background, now).into_iter().collect();
+            window(cart.term, seats, background, now).into_iter().collect();
         refusals.extend(of_student(background));
-        refusals.extend(of_section(seats, bundle, &with, background));
-        refusals.extend(unproven(proof.as_ref()));
-        let seat = seat(seats, background);
+        refusals.extend(of_section(item, bundle, &with, background));
+        refusals.extend(unproven(proof.as_ref().map(|(proof, _)| proof)));
+        let seat = seat(seats, cart.door, background);
         refusals.extend(seat.as_ref().err().map(|code| ItemRefusal::new(*code)));
         refusals.sort_by_key(|refusal| refusal.code);
+        let permitted = proof.as_ref().and_then(|(_, permitted)| permitted.clone());
+        let (mut used, refusals) = lift(cart.term, seats, refusals, background);
+        used.extend(permitted.filter(|permitted| !used.contains(permitted)));
         if refusals.is_empty() {
+            let proof = proof.map(|(proof, _)| proof);
             with.entries.push(Entry {
                 corequisites: leaned_on(seats, proof.as_ref(), bundle, standing),
                 provisional: proof.is_some_and(|proof| proof.verdict == Verdict::Provisional),
                 pool: seat.unwrap_or_default(),
+                credits_hundredths: item.credits_hundredths(),
+                group: item.link.map(|link| link.group),
                 ..entry(seats, *registration)
             });
+            overrides.insert(*registration, used);
         } else {
             refused.push(failed(seats.section, refusals));
         }
     }
-    (with.entries.split_off(standing.entries.len()), refused)
+    overrides.retain(|_, used| !used.is_empty());
+    let entries = with.entries.split_off(standing.entries.len());
+    (PlannedBundle { entries, overrides }, refused)
+}
+
+/// Takes away what an override lifts, each its own rule and no other. A section of another term stays one.
+fn lift(
+    term: TermId,
+    seats: &SectionSeats,
+    refusals: Vec<ItemRefusal>,
+    background: &Background,
+) -> (Vec<UsedOverride>, Vec<ItemRefusal>) {
+    let mut used: Vec<UsedOverride> = Vec::new();
+    let mut left = Vec::new();
+    for refusal in refusals {
+        let lifting = background.lifting(seats.section, refusal.code);
+        match lifting.filter(|_| seats.term.id == term) {
+            Some(lifting) if used.iter().any(|used| used.id == lifting.value.id) => {}
+            Some(lifting) => used.push(lifting.value.used()),
+            None => left.push(refusal),
+        }
+    }
+    (used, left)
 }
 
 /// What speaks against everything that the student might register for.
@@ -335,24 +479,45 @@ fn of_student(background: &Background) -> Vec<ItemRefusal> {
 
 /// What speaks against this section beside what comes before it and its seats.
 fn of_section(
-    seats: &SectionSeats,
+    item: &Item<'_>,
     bundle: &[Item<'_>],
     with: &StudentTerm,
     background: &Background,
 ) -> Vec<ItemRefusal> {
+    let seats = item.seats;
     let companions: Vec<CourseId> = bundle.iter().map(|item| item.seats.course.id).collect();
     let mut refusals = Vec::new();
     if seats.status != SectionStatus::Offered {
         refusals.push(ItemRefusal::new(ItemCode::SectionNotOffered));
     }
-    refusals.extend(duplicates(seats, with));
+    refusals.extend(duplicates(item, with));
     refusals.extend(restriction(seats, &background.record));
     refusals.extend(corequisites(seats, with, &companions, &background.history));
+    refusals.extend(unlinked(item, bundle, with, background));
+    if seats.permission_required {
+        refusals.push(ItemRefusal::new(ItemCode::InstructorPermission));
+    }
     refusals.extend(conflicts(seats, with, &background.calendar));
-    if with.credits_hundredths() + seats.credits_hundredths > CREDITS_MAX_HUNDREDTHS {
+    if with.credits_hundredths() + item.credits_hundredths() > CREDITS_MAX_HUNDREDTHS {
         refusals.push(ItemRefusal::new(ItemCode::MaxCredits));
     }
     refusals
+}
+
+/// A linked section is taken with the others of one of its choices.
+fn unlinked(
+    item: &Item<'_>,
+    bundle: &[Item<'_>],
+    with: &StudentTerm,
+    background: &Background,
+) -> Option<ItemRefusal> {
+    let links = background.links.get(&item.seats.section)?;
+    if item.link.is_some() || links.standing().next().is_none() {
+        return None;
+    }
+    let mut there: BTreeSet<SectionId> = bundle.iter().map(|item| item.seats.section).collect();
+    there.extend(with.entries.iter().map(|entry| entry.section));
+    Some(ItemRefusal::unlinked(links.incomplete(&there)))
 }
 
 /// A restriction keeps no seats; whoever meets one of them is let in.
@@ -374,20 +539,44 @@ fn restriction(seats: &SectionSeats, record: &AcademicRecord) -> Option<ItemRefu
 
 fn unproven(proof: Option<&Proof>) -> Option<ItemRefusal> {
     let proof = proof.filter(|proof| proof.verdict == Verdict::NotMet)?;
-    let is_test = |missing: &&Proof| matches!(missing.requirement, Requirement::Test { .. });
-    let only_tests = proof.missing().iter().all(is_test);
-    let code = if only_tests { ItemCode::TestScore } else { ItemCode::PrereqNotMet };
+    let missing = proof.missing();
+    let only = |of_kind: fn(&Requirement) -> bool| {
+        missing.iter().all(|missing| of_kind(&missing.requirement))
+    };
+    let code = if only(|requirement| matches!(requirement, Requirement::Test { .. })) {
+        ItemCode::TestScore
+    } else if only(|requirement| *requirement == Requirement::Permission) {
+        ItemCode::InstructorPermission
+    } else {
+        ItemCode::PrereqNotMet
+    };
     Some(ItemRefusal::unproven(code, proof.clone()))
 }
 
-/// A seat of the section's own, and one of those that it shares.
-fn seat(seats: &SectionSeats, background: &Background) -> Result<Option<String>, ItemCode> {
-    let shared =
-        seats.cross_listing.and_then(|listing| background.shared_seats.get(&listing.cross_list));
-    if shared.is_some_and(SharedSeats::is_full) {
+/// A seat of the section's own, and one of those that it shares; behind those who wait for it.
+fn seat(
+    seats: &SectionSeats,
+    door: Door<'_>,
+    background: &Background,
+) -> Result<Option<String>, ItemCode> {
+    if let Door::Offer { pool } = door {
+        return Ok(pool.map(str::to_owned));
+    }
+    if background.shared_with(seats).is_some_and(SharedSeats::is_full) {
         return Err(ItemCode::Closed);
     }
-    seats.seat_for(&background.record, &NO_GRADES, background.today)
+    let today = background.today;
+    let pool = seats.seat_for(&background.record, &NO_GRADES, today)?;
+    let turn = seats.turn(pool.as_deref(), background.line(seats), today);
+    if door == Door::Public && turn == Turn::OthersFirst {
+        return Err(ItemCode::WaitlistOnly);
+    }
+    Ok(pool)
+}
+
+/// The populations with reserved seats in the section that the student belongs to.
+pub fn populations(seats: &SectionSeats, background: &Background) -> BTreeSet<String> {
+    seats.populations_of(&background.record, &NO_GRADES)
 }
 
 /// By the catalog's last word of the term. Whoever is in a population with a window of its own may use that one too.
@@ -431,23 +620,30 @@ fn window(
     }
 }
 
-/// The proof of the course's prerequisites, where it has some. What is confirmed in this term counts like what is
-/// submitted together.
+/// The proof of the course's prerequisites, where it has some, and the permission that it rests on. What is confirmed
+/// in this term counts like what is submitted together.
 fn prerequisites(
     seats: &SectionSeats,
     bundle: &[Item<'_>],
     standing: &StudentTerm,
-    record: &AcademicRecord,
-) -> Option<Proof> {
+    background: &Background,
+) -> Option<(Proof, Option<UsedOverride>)> {
     let requirement = seats.course.prerequisites.as_ref()?;
     let confirmed = standing.entries.iter().filter(|entry| entry.state == EntryState::Registered);
     let confirmed = confirmed.map(|entry| &entry.course_code);
     let submitted = bundle.iter().map(|item| &item.seats.course.code);
-    let mut record = record.clone();
+    let mut record = background.record.clone();
     for code in confirmed.chain(submitted).filter(|code| **code != seats.course.code) {
         record.courses.entry(code.clone()).or_default().push(Attempt::Together);
     }
-    Some(requirement.prove(&record, &NO_GRADES))
+    let proof = requirement.prove(&record, &NO_GRADES);
+    let permission = background.lifting(seats.section, ItemCode::InstructorPermission);
+    let permission = permission.filter(|_| proof.verdict == Verdict::NotMet);
+    let Some(permission) = permission else { return Some((proof, None)) };
+    record.permission = true;
+    let permitted = requirement.prove(&record, &NO_GRADES);
+    let used = (permitted.verdict != Verdict::NotMet).then(|| permission.value.used());
+    Some((permitted, used))
 }
 
 /// Corequisites, and the courses that the proof rests on because they are taken together: none of them can be dropped
@@ -477,10 +673,14 @@ fn taken_together(proof: &Proof) -> BTreeSet<&str> {
     }
 }
 
-fn duplicates(seats: &SectionSeats, standing: &StudentTerm) -> Option<ItemRefusal> {
+/// Linked sections are of one course, and no duplicates of each other.
+fn duplicates(item: &Item<'_>, standing: &StudentTerm) -> Option<ItemRefusal> {
+    let seats = item.seats;
     let list = seats.cross_listing.map(|listing| listing.cross_list);
     let is_same = |entry: &&Entry| {
-        entry.course == seats.course.id || (list.is_some() && entry.cross_list == list)
+        let is_linked = entry.section != seats.section && item.is_linked_with(entry.section);
+        (entry.course == seats.course.id && !is_linked)
+            || (list.is_some() && entry.cross_list == list)
     };
     let same = standing.entries.iter().find(is_same)?;
     let code = if same.section == seats.section {
@@ -537,6 +737,7 @@ pub fn entry(seats: &SectionSeats, registration: RegistrationId) -> Entry {
         provisional: false,
         cross_list: seats.cross_listing.map(|listing| listing.cross_list),
         pool: None,
+        group: None,
     }
 }
 
@@ -579,7 +780,8 @@ mod tests {
             .iter()
             .map(|seats| (seats.section, RegistrationId::derived_from(&seats.section.to_string())))
             .collect();
-        let cart = Cart { term: TermId::derived_from("example"), items: &items };
+        let cart =
+            Cart { term: TermId::derived_from("example"), items: &items, door: Door::Public };
         decide(&cart, &seats, standing, &Background::default(), now.parse().expect("a timestamp"))
     }
 
@@ -709,7 +911,8 @@ mod tests {
         let seats = sections.iter().map(|seats| (seats.section, seats.clone())).collect();
         let id = |seats: &SectionSeats| RegistrationId::derived_from(&seats.code);
         let items: Vec<_> = sections.iter().map(|seats| (seats.section, id(seats))).collect();
-        let cart = Cart { term: TermId::derived_from("example"), items: &items };
+        let cart =
+            Cart { term: TermId::derived_from("example"), items: &items, door: Door::Public };
         let background = Background { record, ..Background::default() };
         decide(&cart, &seats, standing, &background, NOW.parse().expect("a timestamp"))
     }

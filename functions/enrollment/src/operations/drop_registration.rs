@@ -1,4 +1,5 @@
-//! A student gives a confirmed registration up: the seat is free again, and billing takes the charge back.
+//! A student gives a confirmed registration up, with those that it is linked with: the seats are free again, and
+//! billing takes the charge back.
 
 use events::DropReason;
 use kernel::RegistrationId;
@@ -9,8 +10,8 @@ use shell::{Call, Failure, Route};
 use super::STUDENT_OR_REGISTRAR;
 use super::read_registration::{self, Reply};
 use crate::Ctx;
-use crate::domain::{Refusal, Registration};
-use crate::store;
+use crate::domain::Refusal;
+use crate::store::{self, Cause};
 
 pub const ROUTE: Route = Route::act(
     "drop-registration",
@@ -26,31 +27,28 @@ pub struct Command {
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let mut registration =
-        read_registration::of_caller(ctx, call, call.command.registration).await?;
-    let Registration { id, student, term, .. } = registration.value;
-    let seats_key = store::seats_key(registration.value.section);
-    let (term_key, facts_key) =
-        (store::student_term_key(student, term), store::term_facts_key(term));
-    let keys = vec![(&term_key).into(), (&facts_key).into(), (&seats_key).into()];
-    let mut batch = ctx.table.get_batch(keys).await?;
-    let facts = batch.take(&facts_key)?.map(|stored| stored.value);
-    let until = registration.value.drop_until(facts.as_ref(), ctx.time_zone());
-    if !registration.value.drop_by(call.person(), call.now, until)? {
-        return Ok(Reply::of(&registration.value, registration.version, until));
+    let registration = read_registration::of_caller(ctx, call, call.command.registration).await?;
+    let mut departure = store::departure(&ctx.table, registration).await?;
+    let version = departure.registrations[0].version;
+    let until =
+        departure.registrations[0].value.drop_until(departure.term.as_ref(), ctx.time_zone());
+    let mut dropped = Vec::new();
+    for registration in &mut departure.registrations {
+        let until = registration.value.drop_until(departure.term.as_ref(), ctx.time_zone());
+        dropped.push(registration.value.drop_by(call.person(), call.now, until)?);
     }
-    let missing = |what: &str| shell::Fault::defect(format!("{id} has no {what}"));
-    let mut student_term = batch.take(&term_key)?.ok_or_else(|| missing("student term"))?;
-    let seats = batch.take(&seats_key)?.ok_or_else(|| missing("section"))?.value;
-    if student_term.value.is_required(id) {
+    let registration = &departure.registrations[0].value;
+    if !dropped[0] {
+        return Ok(Reply::of(registration, version, until));
+    }
+    if departure.student_term.value.is_required(registration.id) {
         return Err(Refusal::DropBreaksCorequisite.into());
     }
-    let version = registration.version + 1;
-    let reply = Reply::of(&registration.value, version, until);
+    let reply = Reply::of(registration, version + 1, until);
     let mut transaction = ctx.table.transaction();
-    store::write_drop(&mut transaction, &registration, &mut student_term, &seats);
-    let event = registration.value.dropped(call.now, DropReason::StudentDropped);
-    transaction.event(event, version, call.now, &call.correlation_id);
+    let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
+    departure.write(&mut transaction, DropReason::StudentDropped, cause);
+    transaction.update(&departure.student_term);
     call.keep_reply(&mut transaction, &reply);
     transaction.commit().await?;
     Ok(reply)

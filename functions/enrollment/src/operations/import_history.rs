@@ -8,8 +8,8 @@ use shell::{Failure, Imported, RowOutcome, Step};
 
 use crate::Ctx;
 use crate::domain::{
-    Entry, EntryState, History, Registration, RegistrationState, SectionSeats, StudentTerm,
-    Transition, entry,
+    Entry, EntryState, History, Refusal, Registration, RegistrationState, SectionSeats,
+    SectionStatus, StudentTerm, Transition, entry,
 };
 use crate::store;
 
@@ -50,6 +50,9 @@ async fn import(ctx: &Ctx, step: &Step<Command>, row: &Row) -> Result<RowOutcome
             format!("{section} was not offered"),
         )
     })?;
+    if seats.value.status == SectionStatus::Cancelled {
+        return Err(Refusal::SectionCancelled.into());
+    }
     let stored_history = batch.take(&history_key)?;
     let term_key = store::student_term_key(student, seats.value.term.id);
     let stored_term = ctx.table.get(&term_key).await?;
@@ -102,6 +105,7 @@ fn registration(
         state: RegistrationState::Registered,
         pool: None,
         provisional: false,
+        overrides: Vec::new(),
         history: vec![Transition {
             to: RegistrationState::Registered,
             at: step.now,
@@ -113,8 +117,10 @@ fn registration(
 
 #[cfg(test)]
 mod tests {
+    use events::{Event, SectionCancelled};
     use testkit::TestTable;
 
+    use super::super::on_section_withdrawn;
     use super::*;
     use crate::fixtures::{offer, seats_agree, taken};
 
@@ -146,6 +152,20 @@ mod tests {
             },
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn nobody_is_taken_into_a_cancelled_section() {
+        let test = TestTable::new().await;
+        let section = offered(&test.table).await;
+        let ctx = Ctx::new(test.table.clone());
+        let event = SectionCancelled { section, ..SectionCancelled::example() };
+        let delivery = testkit::delivery("on-section-withdrawn", event);
+        on_section_withdrawn::handle(&ctx, &delivery).await.expect("cancelled");
+        let imported = handle(&ctx, &testkit::step(rows())).await.expect("imports the others");
+        let codes: Vec<_> = imported.refused.iter().map(|row| row.code.as_str()).collect();
+        assert_eq!(codes, ["SECTION_CANCELLED", "SECTION_CANCELLED"]);
+        assert_eq!(taken(&test.table, section).await, 0);
     }
 
     #[tokio::test]

@@ -1,14 +1,13 @@
 //! The next page of a cancelled section's students: who is registered is dropped, with everything credited; who only
 //! holds a seat has their bundle undone. Each by themselves: a page that broke off comes again and finds its own work.
 
-use events::{ClearanceAdvanced, DropReason, RegistrationDropped, ReleaseReason};
+use events::{ClearanceAdvanced, DropReason, ReleaseReason};
 use shell::{Delivery, Failure, Fault, run_step};
 use table::{PageRequest, Stored};
 
+use super::cause_of;
 use crate::Ctx;
-use crate::domain::{
-    Bundle, Clearance, Registration, RegistrationState, SectionSeats, SectionStatus, Verdict,
-};
+use crate::domain::{Bundle, Clearance, Registration, RegistrationState, SectionStatus, Verdict};
 use crate::store::{self, Cause, RosterEntry};
 
 /// Students of one page: three calls each, well within the time of one invocation.
@@ -28,13 +27,11 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     if !is_current || seats.status != SectionStatus::Cancelled {
         return Ok(transaction.commit().await?);
     }
-    let correlation_id = &delivery.envelope.correlation_id;
-    let cause = Cause { now: delivery.now, correlation_id };
+    let cause = cause_of(delivery);
     let request = PageRequest { after: stored.value.after.clone(), limit: PAGE };
     let page = ctx.table.query(&store::roster(event.section), &request).await?;
     for entry in &page.records {
-        run_step(async || take_out(ctx, &entry.value, (&stored.value, &seats), cause).await)
-            .await?;
+        run_step(async || take_out(ctx, &entry.value, &stored.value, cause).await).await?;
     }
     stored.value.advance(page.next);
     transaction.update(&stored);
@@ -48,7 +45,7 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
 async fn take_out(
     ctx: &Ctx,
     entry: &RosterEntry,
-    of: (&Clearance, &SectionSeats),
+    clearance: &Clearance,
     cause: Cause<'_>,
 ) -> Result<(), Failure> {
     let key = store::registration_key(entry.registration);
@@ -57,7 +54,7 @@ async fn take_out(
     };
     match registration.value.state {
         RegistrationState::SeatHeld => undo(ctx, entry, cause).await,
-        RegistrationState::Registered => drop_out(ctx, registration, of, cause).await,
+        RegistrationState::Registered => drop_out(ctx, registration, clearance, cause).await,
         // It left the roster since the page was read.
         RegistrationState::Released | RegistrationState::Dropped | RegistrationState::Cancelled => {
             Ok(())
@@ -65,21 +62,20 @@ async fn take_out(
     }
 }
 
-/// What is registered is past undoing: it is dropped, and billing gives everything back.
+/// What is registered is past undoing: it is dropped with what it is linked with, and billing gives everything back.
 async fn drop_out(
     ctx: &Ctx,
-    mut registration: Stored<Registration>,
-    (clearance, seats): (&Clearance, &SectionSeats),
+    registration: Stored<Registration>,
+    clearance: &Clearance,
     cause: Cause<'_>,
 ) -> Result<(), Failure> {
-    registration.value.cancel(cause.now, &clearance.by(), clearance.reason.clone());
-    let mut student_term = store::term_of(&ctx.table, &registration.value).await?;
+    let mut departure = store::departure(&ctx.table, registration).await?;
+    for registration in &mut departure.registrations {
+        registration.value.cancel(cause.now, &clearance.by(), clearance.reason.clone());
+    }
     let mut transaction = ctx.table.transaction();
-    store::write_drop(&mut transaction, &registration, &mut student_term, seats);
-    let version = registration.version + 1;
-    let event: RegistrationDropped =
-        registration.value.dropped(cause.now, DropReason::SectionCancelled);
-    transaction.event(event, version, cause.now, cause.correlation_id);
+    departure.write(&mut transaction, DropReason::SectionCancelled, cause);
+    transaction.update(&departure.student_term);
     Ok(transaction.commit().await?)
 }
 
@@ -107,7 +103,7 @@ async fn undo(ctx: &Ctx, entry: &RosterEntry, cause: Cause<'_>) -> Result<(), Fa
 
 #[cfg(test)]
 mod tests {
-    use events::{Enter, Event, SagaRequested, SectionCancelled};
+    use events::{Enter, Event, RegistrationDropped, SagaRequested, SectionCancelled};
     use kernel::{Id, SectionId};
     use shell::Step;
     use table::Table;
@@ -119,8 +115,8 @@ mod tests {
     use super::*;
     use crate::domain::BundleState;
     use crate::fixtures::{
-        ask, bundle, by, cart, code, held, of_bundle, offer, registrations, seats_agree, section,
-        taken,
+        ask, bundle, by, cart, code, deliver_all, held, of_bundle, offer, registrations,
+        seats_agree, section, taken, told,
     };
 
     async fn cancelled(table: &Table, section: SectionId) {
@@ -129,28 +125,9 @@ mod tests {
         on_section_withdrawn::handle(&Ctx::new(table.clone()), &delivery).await.expect("taken in");
     }
 
-    /// Delivers every page that is told of, as the bus would, until there is none.
     async fn clear(table: &Table) -> usize {
-        const PAGES_MAX: usize = 20;
-        let mut delivered: Vec<String> = Vec::new();
-        while delivered.len() < PAGES_MAX {
-            let told = testkit::published(table).await.into_iter();
-            let next = told
-                .filter(|event| event.name == ClearanceAdvanced::NAME)
-                .find(|event| !delivered.contains(&event.id));
-            let Some(envelope) = next else { return delivered.len() };
-            delivered.push(envelope.id.clone());
-            let consumer = "on-clearance-advanced".to_owned();
-            let delivery = Delivery { envelope, consumer, now: testkit::now() };
-            handle(&Ctx::new(table.clone()), &delivery).await.expect("goes on");
-        }
-        panic!("the clearance does not end");
-    }
-
-    async fn told<E: Event>(table: &Table) -> Vec<E> {
-        let told = testkit::published(table).await.into_iter();
-        let told = told.filter(|event| event.name == E::NAME);
-        told.map(|event| serde_json::from_value(event.data).expect("reads")).collect()
+        let consumer = ("on-clearance-advanced", testkit::now());
+        deliver_all::<ClearanceAdvanced>(table, consumer, handle).await
     }
 
     async fn registered(table: &Table, student: &str, section: SectionId) -> Step<OfBundle> {

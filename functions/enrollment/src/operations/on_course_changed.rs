@@ -1,88 +1,47 @@
-//! The catalog says what a course now is: its sections are judged by it from now on. Those who are registered stay.
+//! The catalog says what a course now is: its sections are brought up to date, page by page. Those who are registered
+//! stay.
 
-use events::{CourseChanged, TermState};
-use shell::{Delivery, Failure, Fault, run_step};
-use table::PageRequest;
+use events::CourseChanged;
+use shell::{Delivery, Failure};
 
+use super::cause_of;
 use crate::Ctx;
-use crate::store::{self, CourseFacts, CourseSection};
+use crate::store::{self, CourseFacts};
 
-/// Pages of 100 sections of one course, in all terms.
-const PAGES_MAX: u32 = 50;
-
+/// The course first: a section that is offered while its sisters are brought up to date is offered by it.
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let facts = CourseFacts::from(delivery.event::<CourseChanged>()?);
-    if take_in(ctx, &facts).await? {
-        let mut page = PageRequest { after: None, limit: PageRequest::LIMIT_MAX };
-        for _ in 0..PAGES_MAX {
-            let found = ctx.table.query(&store::course_sections(facts.course), &page).await?;
-            for stored in &found.records {
-                run_step(async || bring_up_to_date(ctx, &stored.value, &facts).await).await?;
-            }
-            page.after = found.next;
-            if page.after.is_none() {
-                break;
-            }
-        }
-        if page.after.is_some() {
-            return Err(Fault::defect(format!("{} has too many sections", facts.course)).into());
-        }
-    }
+    let facts_key = store::course_facts_key(facts.course);
+    let update_key = store::course_update_key(facts.course);
+    let mut batch = ctx.table.get_batch(vec![(&facts_key).into(), (&update_key).into()]).await?;
+    let standing = batch.take(&facts_key)?;
+    let update = batch.take(&update_key)?;
     let mut transaction = ctx.table.transaction();
     delivery.mark_seen(&mut transaction);
+    let known = standing.as_ref().map(|standing| standing.value.course_version).unwrap_or_default();
+    if known < facts.course_version {
+        transaction.put(&facts, standing.map(|standing| standing.version));
+        let cause = cause_of(delivery);
+        store::begin_course_update(&mut transaction, facts.course, update.as_ref(), cause);
+    }
     Ok(transaction.commit().await?)
 }
 
-/// The course first: a section that is offered while its sisters are brought up to date is offered by it. `false` where
-/// a later word has come before: whoever brought it sees to the sections.
-async fn take_in(ctx: &Ctx, facts: &CourseFacts) -> Result<bool, Failure> {
-    let standing = ctx.table.get(&store::course_facts_key(facts.course)).await?;
-    let known = standing.as_ref().map(|standing| standing.value.course_version).unwrap_or_default();
-    if known < facts.course_version {
-        let mut transaction = ctx.table.transaction();
-        transaction.put(facts, standing.map(|standing| standing.version));
-        transaction.commit().await?;
-    }
-    Ok(known <= facts.course_version)
-}
-
-/// A section that knows a later word keeps it, and one of a closed term stays as it was.
-async fn bring_up_to_date(
-    ctx: &Ctx,
-    section: &CourseSection,
-    facts: &CourseFacts,
-) -> Result<(), Failure> {
-    let (seats_key, term_key) =
-        (store::seats_key(section.section), store::term_facts_key(section.term));
-    let mut batch = ctx.table.get_batch(vec![(&seats_key).into(), (&term_key).into()]).await?;
-    let lacking =
-        |what: &str| Fault::outside("a course's section is not known yet", what.to_owned());
-    let mut seats = batch.take(&seats_key)?.ok_or_else(|| lacking("its seats"))?;
-    let term = batch.take(&term_key)?.ok_or_else(|| lacking("its term"))?.value;
-    if seats.value.course_version >= facts.course_version || term.state == TermState::Closed {
-        return Ok(());
-    }
-    if let Some(version) = facts.on(term.first_day) {
-        seats.value.follow_course(version, facts.course_version);
-        let mut transaction = ctx.table.transaction();
-        transaction.update(&seats);
-        transaction.commit().await?;
-    }
-    Ok(())
-}
-
 #[cfg(test)]
-mod tests {
-    use events::{Event, TermChanged};
+pub mod tests {
+    use events::{CourseUpdateAdvanced, Event, TermChanged};
     use kernel::{CourseId, Id, SectionId};
 
-    use super::super::{on_section_offered, on_term_changed, submit};
+    use super::super::{on_course_update_advanced, on_section_offered, on_term_changed, submit};
     use super::*;
     use crate::domain::SectionSeats;
-    use crate::fixtures::{by, cart, code, offer, section};
+    use crate::fixtures::{by, cart, code, offer, told, update_courses};
 
     /// The course of the section "a", with another title and requirement from the 1st of January 2027 on.
-    fn changed(course_version: u64, change: impl FnOnce(&mut events::CourseVersion)) -> Delivery {
+    pub fn changed(
+        course_version: u64,
+        change: impl FnOnce(&mut events::CourseVersion),
+    ) -> Delivery {
         let mut event = CourseChanged { course_version, ..CourseChanged::example() };
         event.course = CourseId::derived_from("a");
         event.versions[0].prerequisites = None;
@@ -95,7 +54,7 @@ mod tests {
         delivery
     }
 
-    async fn known_term(ctx: &Ctx) {
+    pub async fn known_term(ctx: &Ctx) {
         let mut term = TermChanged::example();
         term.windows.clear();
         let delivery = testkit::delivery("on-term-changed", term);
@@ -119,11 +78,13 @@ mod tests {
             version.prerequisites = Some("course(BASE)".parse().expect("a requirement"));
         });
         handle(&ctx, &stricter).await.expect("taken in");
+        update_courses(&test.table).await;
         assert_eq!(code(submit::handle(&ctx, &cart(&[section])).await), "PREREQ_NOT_MET");
         // Late: it was overtaken.
         handle(&ctx, &changed(1, |version| version.title = "Old".into()))
             .await
             .expect("passed over");
+        update_courses(&test.table).await;
         let seats = seats(&ctx, section).await;
         assert_eq!((seats.course.title.as_str(), seats.credits_hundredths), ("Analysis", 900));
         assert_eq!(seats.taken, 1);
@@ -140,6 +101,7 @@ mod tests {
             version.title = "Next year's".into();
         });
         handle(&ctx, &next_year).await.expect("taken in");
+        update_courses(&test.table).await;
         assert_eq!(seats(&ctx, section).await.course.title, "Calculus I");
     }
 
@@ -159,33 +121,38 @@ mod tests {
         let ctx = Ctx::new(test.table.clone());
         let section = offer(&test.table, "a", |_| ()).await;
         let delivery = changed(2, |version| version.title = "New".into());
-        let early = handle(&ctx, &delivery).await;
+        handle(&ctx, &delivery).await.expect("taken in");
+        let event = told::<CourseUpdateAdvanced>(&test.table).await.remove(0);
+        let update = testkit::delivery("on-course-update-advanced", event);
+        let early = on_course_update_advanced::handle(&ctx, &update).await;
         assert!(matches!(early, Err(Failure::Fault(fault)) if fault.retryable));
         known_term(&ctx).await;
-        handle(&ctx, &delivery).await.expect("now it is known");
+        on_course_update_advanced::handle(&ctx, &update).await.expect("now it is known");
         assert_eq!(seats(&ctx, section).await.course.title, "New");
     }
 
     #[tokio::test]
-    async fn all_sections_follow_their_course_whatever_happens_on_the_wire() {
+    async fn a_section_offered_while_its_term_is_unknown_gets_the_newest_word_in_the_end() {
+        let test = testkit::TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        handle(&ctx, &changed(2, |version| version.title = "New".into())).await.expect("taken in");
+        update_courses(&test.table).await;
+        let section = offer(&test.table, "a", |_| ()).await;
+        assert_eq!(seats(&ctx, section).await.course.title, "Calculus I", "by its own word");
+        known_term(&ctx).await;
+        update_courses(&test.table).await;
+        assert_eq!(seats(&ctx, section).await.course.title, "New");
+    }
+
+    #[tokio::test]
+    async fn a_course_is_taken_in_once_whatever_happens_on_the_wire() {
         testkit::under_every_fault(
-            async |table| {
-                known_term(&Ctx::new(table.clone())).await;
-                for name in ["b", "c"] {
-                    let of_a = |event: &mut events::SectionOffered| {
-                        event.course.id = CourseId::derived_from("a");
-                    };
-                    offer(table, name, of_a).await;
-                }
-                changed(2, |version| version.title = "New".into())
-            },
+            async |_| changed(2, |version| version.title = "New".into()),
             async |table, delivery| handle(&Ctx::new(table.clone()), delivery).await,
             async |table, _| {
-                for name in ["b", "c"] {
-                    let stored = table.get(&store::seats_key(section(name))).await.expect("reads");
-                    let stored = stored.expect("is there");
-                    assert_eq!((stored.version, stored.value.course.title.as_str()), (2, "New"));
-                }
+                let key = store::course_facts_key(CourseId::derived_from("a"));
+                assert_eq!(table.get(&key).await.expect("reads").expect("is there").version, 1);
+                assert_eq!(told::<CourseUpdateAdvanced>(table).await.len(), 1);
             },
         )
         .await;

@@ -2,22 +2,29 @@
 //! course itself has said goes before what its section says of it.
 
 use events::SectionOffered;
+use kernel::{CrossListId, Date};
 use shell::{Delivery, Failure};
-use table::{Change, Transaction};
+use table::Transaction;
 
+use super::cause_of;
 use crate::Ctx;
 use crate::domain::{SectionSeats, SharedSeats};
-use crate::store::{self, CourseSection};
+use crate::store::{self, CourseSection, LookAgain};
 
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let event: SectionOffered = delivery.event()?;
     let seats_key = store::seats_key(event.section);
     let course_key = store::course_facts_key(event.course.id);
-    let term_key = store::term_facts_key(event.term.id);
-    let keys = vec![(&seats_key).into(), (&course_key).into(), (&term_key).into()];
+    let (term_key, update_key) =
+        (store::term_facts_key(event.term.id), store::course_update_key(event.course.id));
+    let mut keys = vec![(&seats_key).into(), (&course_key).into()];
+    let look_key = store::look_again_key(event.section);
+    keys.extend([(&term_key).into(), (&update_key).into(), (&look_key).into()]);
     let mut batch = ctx.table.get_batch(keys).await?;
     let standing = batch.take(&seats_key)?;
     let course = batch.take(&course_key)?;
+    let update = batch.take(&update_key)?;
+    let look = batch.take(&look_key)?.map(|look| look.version);
     let first_day = batch.take(&term_key)?.map(|term| term.value.first_day);
     let mut transaction = ctx.table.transaction();
     delivery.mark_seen(&mut transaction);
@@ -34,13 +41,41 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
         if let Some((version, course_version)) = in_force {
             seats.follow_course(version, course_version);
         }
+        if course.is_some() && first_day.is_none() {
+            // Which version of the course counts follows from the term, which is still on its way.
+            let (course, cause) = (pointer.course, cause_of(delivery));
+            store::begin_course_update(&mut transaction, course, update.as_ref(), cause);
+        }
         share_seats(ctx, &mut transaction, &seats, before).await?;
+        look_after_line(&mut transaction, &seats, (ctx.date(delivery.now), look), delivery);
         transaction.put(&seats, standing.map(|seats| seats.version));
         transaction.overwrite(&pointer);
         // A word of the course that comes meanwhile would find the section not yet there, and pass it over.
         transaction.check(&course_key, course.map(|course| course.version));
     }
     Ok(transaction.commit().await?)
+}
+
+/// Seats may have come, and whoever waits has them first; and the days of the list may be others.
+fn look_after_line(
+    transaction: &mut Transaction<'_>,
+    seats: &SectionSeats,
+    (today, look): (Date, Option<u64>),
+    delivery: &Delivery,
+) {
+    if !seats.may_have_line() {
+        return;
+    }
+    let over = (!seats.has_waitlist(today)).then_some(today);
+    if let Some(due_on) = over.or_else(|| seats.next_look(today)) {
+        transaction.put(&LookAgain { section: seats.section, due_on }, look);
+    }
+    // Who joins at this moment finds the section changed, and is judged anew.
+    if seats.line.waiting > 0 {
+        let freed_by = format!("version {}", seats.section_version);
+        let told = (seats.section_version, cause_of(delivery));
+        store::tell_free_seat(transaction, seats, freed_by, told);
+    }
 }
 
 /// What is taken in the section counts on the cross-list that it comes to, and no longer on the one that it leaves.
@@ -53,7 +88,7 @@ async fn share_seats(
     let was = before.and_then(|before| before.cross_listing).map(|listing| listing.cross_list);
     let is = seats.cross_listing.map(|listing| listing.cross_list);
     if let Some(left) = was.filter(|_| was != is) {
-        transaction.change(Change::of(&store::shared_seats_key(left)).add("taken", -seats.taken));
+        leave_shared(ctx, transaction, seats, left).await?;
     }
     let Some(listing) = seats.cross_listing else { return Ok(()) };
     let stored = ctx.table.get(&store::shared_seats_key(listing.cross_list)).await?;
@@ -61,10 +96,28 @@ async fn share_seats(
     let shared = stored.map(|stored| stored.value);
     let mut shared = shared.unwrap_or_else(|| SharedSeats::empty(listing.cross_list));
     shared.capacity = i64::from(listing.capacity);
+    shared.sections.insert(seats.section);
     if was != is {
         shared.taken += seats.taken;
+        shared.line.waiting += seats.line.waiting;
+        shared.line.last_position = shared.line.last_position.max(seats.line.last_position);
     }
     transaction.put(&shared, version);
+    Ok(())
+}
+
+async fn leave_shared(
+    ctx: &Ctx,
+    transaction: &mut Transaction<'_>,
+    seats: &SectionSeats,
+    left: CrossListId,
+) -> Result<(), Failure> {
+    let stored = ctx.table.get(&store::shared_seats_key(left)).await?;
+    let Some(mut shared) = stored else { return Ok(()) };
+    shared.value.taken -= seats.taken;
+    shared.value.line.waiting -= seats.line.waiting;
+    shared.value.sections.remove(&seats.section);
+    transaction.update(&shared);
     Ok(())
 }
 

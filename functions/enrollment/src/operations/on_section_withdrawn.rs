@@ -7,7 +7,7 @@ use table::{Stored, Transaction};
 
 use crate::Ctx;
 use crate::domain::{Clearance, SectionStatus};
-use crate::store;
+use crate::store::{self, LookAgain};
 
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let clearance = if delivery.envelope.name == SectionSuspended::NAME {
@@ -24,7 +24,9 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
         (event.section, event.section_version)
     };
     let (seats_key, clearance_key) = (store::seats_key(section), store::clearance_key(section));
-    let mut batch = ctx.table.get_batch(vec![(&seats_key).into(), (&clearance_key).into()]).await?;
+    let look_key = store::look_again_key(section);
+    let keys = vec![(&seats_key).into(), (&clearance_key).into(), (&look_key).into()];
+    let mut batch = ctx.table.get_batch(keys).await?;
     // It was offered before: the event that says so is still on its way, and this one comes again behind it.
     let mut seats = batch.take(&seats_key)?.ok_or_else(|| {
         Fault::outside("a section is withdrawn before it is known", format!("{section}"))
@@ -41,6 +43,12 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
         if let Some(clearance) = clearance {
             let before = batch.take(&clearance_key)?;
             begin_clearance(&mut transaction, &clearance, before, delivery);
+            if seats.value.may_have_line() {
+                // The sweep clears the line.
+                let due_on = ctx.date(delivery.now);
+                let look = batch.take(&look_key)?.map(|look| look.version);
+                transaction.put(&LookAgain { section, due_on }, look);
+            }
         }
     }
     Ok(transaction.commit().await?)

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
 
 use crate::Ctx;
-use crate::domain::{self, Hold, HoldKind, Office};
+use crate::domain::{self, Hold, HoldKind, Office, Refusal};
 
 /// The offices that hold students, each in its own matters.
 pub(super) const OFFICES: Access = Access::Roles(&[
@@ -36,6 +36,9 @@ pub type Reply = Hold;
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let Command { student, kind, reason, ends_at } = call.command.clone();
     domain::may_keep(&offices(call), kind)?;
+    if ends_at.is_some_and(|ends_at| ends_at <= call.now) {
+        return Err(Refusal::HoldEndsBeforeItBegins.into());
+    }
     let hold = Hold {
         id: call.new_id(),
         student,
@@ -144,6 +147,21 @@ pub(super) mod tests {
         let early = Call { now: before, ..cart(&[section]) };
         assert_eq!(code(submit::handle(&ctx, &early).await), "HOLD");
         submit::handle(&ctx, &cart(&[section])).await.expect("a seat, from that second on");
+    }
+
+    #[tokio::test]
+    async fn a_hold_that_would_never_be_in_force_is_refused() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let until = |ends_at: &str| {
+            let ends_at = Some(ends_at.parse().expect("a timestamp"));
+            office(Role::Registrar, Command { ends_at, ..on("ada", HoldKind::Academic) })
+        };
+        for ends_at in ["2027-01-14T00:00:00Z", testkit::NOW] {
+            let refused = handle(&ctx, &until(ends_at)).await;
+            assert_eq!(code(refused), "HOLD_ENDS_BEFORE_IT_BEGINS");
+        }
+        handle(&ctx, &until("2027-01-15T08:30:01Z")).await.expect("for a second");
     }
 
     #[tokio::test]

@@ -8,7 +8,7 @@ use table::Stored;
 
 use super::STUDENT_OR_REGISTRAR;
 use crate::Ctx;
-use crate::domain::{Refusal, Registration, RegistrationState, Transition};
+use crate::domain::{Refusal, Registration, RegistrationState, Transition, UsedOverride};
 use crate::store;
 
 pub const ROUTE: Route = Route::get(
@@ -40,6 +40,9 @@ pub struct Reply {
     /// Its prerequisites rest on a course that has no grade yet: they are judged again when the grade is posted.
     pub provisional: bool,
     pub drop_until: Timestamp,
+    /// What had to be lifted to let the student in.
+    #[serde(default)]
+    pub overrides: Vec<UsedOverride>,
     pub history: Vec<Transition>,
 }
 
@@ -59,6 +62,7 @@ impl Reply {
             state: registration.state,
             provisional: registration.provisional,
             drop_until,
+            overrides: registration.overrides,
             history: registration.history,
         }
     }

@@ -11,7 +11,9 @@ use shell::{Call, Failure, Route};
 
 use super::STUDENT_OR_REGISTRAR;
 use crate::Ctx;
-use crate::domain::{Bundle, BundleState, ItemCode, Parked, Refusal, StoppedBy, Submission};
+use crate::domain::{
+    Bundle, BundleState, Incomplete, ItemCode, Parked, Refusal, StoppedBy, Submission,
+};
 use crate::store;
 
 pub const ROUTE: Route = Route::get(
@@ -75,7 +77,11 @@ pub struct FailingCode {
     pub code: ItemCode,
     /// The other section that it is about.
     pub with: Option<SectionId>,
+    /// What is the matter.
     pub message: String,
+    /// What the student can do about it.
+    #[serde(default)]
+    pub remedy: String,
     /// Of a prerequisite that is not met: the fewest requirements that would help.
     #[serde(default)]
     pub missing: Vec<String>,
@@ -85,6 +91,25 @@ pub struct FailingCode {
     /// What holds the student.
     #[serde(default)]
     pub holds: Vec<StoppedBy>,
+    /// Of a linked section: what is lacking of each choice.
+    #[serde(default)]
+    pub choices: Vec<Incomplete>,
+}
+
+impl FailedItem {
+    pub fn of(item: &crate::domain::FailedItem, locale: Locale) -> Self {
+        let failing = |refusal: &crate::domain::ItemRefusal| FailingCode {
+            code: refusal.code,
+            with: refusal.with,
+            message: refusal.message(locale),
+            remedy: refusal.remedy(locale),
+            missing: refusal.missing(),
+            proof: refusal.proof.clone(),
+            holds: refusal.holds.clone(),
+            choices: refusal.choices.clone(),
+        };
+        Self { section: item.section, codes: item.refusals.iter().map(failing).collect() }
+    }
 }
 
 impl BundleProgress {
@@ -113,24 +138,12 @@ impl BundleProgress {
 
 impl Reply {
     pub fn of(submission: &Submission, bundles: Vec<BundleProgress>, locale: Locale) -> Self {
-        let failing = |refusal: &crate::domain::ItemRefusal| FailingCode {
-            code: refusal.code,
-            with: refusal.with,
-            message: refusal.message(locale),
-            missing: refusal.missing(),
-            proof: refusal.proof.clone(),
-            holds: refusal.holds.clone(),
-        };
-        let failed = |item: &crate::domain::FailedItem| FailedItem {
-            section: item.section,
-            codes: item.refusals.iter().map(failing).collect(),
-        };
         Self {
             id: submission.id,
             term: submission.term,
             submitted_at: submission.submitted_at,
             bundles,
-            failed: submission.failed.iter().map(failed).collect(),
+            failed: submission.failed.iter().map(|item| FailedItem::of(item, locale)).collect(),
         }
     }
 }

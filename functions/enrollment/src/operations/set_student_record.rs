@@ -1,5 +1,6 @@
 //! What decides which sections a student may take: status, programs, year of study, tests, waived courses. It counts
-//! from the next submission on; nobody loses a seat by it.
+//! from the next submission on; nobody loses a seat by it. Two who write at once do not undo each other's word: it
+//! takes the place of the one that was read.
 
 use kernel::PersonId;
 use schemars::JsonSchema;
@@ -11,7 +12,7 @@ use crate::Ctx;
 use crate::domain::{KnownStudent, StudentRecord};
 use crate::store;
 
-pub const ROUTE: Route = Route::put(
+pub const ROUTE: Route = Route::replace(
     "set-student-record",
     "/students/{student}/record",
     OPERATORS,
@@ -42,6 +43,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     if stored.is_some_and(|stored| stored.value == known) {
         return Ok(Reply { student, version: version.unwrap_or_default(), record });
     }
+    call.check_version(version.unwrap_or_default())?;
     let mut transaction = ctx.table.transaction();
     transaction.put(&known, version);
     transaction.commit().await?;
@@ -78,6 +80,22 @@ mod tests {
             },
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn a_record_is_replaced_only_as_it_was_read() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let of_year = |standing, read| Call {
+            if_match: Some(read),
+            ..set("ada", |record| record.standing = standing)
+        };
+        assert_eq!(handle(&ctx, &of_year(1, 0)).await.expect("the first word").version, 1);
+        handle(&ctx, &of_year(2, 1)).await.expect("it was read");
+        assert_eq!(code(handle(&ctx, &of_year(3, 1)).await), "PRECONDITION_FAILED");
+        assert_eq!(code(handle(&ctx, &of_year(3, 0)).await), "PRECONDITION_FAILED");
+        let again = handle(&ctx, &of_year(2, 1)).await.expect("it has had its effect");
+        assert_eq!((again.version, again.record.standing), (2, 2));
     }
 
     #[tokio::test]

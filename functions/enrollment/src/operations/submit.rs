@@ -1,27 +1,21 @@
 //! A student submits a cart: every item is judged, and what passes holds its seat before the reply goes out.
 
-use events::ChargeableRegistration;
-use jiff::tz::TimeZone;
 use kernel::{RegistrationId, SectionId, TermId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
-use table::Transaction;
 
 use super::read_submission::{self, BundleProgress};
 use crate::Ctx;
-use crate::domain::{
-    Bundle, BundleState, Cart, PlannedBundle, Refusal, Registration, RegistrationState, Submission,
-    Transition, decide,
-};
-use crate::store::{self, Situation};
+use crate::domain::{Cart, Door, Refusal, Submission, decide};
+use crate::store::{self, Cause, Holding};
 
-pub const ROUTE: Route = Route::create(
-    "submit",
-    "/submissions",
-    Access::Roles(&[Allow { role: Role::Student, scope: Scope::Own }]),
-    "Submit a cart of sections",
-);
+/// Only students themselves.
+pub(super) const ACCESS: Access =
+    Access::Roles(&[Allow { role: Role::Student, scope: Scope::Own }]);
+
+pub const ROUTE: Route =
+    Route::create("submit", "/submissions", ACCESS, "Submit a cart of sections");
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -41,7 +35,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let situation = store::situation(&ctx.table, student, *term, sections, moment).await?;
     let items: Vec<(SectionId, RegistrationId)> =
         sections.iter().map(|section| (*section, call.new_id())).collect();
-    let cart = Cart { term: *term, items: &items };
+    let cart = Cart { term: *term, items: &items, door: Door::Public };
     let decision =
         decide(&cart, &situation.seats, &situation.student_term, &situation.background, call.now);
     if decision.bundles.is_empty() {
@@ -57,10 +51,18 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let mut transaction = ctx.table.transaction();
     transaction.create(&submission);
     let mut student_term = situation.student_term.clone();
+    let by = student.to_string();
+    let holding = Holding {
+        submission: &submission,
+        situation: &situation,
+        zone: ctx.time_zone(),
+        door: Door::Public,
+        by: &by,
+        cause: Cause { now: call.now, correlation_id: &call.correlation_id },
+    };
     let mut bundles = Vec::new();
     for planned in decision.bundles {
-        let zone = ctx.time_zone();
-        bundles.push(hold_seats(&mut transaction, call, &submission, &planned, (&situation, zone)));
+        bundles.push(store::hold_seats(&mut transaction, &holding, call.new_id(), &planned));
         student_term.entries.extend(planned.entries);
     }
     transaction.put(&student_term, situation.student_term_version);
@@ -71,87 +73,6 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     // judged afresh.
     transaction.commit().await?;
     Ok(reply)
-}
-
-fn hold_seats(
-    transaction: &mut Transaction<'_>,
-    call: &Call<Command>,
-    submission: &Submission,
-    planned: &PlannedBundle,
-    (situation, zone): (&Situation, &TimeZone),
-) -> Bundle {
-    let term = situation.background.term.as_ref();
-    let sections = planned.entries.iter().map(|entry| (entry, &situation.seats[&entry.section]));
-    let chargeable = |(entry, seats): (&crate::domain::Entry, &crate::domain::SectionSeats)| {
-        ChargeableRegistration {
-            registration: entry.registration,
-            section: entry.section,
-            section_code: seats.code.clone(),
-            course_title: seats.course.title.clone(),
-            credits_hundredths: entry.credits_hundredths,
-            price_group: seats.price_group.clone(),
-        }
-    };
-    let approval_departments = sections
-        .clone()
-        .filter(|(_, seats)| seats.approval_required)
-        .map(|(_, seats)| seats.department.clone())
-        .collect();
-    let bundle = Bundle {
-        id: call.new_id(),
-        submission: submission.id,
-        student: submission.student,
-        term: submission.term,
-        term_code: sections
-            .clone()
-            .next()
-            .map(|(_, seats)| seats.term.code.clone())
-            .unwrap_or_default(),
-        registrations: sections.clone().map(chargeable).collect(),
-        approval_departments,
-        approvals: Vec::new(),
-        approval_token: None,
-        invoice: None,
-        state: BundleState::SeatsHeld,
-        attempt: 1,
-        reason: None,
-        parked: None,
-        closed: false,
-        held_at: call.now,
-        billed_at: None,
-        moved_at: call.now,
-    };
-    for (entry, seats) in sections {
-        store::take_seat(transaction, seats, entry.pool.as_deref(), &situation.background);
-        let registration = Registration {
-            id: entry.registration,
-            bundle: bundle.id,
-            submission: submission.id,
-            student: submission.student,
-            term: submission.term,
-            term_code: seats.term.code.clone(),
-            section: seats.section,
-            section_code: seats.code.clone(),
-            course_title: seats.course.title.clone(),
-            credits_hundredths: seats.credits_hundredths,
-            department: seats.department.clone(),
-            drop_until: term
-                .map_or(seats.term.registration_closes_at, |term| term.drop_until(zone)),
-            state: RegistrationState::SeatHeld,
-            pool: entry.pool.clone(),
-            provisional: entry.provisional,
-            history: vec![Transition {
-                to: RegistrationState::SeatHeld,
-                at: call.now,
-                by: submission.student.to_string(),
-                reason: None,
-            }],
-        };
-        store::write_registration(transaction, &registration);
-    }
-    transaction.create(&bundle);
-    transaction.event(bundle.saga_request(), 1, call.now, &call.correlation_id);
-    bundle
 }
 
 #[cfg(test)]

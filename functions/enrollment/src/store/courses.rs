@@ -1,9 +1,12 @@
 //! What the catalog last said of a course, and the sections that are offered of it.
 
-use events::{CourseChanged, CourseVersion};
+use events::{CourseChanged, CourseUpdateAdvanced, CourseVersion};
 use kernel::{CourseId, Date, SectionId, TermId};
 use serde::{Deserialize, Serialize};
-use table::{Key, Partition, Record};
+use table::{Key, Partition, Record, Stored, Transaction};
+
+use super::Cause;
+use crate::domain::CourseUpdate;
 
 /// A course with all its versions, by the catalog's last word.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,4 +73,43 @@ pub fn course_facts_key(course: CourseId) -> Key<CourseFacts> {
 /// The sections of a course, in all terms.
 pub fn course_sections(course: CourseId) -> Partition<CourseSection> {
     Partition::new(course_pk(course), SECTION_PREFIX)
+}
+
+impl Record for CourseUpdate {
+    const KIND: &'static str = "course-update";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        course_update_key(self.course)
+    }
+}
+
+pub fn course_update_key(course: CourseId) -> Key<CourseUpdate> {
+    Key::new(course_pk(course), "UPDATE")
+}
+
+/// Has the course's sections brought up to date from the first one on.
+pub fn begin_course_update(
+    transaction: &mut Transaction<'_>,
+    course: CourseId,
+    before: Option<&Stored<CourseUpdate>>,
+    cause: Cause<'_>,
+) {
+    let update = CourseUpdate::begin(course, before.map(|before| &before.value));
+    write_course_update(transaction, &update, before.map(|before| before.version), cause);
+}
+
+/// Writes how far it has come; where it goes on, the event is what brings it there.
+pub fn write_course_update(
+    transaction: &mut Transaction<'_>,
+    update: &CourseUpdate,
+    read_version: Option<u64>,
+    cause: Cause<'_>,
+) {
+    transaction.put(update, read_version);
+    if !update.done {
+        let event = CourseUpdateAdvanced { course: update.course, step: update.step };
+        let version = read_version.unwrap_or_default() + 1;
+        transaction.event(event, version, cause.now, cause.correlation_id);
+    }
 }

@@ -7,7 +7,7 @@ use testkit::secret_not_put;
 use super::world::{
     DEPARTMENT, INVITED, MOODLE_WEBHOOK, NEW_PASSWORD, PASSWORD, PRICE_GROUP, SELF_REGISTERED,
     World, cart, course, credentials, francs, month, moodle_site, newcomer, offered, part,
-    planned_term, section_of, service_client, sign_in_provider, term, term_id, tuition,
+    planned_term, section_of, service_client, sign_in_provider, term, term_id, tuition, waitlisted,
 };
 use crate::requests::{Request, administrator, bursar, person, registrar, student, student_id};
 
@@ -39,11 +39,14 @@ const fn first(
 }
 
 /// Operations that are not measured here, and why.
-pub const LEFT_OUT: [(&str, &str); 4] = [
-    ("operations-approve-import", "needs a file in S3 that was validated"),
+pub const LEFT_OUT: [(&str, &str); 7] = [
     ("identity-begin-sign-in", "asks a sign-in provider, of which there is none here"),
     ("identity-complete-sign-in", "asks a sign-in provider, of which there is none here"),
     ("moodle-repair-drift", "needs the report of a check that has looked through a site"),
+    ("enrollment-accept-offer", "needs a seat that was freed while somebody waited"),
+    ("enrollment-offer-seat", "needs the same"),
+    ("enrollment-swap-registration", "costs what a drop and a submission cost"),
+    ("operations-approve-import", "needs a file in S3 that was validated"),
 ];
 
 /// In this order: what comes first fills the lists that come later, and makes what they ask for.
@@ -135,8 +138,16 @@ pub const OPERATIONS: &[Operation] = &[
     on("enrollment", "place-hold", |_, n| Request::post(json!({ "kind": "academic", "reason": "Papers are missing." })).at("student", &student_id(n)).by(registrar())),
     on("enrollment", "list-holds", |_, n| Request::get().at("student", &student_id(n)).by(student(n))),
     on("enrollment", "lift-hold", |w, n| Request::post(json!({ "reason": "They came." })).at("student", &student_id(n)).at("hold", &w.id("place-hold", n)).by(registrar())),
-    on("enrollment", "set-student-record", |_, n| Request::put(json!({ "record": {} })).at("student", &student_id(n)).by(registrar())),
+    on("enrollment", "set-student-record", |_, n| Request::put(json!({ "record": {} })).header("if-match", "\"0\"").at("student", &student_id(n)).by(registrar())),
     on("enrollment", "read-student-record", |_, n| Request::get().at("student", &student_id(n)).by(student(n))),
+    on("enrollment", "validate-submission", |_, n| Request::post(cart(&offered())).by(student(n))),
+    on("enrollment", "give-override", |_, n| Request::post(json!({ "section": offered().section, "code": "CLOSED", "reason": "We talked.", "expires_at": "2099-01-01T00:00:00Z" })).at("student", &student_id(n)).by(registrar())),
+    on("enrollment", "list-overrides", |_, n| Request::get().at("student", &student_id(n)).by(student(n))),
+    on("enrollment", "revoke-override", |w, n| Request::post(json!({ "reason": "A mistake." })).at("student", &student_id(n)).at("override", &w.id("give-override", n)).by(registrar())),
+    on("enrollment", "join-waitlist", |_, n| Request::post(json!({ "term": waitlisted().term.id, "section": waitlisted().section })).by(student(n))),
+    on("enrollment", "list-waitlist-entries", |_, n| Request::get().by(student(n))),
+    on("enrollment", "list-waitlist", |_, _| Request::get().at("section", &waitlisted().section).by(registrar())),
+    on("enrollment", "leave-waitlist", |w, n| Request::post(Value::Null).at("entry", &w.id("join-waitlist", n)).by(student(n))),
     on("enrollment", "resume-bundle", |w, n| Request::post(json!({ "submission": w.parked[n].submission })).at("bundle", &w.parked[n].bundle).by(registrar())),
 
     on("billing", "set-price-group", |_, n| Request::put(json!({ "per_credit": francs(n as u64 + 1) })).at("price_group", &PRICE_GROUP).by(bursar())),

@@ -4,9 +4,13 @@ use std::collections::HashMap;
 
 use aws_lc_rs::hmac;
 use data_encoding::{BASE32_NOPAD, BASE64URL_NOPAD};
-use events::{ChargeableRegistration, Event, LinkPurpose, PersonRegistered, SectionOffered};
+use events::{
+    ChargeableRegistration, Event, LinkPurpose, OfferedCourse, PersonRegistered, SectionOffered,
+    WaitlistMode, WaitlistSettings,
+};
 use kernel::{
-    AccountId, ApprovalId, BundleId, Id, PersonId, RegistrationId, SourceId, TermId, Timestamp,
+    AccountId, ApprovalId, BundleId, CourseId, Id, PersonId, RegistrationId, SourceId, TermId,
+    Timestamp,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -260,7 +264,7 @@ impl World {
     ) -> Result<(), Failure> {
         let open = offered();
         let guarded = SectionOffered { approval_required: true, ..section("guarded", SEATS) };
-        for event in [open.clone(), guarded.clone()] {
+        for event in [open.clone(), guarded.clone(), waitlisted()] {
             deliver(functions, "enrollment", "on-section-offered", event).await?;
         }
         for number in 0..calls {
@@ -382,6 +386,18 @@ fn link(purpose: LinkPurpose, (account, asked_at): (AccountId, Timestamp)) -> St
 /// The section that has seats for everybody.
 pub fn offered() -> SectionOffered {
     section("open", SEATS)
+}
+
+/// A section without a seat, and with a line behind it.
+pub fn waitlisted() -> SectionOffered {
+    let waitlist = WaitlistSettings {
+        mode: WaitlistMode::Confirmation,
+        capacity: SEATS,
+        ..WaitlistSettings::default()
+    };
+    let full = section("waitlisted", 0);
+    let course = OfferedCourse { id: CourseId::derived_from("waitlisted"), ..full.course.clone() };
+    SectionOffered { waitlist, course, ..full }
 }
 
 pub fn francs(minor: u64) -> Value {

@@ -143,7 +143,7 @@ async fn verification(ctx: &Ctx, token: &str) -> Result<Duration, Failure> {
             let caller = authorize::handle(ctx, token, shell::now()).await;
             caller.map_err(|failure| Failure(failure.line()))?;
         }
-        times.push((spent() - began) / AT_ONCE);
+        times.push(spent().saturating_sub(began) / AT_ONCE);
     }
     Ok(median(&times))
 }
@@ -160,8 +160,8 @@ async fn log_ins(ctx: &Ctx) -> Result<(Duration, Duration), Failure> {
         let between = spent();
         passwords::is_right(&password, Some(&hash)).then_some(()).explain("it is right")?;
         if number >= WARM_UP {
-            whole.push(between - began);
-            alone.push(spent() - between);
+            whole.push(between.saturating_sub(began));
+            alone.push(spent().saturating_sub(between));
         }
     }
     Ok((median(&whole), median(&alone)))

@@ -57,10 +57,11 @@ impl AuditWalk {
     }
 
     /// The next entry: as it was written, the next one, and linked to the one before.
-    fn take(&mut self, item: Item) -> Result<(), AuditFlaw> {
+    fn take(&mut self, item: &Item) -> Result<(), AuditFlaw> {
         let entry = from_item::<AuditEntry>(item.clone()).map_err(|_| AuditFlaw::Altered)?.value;
         // Whatever lies beside the entry, such as its place in the index, has to be what follows from it, too.
-        if entry.chain != self.chain || entry.hash != entry.digest() || item != to_item(&entry, 1) {
+        if entry.chain != self.chain || entry.hash != entry.digest() || *item != to_item(&entry, 1)
+        {
             return Err(AuditFlaw::Altered);
         }
         if entry.sequence != self.entries + 1 {
@@ -110,7 +111,7 @@ impl Table {
                 .then(|| Position::behind(entry_place(&walk.chain, walk.entries)));
             let page = PageRequest { after, limit: PageRequest::LIMIT_MAX };
             let (items, next) = self.query_items(&audit_chain(&walk.chain), &page).await?;
-            for item in items {
+            for item in &items {
                 if let Err(flaw) = walk.take(item) {
                     return Ok(walk.broken(walk.entries + 1, flaw));
                 }

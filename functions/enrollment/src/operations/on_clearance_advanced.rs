@@ -70,6 +70,11 @@ async fn drop_out(
     cause: Cause<'_>,
 ) -> Result<(), Failure> {
     let mut departure = store::departure(&ctx.table, registration).await?;
+    // What is linked and still on its way goes by its own saga.
+    let is_registered = |registration: &Stored<Registration>| {
+        registration.value.state == RegistrationState::Registered
+    };
+    departure.registrations.retain(is_registered);
     for registration in &mut departure.registrations {
         registration.value.cancel(cause.now, &clearance.by(), clearance.reason.clone());
     }

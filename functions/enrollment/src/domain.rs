@@ -1,5 +1,6 @@
 //! The rules of registration: pure functions of the state, the input and the time.
 
+mod balance_hold;
 mod bundle;
 mod clearance;
 mod hold;
@@ -10,6 +11,7 @@ mod student;
 mod submission;
 mod term;
 
+pub use balance_hold::{BalanceHold, balance};
 pub use bundle::{Approval, ApprovalState, Bundle, BundleState, Parked, Verdict};
 pub use clearance::Clearance;
 pub use hold::{Hold, HoldKind, Lifted, Office, may_keep};

@@ -56,6 +56,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "on-section-withdrawn" => shell::events(ctx, op::on_section_withdrawn::handle).await,
         "on-clearance-advanced" => shell::events(ctx, op::on_clearance_advanced::handle).await,
         "on-course-changed" => shell::events(ctx, op::on_course_changed::handle).await,
+        "on-balance-hold-changed" => shell::events(ctx, op::on_balance_hold_changed::handle).await,
         "on-term-changed" => shell::events(ctx, op::on_term_changed::handle).await,
         "on-calendar-changed" => shell::events(ctx, op::on_calendar_changed::handle).await,
         "on-saga-requested" => shell::events(ctx, op::on_saga_requested::handle).await,

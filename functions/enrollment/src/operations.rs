@@ -13,6 +13,7 @@ pub mod list_holds;
 pub mod list_parked_bundles;
 pub mod list_registrations;
 pub mod on_approval_decided;
+pub mod on_balance_hold_changed;
 pub mod on_calendar_changed;
 pub mod on_clearance_advanced;
 pub mod on_course_changed;

@@ -1,9 +1,11 @@
 //! Enrollment's items: how they lie in the table, and the transactions that move them together.
 
+mod balance_holds;
 mod courses;
 mod roster;
 mod students;
 
+pub use balance_holds::balance_hold_key;
 pub use courses::{CourseFacts, CourseSection, course_facts_key, course_sections};
 pub use roster::{RosterEntry, clearance_key, enter_roster, leave_roster, roster, section_pk};
 pub use students::{HOLD_PREFIX, hold_key, holds, known_student_key};

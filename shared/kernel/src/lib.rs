@@ -11,10 +11,10 @@ mod seat_pool;
 
 pub use calendar::{Calendar, Holiday, Way};
 pub use id::{
-    AccountId, ApprovalId, BundleId, ChargeId, CourseId, CrossListId, DeviceId, HoldId, Id,
-    ImportId, InvoiceId, JournalEntryId, MessageId, PaymentId, PersonId, ProgramId,
-    RegistrationGroupId, RegistrationId, RoleAssignmentId, RolloverId, SectionId, SessionId,
-    SourceId, SubmissionId, SuspenseItemId, TermId, TuitionRunId, WrongId,
+    AccountId, AdjustmentId, ApprovalId, BundleId, ChargeId, CourseId, CrossListId, DeviceId,
+    HoldId, Id, ImportId, InvoiceId, JournalEntryId, MessageId, PaymentId, PersonId, ProgramId,
+    RefundId, RegistrationGroupId, RegistrationId, RoleAssignmentId, RolloverId, SectionId,
+    SessionId, SourceId, SubmissionId, SuspenseItemId, TermId, TuitionRunId, WrongId,
 };
 pub use meeting::{Meeting, Room, Weekday};
 pub use money::{Currency, Money, MoneyError};

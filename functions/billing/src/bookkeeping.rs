@@ -3,15 +3,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use events::{ChargePosted, ChargeReversed, ChargeSettled};
+use events::{BalanceHoldLifted, BalanceHoldPlaced, ChargePosted, ChargeReversed, ChargeSettled};
 use kernel::{ChargeId, Currency, Date, InvoiceId, Money, PersonId, Timestamp};
 use shell::Failure;
 use table::{Key, Stored, Transaction};
 
 use crate::Ctx;
 use crate::domain::{
-    Booking, Books, Charge, ChargeState, CreditNote, Invoice, NumberCounter, Refusal, RegisterRow,
-    Series, StudentAccount, Turn,
+    BillingPolicy, Booking, Books, Charge, ChargeState, CreditNote, Invoice, NumberCounter,
+    Refusal, RegisterRow, Series, StudentAccount, Turn,
 };
 use crate::store::{self, Cause, Opened, missing};
 
@@ -34,6 +34,7 @@ pub struct Bookkeeping<'c> {
     used: Vec<Series>,
     books_key: Key<Books>,
     books: Option<Stored<Books>>,
+    policy: BillingPolicy,
     invoices: BTreeMap<InvoiceId, Opened<Invoice>>,
     charges: BTreeMap<ChargeId, Opened<Charge>>,
     /// What the charges were when they were read.
@@ -52,13 +53,15 @@ impl<'c> Bookkeeping<'c> {
         let (institution, now) = (ctx.institution(), wanted.now);
         let prefixes: Vec<(Series, String)> =
             wanted.series.iter().map(|series| (*series, series.prefix(institution, now))).collect();
-        let mut keys = vec![(&account_key).into(), (&books_key).into()];
+        let policy_key = store::policy_key();
+        let mut keys = vec![(&account_key).into(), (&books_key).into(), (&policy_key).into()];
         keys.extend(prefixes.iter().map(|(_, prefix)| (&store::counter_key(prefix)).into()));
         keys.extend(wanted.invoices.iter().map(|invoice| (&store::invoice_key(*invoice)).into()));
         let mut batch = ctx.table.get_batch(keys).await?;
         let account =
             Opened::of(batch.take(&account_key)?, || StudentAccount::empty(student, currency));
         let books = batch.take(&books_key)?;
+        let policy = batch.take(&policy_key)?.map(|stored| stored.value).unwrap_or_default();
         let mut counters = Vec::new();
         for (series, prefix) in prefixes {
             let stored = batch.take(&store::counter_key(&prefix))?;
@@ -77,6 +80,7 @@ impl<'c> Bookkeeping<'c> {
             used: Vec::new(),
             books_key,
             books,
+            policy,
             invoices,
             charges: BTreeMap::new(),
             states_before: BTreeMap::new(),
@@ -219,7 +223,8 @@ impl<'c> Bookkeeping<'c> {
     }
 
     /// Writes all that was read and changed, the turns' entries and rows, and tells which charges settled.
-    pub fn write(&self, transaction: &mut Transaction<'_>, turns: &[Turn], cause: Cause<'_>) {
+    pub fn write(&mut self, transaction: &mut Transaction<'_>, turns: &[Turn], cause: Cause<'_>) {
+        self.judge(transaction, cause);
         self.account.write(transaction);
         transaction.check(&self.books_key, self.books.as_ref().map(|books| books.version));
         for (_, counter) in self.counters.iter().filter(|(of, _)| self.used.contains(of)) {
@@ -260,6 +265,24 @@ impl<'c> Bookkeeping<'c> {
                 invoice: posted.invoice,
             };
             transaction.event(event, charge.next_version(), cause.now, cause.correlation_id);
+        }
+    }
+
+    /// Tells where what is overdue begins to hold the student, or does so no longer.
+    fn judge(&mut self, transaction: &mut Transaction<'_>, cause: Cause<'_>) {
+        let account = &mut self.account;
+        let today = self.ctx.institution().date(cause.now);
+        let (holds, overdue) = self.policy.holds(&account.value, today);
+        if !account.value.hold(holds) {
+            return;
+        }
+        let (student, word) = (account.value.student, account.next_version());
+        if holds {
+            let event = BalanceHoldPlaced { student, overdue, word };
+            transaction.event(event, word, cause.now, cause.correlation_id);
+        } else {
+            let event = BalanceHoldLifted { student, overdue, word };
+            transaction.event(event, word, cause.now, cause.correlation_id);
         }
     }
 

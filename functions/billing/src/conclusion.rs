@@ -142,6 +142,19 @@ async fn write_suspense(
     expected: Option<Money>,
     cause: Cause<'_>,
 ) -> Result<(), Failure> {
+    let booking = book_for_nobody(ctx, transaction, cause).await?;
+    let (item, entry) = SuspenseItem::of(report, expected, booking)?;
+    transaction.create(&item);
+    store::write_entry(transaction, &entry);
+    Ok(())
+}
+
+/// How something is booked today of which nobody knows whose it is.
+pub async fn book_for_nobody(
+    ctx: &Ctx,
+    transaction: &mut Transaction<'_>,
+    cause: Cause<'_>,
+) -> Result<Booking, Failure> {
     let key = store::books_key(Books::copy_of(None));
     let books = ctx.table.get(&key).await?;
     let institution = ctx.institution();
@@ -151,11 +164,8 @@ async fn write_suspense(
         institution,
         books.as_ref().map(|books| &books.value),
     );
-    let (item, entry) = SuspenseItem::of(report, expected, booking)?;
     transaction.check(&key, books.map(|books| books.version));
-    transaction.create(&item);
-    store::write_entry(transaction, &entry);
-    Ok(())
+    Ok(booking)
 }
 
 /// Ends a payment that the provider will not carry out.

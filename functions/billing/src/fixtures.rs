@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::Router;
 use events::ChargeableRegistration;
-use kernel::{BundleId, Id, Money, RegistrationId, SectionId, TermId};
-use serde_json::Value;
+use kernel::{BundleId, Id, Money, PaymentId, RegistrationId, SectionId, TermId};
+use serde_json::{Value, json};
 use shell::{Call, Failure, Raw, Step};
 use table::{PageRequest, Table};
 use testkit::{Engine, PaymentProvider, PaymentProviderSettings, StepFunctions};
@@ -14,10 +14,12 @@ use testkit::{Engine, PaymentProvider, PaymentProviderSettings, StepFunctions};
 use crate::Ctx;
 use crate::bookkeeping::{Bookkeeping, Wanted};
 use crate::domain::{
-    Band, Channel, Criteria, Institution, Invoice, JournalEntry, Payment, PaymentState, PriceGroup,
-    PriceGroupCode, StudentAccount, TuitionGroup, TuitionRule, TuitionRules, receive,
+    Band, BandPolicy, Channel, Criteria, Institution, Invoice, JournalEntry, Payment, PaymentState,
+    PriceGroup, PriceGroupCode, StudentAccount, TuitionGroup, TuitionRule, TuitionRules, receive,
 };
-use crate::operations::{charge, read_payment, set_tuition, start_payment};
+use crate::operations::{
+    charge, read_payment, receive_webhook, reverse_charge, set_tuition, start_payment,
+};
 use crate::provider::Stripe;
 use crate::secret::Secret;
 use crate::store::{self, Cause};
@@ -81,6 +83,15 @@ pub async fn set_rules(ctx: &Ctx, rule: TuitionRule) {
     set_tuition::handle(ctx, &call).await.expect("rules are set");
 }
 
+/// The rules of the term as they stand, with this policy.
+pub async fn set_band_policy(ctx: &Ctx, band_policy: BandPolicy) {
+    let term = TermId::derived_from("2027S");
+    let stored = ctx.table.get(&store::tuition_key(term)).await.expect("reads");
+    let rules = stored.expect("rules were set").value.rules;
+    let command = set_tuition::Command { term, rules: TuitionRules { band_policy, ..rules } };
+    set_tuition::handle(ctx, &testkit::call(command)).await.expect("the policy is set");
+}
+
 /// 1,000 for the term, and 10 a credit.
 pub async fn band_rules(ctx: &Ctx) {
     let band = Band { from_hundredths: 0, flat: francs(1_000), per_credit: francs(10) };
@@ -135,6 +146,23 @@ pub fn webhook(intent: &Value) -> Call<Raw> {
     webhook_of(testkit::webhook_body(intent))
 }
 
+/// The webhook that tells of a refund, signed now.
+pub fn refund_webhook(kind: &str, refund: &Value) -> Call<Raw> {
+    webhook_of(testkit::webhook_body_of(kind, refund))
+}
+
+/// 150,000 francs of "ada" through the provider, that pay for nothing any more.
+pub async fn give_by_card(ctx: &Ctx, provider: &PaymentProvider, method: &str) -> PaymentId {
+    let charge = charge(ctx, "ada", "one").await;
+    let payment = pay(ctx, &charge, method).await.id;
+    let of_payment = |intent: &Value| intent["metadata"]["payment"] == json!(payment.to_string());
+    let intent = provider.intents().into_iter().find(of_payment).expect("it was asked for");
+    receive_webhook::handle(ctx, &webhook(&intent)).await.expect("paid");
+    let undo = testkit::step(reverse_charge::Command { bundle: bundle("one") });
+    reverse_charge::handle(ctx, &undo).await.expect("taken back");
+    payment
+}
+
 pub fn webhook_of(body: String) -> Call<Raw> {
     let signed_at_s = testkit::now().as_second();
     let signature = testkit::webhook_signature(WEBHOOK_SECRET, signed_at_s, &body);
@@ -160,9 +188,13 @@ pub async fn unapplied_cash(ctx: &Ctx, student: &str) -> i64 {
 
 /// Money over the counter, for nothing in particular.
 pub async fn give(ctx: &Ctx, student: &str, minor: i64) -> Payment {
+    give_at(ctx, student, minor, testkit::now()).await
+}
+
+pub async fn give_at(ctx: &Ctx, student: &str, minor: i64, now: kernel::Timestamp) -> Payment {
     let student = testkit::person(student);
     let currency = francs(0).currency;
-    let wanted = Wanted { now: testkit::now(), series: &[], invoices: &[] };
+    let wanted = Wanted { now, series: &[], invoices: &[] };
     let mut books = Bookkeeping::open(ctx, student, currency, wanted).await.expect("reads");
     let mut payment = Payment {
         id: Id::derived_from(&format!("{:x}", fastrand::u128(..))),
@@ -174,17 +206,18 @@ pub async fn give(ctx: &Ctx, student: &str, minor: i64) -> Payment {
         only: Vec::new(),
         state: PaymentState::Initiated,
         provider_ref: None,
-        initiated_at: testkit::now(),
+        initiated_at: now,
         concluded_at: None,
         failure_reason: None,
         refunded: francs(0),
+        charged_back: 0,
     };
-    let booking = books.booking_today(testkit::now());
+    let booking = books.booking_today(now);
     let turn = receive(&mut payment, None, &mut books.account.value, booking);
     let turn = turn.expect("receives").expect("for the first time");
     books.take_over(&turn).await.expect("reads");
     let mut transaction = ctx.table.transaction();
-    let cause = Cause { now: testkit::now(), correlation_id: "test" };
+    let cause = Cause { now, correlation_id: "test" };
     books.write(&mut transaction, &[turn], cause);
     transaction.create(&payment);
     transaction.commit().await.expect("cash is given");

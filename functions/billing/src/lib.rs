@@ -1,5 +1,6 @@
 //! Billing: what registrations cost, the invoices for it, the payments of them, and the ledger of it all.
 
+mod adjusting;
 mod bookkeeping;
 mod conclusion;
 pub mod domain;
@@ -7,6 +8,7 @@ pub mod domain;
 mod fixtures;
 pub mod operations;
 pub mod provider;
+mod returning;
 pub mod secret;
 mod signature;
 mod store;
@@ -120,5 +122,14 @@ pub fn http_operations() -> Vec<HttpOperation> {
         read_tuition_run => start_tuition_run,
         read_account => read_account,
         refund_payment => read_payment,
+        request_adjustment => request_adjustment,
+        decide_adjustment => request_adjustment,
+        list_adjustments => list_adjustments,
+        set_policy => set_policy,
+        read_policy => set_policy,
+        assign_suspense_item => assign_suspense_item,
+        return_suspense_item => assign_suspense_item,
+        list_refunds => list_refunds,
+        list_disputes => list_disputes,
     }
 }

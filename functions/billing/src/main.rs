@@ -42,6 +42,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "on-section-offered" => shell::events(ctx, op::on_section_offered::handle).await,
         // Schedules
         "query-pending-payments" => shell::schedule(ctx, op::query_pending_payments::handle).await,
+        "query-pending-refunds" => shell::schedule(ctx, op::query_pending_refunds::handle).await,
+        "watch-balances" => shell::schedule(ctx, op::watch_balances::handle).await,
         "prove-ledger" => shell::schedule(ctx, op::prove_ledger::handle).await,
         "continue-tuition-runs" => shell::schedule(ctx, op::continue_tuition_runs::handle).await,
         other => bursars_office(ctx, other).await,
@@ -103,9 +105,41 @@ async fn bursars_office(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime
         "read-account" => {
             shell::http(&op::read_account::ROUTE, ctx, op::read_account::handle).await
         }
+        other => returns_and_adjustments(ctx, other).await,
+    }
+}
+
+/// What the bursar's office gives back, takes back and corrects.
+async fn returns_and_adjustments(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error> {
+    match operation {
         "refund-payment" => {
             shell::http(&op::refund_payment::ROUTE, ctx, op::refund_payment::handle).await
         }
+        "assign-suspense-item" => {
+            shell::http(&op::assign_suspense_item::ROUTE, ctx, op::assign_suspense_item::handle)
+                .await
+        }
+        "return-suspense-item" => {
+            shell::http(&op::return_suspense_item::ROUTE, ctx, op::return_suspense_item::handle)
+                .await
+        }
+        "list-refunds" => {
+            shell::http(&op::list_refunds::ROUTE, ctx, op::list_refunds::handle).await
+        }
+        "list-disputes" => {
+            shell::http(&op::list_disputes::ROUTE, ctx, op::list_disputes::handle).await
+        }
+        "request-adjustment" => {
+            shell::http(&op::request_adjustment::ROUTE, ctx, op::request_adjustment::handle).await
+        }
+        "decide-adjustment" => {
+            shell::http(&op::decide_adjustment::ROUTE, ctx, op::decide_adjustment::handle).await
+        }
+        "list-adjustments" => {
+            shell::http(&op::list_adjustments::ROUTE, ctx, op::list_adjustments::handle).await
+        }
+        "set-policy" => shell::http(&op::set_policy::ROUTE, ctx, op::set_policy::handle).await,
+        "read-policy" => shell::http(&op::read_policy::ROUTE, ctx, op::read_policy::handle).await,
         unknown => panic!("billing has no operation {unknown:?}"),
     }
 }

@@ -1,11 +1,16 @@
 //! The operations of billing, one file each.
 
+pub mod assign_suspense_item;
 pub mod await_settlement;
 pub mod charge;
 pub mod close_posting_period;
 pub mod continue_tuition_runs;
+pub mod decide_adjustment;
+pub mod list_adjustments;
+pub mod list_disputes;
 pub mod list_invoices;
 pub mod list_price_groups;
+pub mod list_refunds;
 pub mod list_suspense_items;
 pub mod on_charge_changed;
 pub mod on_charge_settled;
@@ -14,10 +19,12 @@ pub mod on_section_offered;
 pub mod preview_tuition;
 pub mod prove_ledger;
 pub mod query_pending_payments;
+pub mod query_pending_refunds;
 pub mod read_account;
 pub mod read_invoice;
 pub mod read_ledger_proof;
 pub mod read_payment;
+pub mod read_policy;
 pub mod read_posting_periods;
 pub mod read_student_population;
 pub mod read_tuition;
@@ -27,13 +34,17 @@ pub mod receive_webhook;
 pub mod record_payment;
 pub mod refund_payment;
 pub mod reopen_posting_period;
+pub mod request_adjustment;
+pub mod return_suspense_item;
 pub mod reverse_charge;
+pub mod set_policy;
 pub mod set_price_group;
 pub mod set_student_population;
 pub mod set_tuition;
 pub mod start_ledger_proof;
 pub mod start_payment;
 pub mod start_tuition_run;
+pub mod watch_balances;
 
 use shell::{Access, Allow, Role, Scope};
 

@@ -10,24 +10,28 @@ use kernel::{Money, PaymentId};
 use reqwest::RequestBuilder;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use shell::Fault;
 
-use crate::domain::{Payment, Report, Word};
+use crate::domain::{
+    DisputeReport, DisputeState, Payment, Refund, RefundReport, RefundWord, Report, Word,
+};
 use crate::secret::Secret;
 
 /// What the provider said. That it said nothing is a fault: nobody knows then what it did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    Report(Report),
+pub enum Answer<R = Report> {
+    Report(R),
     /// It will not carry this out, now or later.
     Refused {
         reason: String,
     },
-    /// It knows no payment by this reference.
+    /// It knows nothing by this reference.
     Unknown,
 }
 
-pub type Asked<'a> = Pin<Box<dyn Future<Output = Result<Answer, Fault>> + Send + 'a>>;
+pub type Asked<'a, R = Report> =
+    Pin<Box<dyn Future<Output = Result<Answer<R>, Fault>> + Send + 'a>>;
 
 pub trait PaymentProvider: fmt::Debug + Send + Sync {
     /// Asks for the money. Asked again for the same payment, the provider answers what it did the first time.
@@ -39,6 +43,15 @@ pub trait PaymentProvider: fmt::Debug + Send + Sync {
     /// Asks that no money be taken any more for a payment that it has given this reference; it reports what became of
     /// it, which may be that the money was taken before.
     fn cancel<'a>(&'a self, provider_ref: &'a str) -> Asked<'a>;
+
+    /// Asks that money of a payment go back. Asked again for the same refund, it answers what it did the first time.
+    fn refund<'a>(&'a self, refund: &'a Refund, payment_ref: &'a str) -> Asked<'a, RefundReport>;
+
+    /// Asks what became of a refund that it has given this reference.
+    fn look_up_refund<'a>(&'a self, provider_ref: &'a str) -> Asked<'a, RefundReport>;
+
+    /// Asks for all refunds of a payment that it has given this reference, whoever asked for them.
+    fn refunds_of<'a>(&'a self, payment_ref: &'a str) -> Asked<'a, Vec<RefundReport>>;
 }
 
 /// A payment intent as Stripe shows it, in replies and in webhooks.
@@ -61,6 +74,138 @@ pub struct PaymentIntent {
 pub struct Metadata {
     /// Our payment's id.
     pub payment: Option<String>,
+    /// Our refund's id.
+    pub refund: Option<String>,
+}
+
+/// A refund as Stripe shows it, in replies and in webhooks.
+#[derive(Debug, Clone, Deserialize)]
+struct StripeRefund {
+    id: String,
+    /// `pending`, `requires_action`, `succeeded`, `failed` or `canceled`.
+    status: Option<String>,
+    amount: i64,
+    currency: String,
+    payment_intent: Option<String>,
+    failure_reason: Option<String>,
+    #[serde(default)]
+    metadata: Option<Metadata>,
+}
+
+/// A dispute as Stripe shows it in webhooks.
+#[derive(Debug, Clone, Deserialize)]
+struct StripeDispute {
+    id: String,
+    status: String,
+    amount: i64,
+    currency: String,
+    payment_intent: Option<String>,
+    reason: Option<String>,
+    #[serde(default)]
+    balance_transactions: Vec<BalanceTransaction>,
+}
+
+/// What a dispute moved of our balance with the provider.
+#[derive(Debug, Clone, Deserialize)]
+struct BalanceTransaction {
+    fee: i64,
+    currency: String,
+}
+
+/// A charge of which something was refunded; which refunds that are has to be asked.
+#[derive(Debug, Clone, Deserialize)]
+struct StripeCharge {
+    payment_intent: Option<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct List<T> {
+    data: Vec<T>,
+}
+
+/// What a reply of the provider says in our words.
+trait Told: DeserializeOwned {
+    type Report;
+
+    fn report(&self) -> Option<Self::Report>;
+
+    /// That the money was declined, where the provider shows of what.
+    fn declined(_: ProviderError, _: &str) -> Option<Option<Self::Report>> {
+        None
+    }
+}
+
+impl Told for PaymentIntent {
+    type Report = Report;
+
+    fn report(&self) -> Option<Report> {
+        PaymentIntent::report(self, self.word())
+    }
+
+    fn declined(error: ProviderError, reason: &str) -> Option<Option<Report>> {
+        let word = Word::Failed { reason: reason.to_owned() };
+        error.payment_intent.map(|intent| intent.report(word))
+    }
+}
+
+impl Told for StripeRefund {
+    type Report = RefundReport;
+
+    /// None where its currency is none, or where it is of no payment.
+    fn report(&self) -> Option<RefundReport> {
+        let word = match self.status.as_deref() {
+            Some("succeeded") => RefundWord::Paid,
+            Some(status @ ("failed" | "canceled")) => RefundWord::Failed {
+                reason: self.failure_reason.clone().unwrap_or_else(|| status.to_owned()),
+            },
+            _ => RefundWord::Undecided,
+        };
+        let refund = self.metadata.as_ref().and_then(|metadata| metadata.refund.as_deref());
+        Some(RefundReport {
+            provider_ref: self.id.clone(),
+            payment_ref: self.payment_intent.clone()?,
+            refund: refund.and_then(|id| id.parse().ok()),
+            amount: money(self.amount, &self.currency)?,
+            word,
+        })
+    }
+}
+
+impl Told for List<StripeRefund> {
+    type Report = Vec<RefundReport>;
+
+    fn report(&self) -> Option<Vec<RefundReport>> {
+        self.data.iter().map(Told::report).collect()
+    }
+}
+
+impl StripeDispute {
+    /// What an event of this name says of it; none where it says nothing of money.
+    fn report(&self, kind: &str) -> Option<DisputeReport> {
+        let word = match (kind, self.status.as_str()) {
+            ("charge.dispute.funds_withdrawn", _) => DisputeState::Withdrawn,
+            ("charge.dispute.funds_reinstated", _) => DisputeState::Won,
+            ("charge.dispute.closed", "lost") => DisputeState::Lost,
+            ("charge.dispute.closed", "won" | "warning_closed") => DisputeState::Won,
+            ("charge.dispute.created", _) => DisputeState::Open,
+            _ => return None,
+        };
+        let fee = self.balance_transactions.iter().map(|moved| moved.fee).sum();
+        let currency = self.balance_transactions.first().map(|moved| moved.currency.as_str());
+        Some(DisputeReport {
+            provider_ref: self.id.clone(),
+            payment_ref: self.payment_intent.clone()?,
+            amount: money(self.amount, &self.currency)?,
+            fee: currency.and_then(|currency| money(fee, currency)),
+            reason: self.reason.clone().unwrap_or_else(|| "general".to_owned()),
+            word,
+        })
+    }
+}
+
+/// In a currency that the provider writes in lower case; none where it is none.
+fn money(minor: i64, currency: &str) -> Option<Money> {
+    currency.to_ascii_uppercase().parse().ok().map(|currency| Money::new(minor, currency))
 }
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -73,7 +218,6 @@ pub struct ProviderError {
 impl PaymentIntent {
     /// The intent in our words; none when its currency is not one.
     pub fn report(&self, word: Word) -> Option<Report> {
-        let currency = self.currency.to_ascii_uppercase().parse().ok()?;
         let minor = match word {
             Word::Succeeded => self.amount_received.unwrap_or(self.amount),
             Word::Failed { .. } | Word::Undecided => self.amount,
@@ -81,7 +225,7 @@ impl PaymentIntent {
         Some(Report {
             provider_ref: self.id.clone(),
             payment: self.metadata.payment.as_deref().and_then(|id| id.parse::<PaymentId>().ok()),
-            amount: Money::new(minor, currency),
+            amount: money(minor, &self.currency)?,
             word,
         })
     }
@@ -151,14 +295,23 @@ impl Stripe {
         })
     }
 
-    async fn ask(&self, request: RequestBuilder) -> Result<Answer, Fault> {
+    /// Asked again under the same key, the provider answers what it did the first time.
+    fn post_form(&self, path: &str, key: &str, form: String) -> RequestBuilder {
+        self.client()
+            .post(self.url(path))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("idempotency-key", key)
+            .body(form)
+    }
+
+    async fn ask<T: Told>(&self, request: RequestBuilder) -> Result<Answer<T::Report>, Fault> {
         let key = self.key.read().await?;
         let silent = |error| Fault::outside("the payment provider did not answer", error);
         let request = request.bearer_auth(key).header("stripe-version", Self::API_VERSION);
         let reply = request.send().await.map_err(silent)?;
         let status = reply.status().as_u16();
         let body = reply.text().await.map_err(silent)?;
-        answer(status, &body)
+        answer::<T>(status, &body)
     }
 }
 
@@ -174,25 +327,20 @@ impl PaymentProvider for Stripe {
             .append_pair("error_on_requires_action", "true")
             .append_pair("metadata[payment]", &payment.id.to_string())
             .finish();
-        let request = self
-            .client()
-            .post(self.url("/v1/payment_intents"))
-            .header("content-type", "application/x-www-form-urlencoded")
-            .header("idempotency-key", payment.id.to_string())
-            .body(form);
-        Box::pin(self.ask(request))
+        let request = self.post_form("/v1/payment_intents", &payment.id.to_string(), form);
+        Box::pin(self.ask::<PaymentIntent>(request))
     }
 
     fn look_up<'a>(&'a self, provider_ref: &'a str) -> Asked<'a> {
         let request = self.client().get(self.url(&format!("/v1/payment_intents/{provider_ref}")));
-        Box::pin(self.ask(request))
+        Box::pin(self.ask::<PaymentIntent>(request))
     }
 
     fn cancel<'a>(&'a self, provider_ref: &'a str) -> Asked<'a> {
         let path = format!("/v1/payment_intents/{provider_ref}/cancel");
         let request = self.client().post(self.url(&path));
         let cancellation = async {
-            match self.ask(request).await? {
+            match self.ask::<PaymentIntent>(request).await? {
                 // What has ended cannot be cancelled: how it ended is asked then.
                 Answer::Refused { .. } => self.look_up(provider_ref).await,
                 answer => Ok(answer),
@@ -200,11 +348,37 @@ impl PaymentProvider for Stripe {
         };
         Box::pin(cancellation)
     }
+
+    fn refund<'a>(&'a self, refund: &'a Refund, payment_ref: &'a str) -> Asked<'a, RefundReport> {
+        let id = refund.id.to_string();
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("payment_intent", payment_ref)
+            .append_pair("amount", &refund.amount.minor.to_string())
+            .append_pair("reason", "requested_by_customer")
+            .append_pair("metadata[refund]", &id)
+            .finish();
+        let request = self.post_form("/v1/refunds", &id, form);
+        Box::pin(self.ask::<StripeRefund>(request))
+    }
+
+    fn look_up_refund<'a>(&'a self, provider_ref: &'a str) -> Asked<'a, RefundReport> {
+        let request = self.client().get(self.url(&format!("/v1/refunds/{provider_ref}")));
+        Box::pin(self.ask::<StripeRefund>(request))
+    }
+
+    fn refunds_of<'a>(&'a self, payment_ref: &'a str) -> Asked<'a, Vec<RefundReport>> {
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("payment_intent", payment_ref)
+            .append_pair("limit", "100")
+            .finish();
+        let request = self.client().get(self.url(&format!("/v1/refunds?{query}")));
+        Box::pin(self.ask::<List<StripeRefund>>(request))
+    }
 }
 
 /// A decline (402) is an answer, and so is a request that the provider calls wrong (400). That it was asked something
 /// else before under the same key says nothing of what it did then. All else leaves open what it did.
-fn answer(status: u16, body: &str) -> Result<Answer, Fault> {
+fn answer<T: Told>(status: u16, body: &str) -> Result<Answer<T::Report>, Fault> {
     #[derive(Deserialize)]
     struct Declined {
         error: ProviderError,
@@ -212,25 +386,22 @@ fn answer(status: u16, body: &str) -> Result<Answer, Fault> {
     let unreadable = |error: serde_json::Error| {
         Fault::outside(format!("the payment provider's reply {status} cannot be read"), error)
     };
-    let report_of = |intent: &PaymentIntent, word| {
-        intent.report(word).ok_or_else(|| {
-            Fault::defect(format!("the payment provider uses {:?}", intent.currency))
-        })
+    let in_our_words = |report: Option<T::Report>| {
+        let told = report.ok_or_else(|| Fault::defect("the payment provider's words mean nothing"));
+        told.map(Answer::Report)
     };
     match status {
-        200 => {
-            let intent: PaymentIntent = serde_json::from_str(body).map_err(unreadable)?;
-            Ok(Answer::Report(report_of(&intent, intent.word())?))
-        }
+        200 => in_our_words(serde_json::from_str::<T>(body).map_err(unreadable)?.report()),
         400 | 402 | 404 => {
             let Declined { error } = serde_json::from_str(body).map_err(unreadable)?;
-            let reason = error.code.unwrap_or_else(|| "payment_failed".to_owned());
-            match (status, error.payment_intent) {
-                (402, Some(intent)) => {
-                    Ok(Answer::Report(report_of(&intent, Word::Failed { reason })?))
-                }
-                (404, _) => Ok(Answer::Unknown),
-                _ if error.r#type.as_deref() == Some("idempotency_error") => Err(Fault::defect(
+            let reason = error.code.clone().unwrap_or_else(|| "payment_failed".to_owned());
+            let is_of_same_key = error.r#type.as_deref() == Some("idempotency_error");
+            if let Some(report) = T::declined(error, &reason).filter(|_| status == 402) {
+                return in_our_words(report);
+            }
+            match status {
+                404 => Ok(Answer::Unknown),
+                _ if is_of_same_key => Err(Fault::defect(
                     "the payment provider was asked for something else under the same key",
                 )),
                 _ => Ok(Answer::Refused { reason }),
@@ -244,7 +415,7 @@ fn answer(status: u16, body: &str) -> Result<Answer, Fault> {
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct WebhookEvent {
     pub id: String,
-    /// `payment_intent.succeeded`, `payment_intent.payment_failed`; others are taken and left alone.
+    /// Of payment intents, refunds, refunded charges and disputes; others are taken and left alone.
     pub r#type: String,
     pub data: WebhookData,
 }
@@ -258,21 +429,52 @@ pub struct WebhookData {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed;
 
-/// The report in a webhook; none where it tells of something else.
-pub fn read_webhook(body: &str) -> Result<Option<Report>, Malformed> {
-    let event: WebhookEvent = serde_json::from_str(body).map_err(|_| Malformed)?;
-    let word = |intent: &PaymentIntent| match event.r#type.as_str() {
-        "payment_intent.succeeded" => Some(Word::Succeeded),
-        "payment_intent.payment_failed" | "payment_intent.canceled" => {
-            Some(Word::Failed { reason: intent.failure_reason() })
-        }
-        _ => None,
-    };
-    if !event.r#type.starts_with("payment_intent.") {
-        return Ok(None);
+/// What a webhook tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    Payment(Report),
+    Refund(RefundReport),
+    /// Something of this payment was refunded.
+    Refunded {
+        payment_ref: String,
+    },
+    Dispute(DisputeReport),
+}
+
+/// What is in a webhook; none where it tells of something else.
+pub fn read_webhook(body: &str) -> Result<Option<Notice>, Malformed> {
+    fn object<T: DeserializeOwned>(data: WebhookData) -> Result<T, Malformed> {
+        serde_json::from_value(data.object).map_err(|_| Malformed)
     }
-    let intent: PaymentIntent = serde_json::from_value(event.data.object).map_err(|_| Malformed)?;
-    word(&intent).map(|word| intent.report(word).ok_or(Malformed)).transpose()
+    let WebhookEvent { r#type: kind, data, .. } =
+        serde_json::from_str(body).map_err(|_| Malformed)?;
+    match kind.as_str() {
+        "payment_intent.succeeded" => {
+            let report = object::<PaymentIntent>(data)?.report(Word::Succeeded);
+            report.map(|report| Some(Notice::Payment(report))).ok_or(Malformed)
+        }
+        "payment_intent.payment_failed" | "payment_intent.canceled" => {
+            let intent: PaymentIntent = object(data)?;
+            let report = intent.report(Word::Failed { reason: intent.failure_reason() });
+            report.map(|report| Some(Notice::Payment(report))).ok_or(Malformed)
+        }
+        "refund.created" | "refund.updated" | "refund.failed" | "charge.refund.updated" => {
+            let refund: StripeRefund = object(data)?;
+            if refund.payment_intent.is_none() {
+                return Ok(None);
+            }
+            refund.report().map(|report| Some(Notice::Refund(report))).ok_or(Malformed)
+        }
+        "charge.refunded" => {
+            let charge: StripeCharge = object(data)?;
+            Ok(charge.payment_intent.map(|payment_ref| Notice::Refunded { payment_ref }))
+        }
+        kind if kind.starts_with("charge.dispute.") => {
+            Ok(object::<StripeDispute>(data)?.report(kind).map(Notice::Dispute))
+        }
+        kind if kind.starts_with("payment_intent.") => object::<PaymentIntent>(data).map(|_| None),
+        _ => Ok(None),
+    }
 }
 
 #[cfg(test)]
@@ -286,12 +488,13 @@ mod tests {
         let declined = format!(
             r#"{{"error":{{"type":"card_error","code":"authentication_required","payment_intent":{intent}}}}}"#
         );
-        let Ok(Answer::Report(report)) = answer(402, &declined) else {
+        let Ok(Answer::Report(report)) = answer::<PaymentIntent>(402, &declined) else {
             panic!("a decline is told")
         };
         assert_eq!(report.word, Word::Failed { reason: "authentication_required".into() });
         let wrong = r#"{"error":{"type":"invalid_request_error","code":"resource_missing"}}"#;
         let refused = Answer::Refused { reason: "resource_missing".into() };
+        let answer = answer::<PaymentIntent>;
         assert_eq!(answer(400, wrong).expect("an answer"), refused);
         assert_eq!(answer(404, wrong).expect("an answer"), Answer::Unknown);
         let other = r#"{"error":{"type":"idempotency_error"}}"#;

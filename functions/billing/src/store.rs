@@ -3,17 +3,17 @@
 
 use events::{PaymentFailed, PaymentSucceeded};
 use kernel::{
-    ChargeId, Currency, InvoiceId, Money, PaymentId, PersonId, SectionId, SuspenseItemId, TermId,
-    Timestamp, TuitionRunId,
+    AdjustmentId, ChargeId, Currency, Date, InvoiceId, PaymentId, PersonId, RefundId, SectionId,
+    SuspenseItemId, TermId, Timestamp, TuitionRunId,
 };
 use serde::{Deserialize, Serialize};
 use shell::{Failure, Fault};
-use table::{Key, Partition, Position, Record, Stored, Transaction};
+use table::{Key, PageRequest, Partition, Position, Record, Stored, Table, Transaction};
 
 use crate::domain::{
-    Allocation, Books, Charge, CreditNote, Invoice, JournalEntry, NumberCounter, Payment,
-    Population, PriceGroup, RegisterRow, SectionPrice, StudentAccount, SuspenseItem, TermBill,
-    TuitionRules,
+    AccountAdjustment, AdjustmentState, Allocation, BillingPolicy, Books, Charge, CreditNote,
+    Dispute, Invoice, JournalEntry, NumberCounter, Origin, Payment, Population, PriceGroup, Refund,
+    Refusal, RegisterRow, SectionPrice, StudentAccount, SuspenseItem, TermBill, TuitionRules,
 };
 
 impl Record for PriceGroup {
@@ -81,23 +81,56 @@ impl Record for TuitionRun {
     }
 }
 
-/// Who paid back how much, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refund {
-    pub id: String,
-    pub payment: PaymentId,
-    pub amount: Money,
-    pub reason: String,
-    pub refunded_by: PersonId,
-    pub refunded_at: Timestamp,
-}
-
 impl Record for Refund {
     const KIND: &'static str = "refund";
+    const SCHEMA: u32 = 2;
+
+    fn key(&self) -> Key<Self> {
+        refund_key(self.of, self.id)
+    }
+
+    /// Who was asked about goes to the back of the line.
+    fn index_key(&self) -> Option<(String, String)> {
+        self.is_under_way()
+            .then(|| ("REFUNDS_UNDER_WAY".to_owned(), format!("{:.3}#{}", self.asked_at, self.id)))
+    }
+}
+
+impl Record for Dispute {
+    const KIND: &'static str = "dispute";
     const SCHEMA: u32 = 1;
 
     fn key(&self) -> Key<Self> {
-        Key::new(format!("REFUND#{}", self.id), "REFUND")
+        dispute_key(&self.provider_ref)
+    }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        let sk = format!("{:.3}#{}", self.opened_at, self.provider_ref);
+        Some(("DISPUTES".to_owned(), sk))
+    }
+}
+
+impl Record for AccountAdjustment {
+    const KIND: &'static str = "account-adjustment";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        adjustment_key(self.id)
+    }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        let is_pending = self.state == AdjustmentState::Pending;
+        let pk = adjustments_pk((!is_pending).then_some(self.student));
+        Some((pk, format!("{:.3}#{}", self.requested_at, self.id)))
+    }
+}
+
+impl Record for BillingPolicy {
+    const KIND: &'static str = "billing-policy";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        policy_key()
     }
 }
 
@@ -300,6 +333,28 @@ impl Record for LeftOff {
     }
 }
 
+/// The day's look at every account.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BalanceRound {
+    pub day: Date,
+    /// Behind which account it goes on.
+    pub after: Option<Position>,
+    pub is_over: bool,
+}
+
+impl Record for BalanceRound {
+    const KIND: &'static str = "balance-round";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        balance_round_key()
+    }
+}
+
+pub fn balance_round_key() -> Key<BalanceRound> {
+    Key::new("BALANCE_ROUND", "BALANCE_ROUND")
+}
+
 pub fn left_off_key(operation: &str) -> Key<LeftOff> {
     Key::new(format!("LEFT_OFF#{operation}"), "LEFT_OFF")
 }
@@ -326,6 +381,36 @@ pub fn payment_key(id: PaymentId) -> Key<Payment> {
 
 pub fn suspense_key(id: SuspenseItemId) -> Key<SuspenseItem> {
     Key::new(format!("SUSPENSE#{id}"), "SUSPENSE")
+}
+
+fn refunds_pk(of: Origin) -> String {
+    match of {
+        Origin::Payment(payment) => format!("REFUNDS#{payment}"),
+        Origin::SuspenseItem(item) => format!("REFUNDS#{item}"),
+    }
+}
+
+pub fn refund_key(of: Origin, id: RefundId) -> Key<Refund> {
+    Key::new(refunds_pk(of), id.to_string())
+}
+
+/// What went back of a payment or a suspense item.
+pub fn refunds(of: Origin) -> Partition<Refund> {
+    Partition::new(refunds_pk(of), "")
+}
+
+/// Refunds whose end is not known; of which the provider was asked longest ago, first.
+pub fn refunds_under_way() -> Partition<Refund> {
+    Partition::in_index("REFUNDS_UNDER_WAY", "")
+}
+
+pub fn dispute_key(provider_ref: &str) -> Key<Dispute> {
+    Key::new(format!("DISPUTE#{provider_ref}"), "DISPUTE")
+}
+
+/// Every dispute, the latest first.
+pub fn disputes() -> Partition<Dispute> {
+    Partition::in_index("DISPUTES", "").newest_first()
 }
 
 pub fn provider_reference_key(provider_ref: &str) -> Key<ProviderReference> {
@@ -361,6 +446,68 @@ pub fn accounts() -> Partition<StudentAccount> {
 /// What a payment paid for, and no longer pays for, in the order in which it happened.
 pub fn allocations_of(payment: PaymentId) -> Partition<Allocation> {
     Partition::new(format!("ALLOCATIONS#{payment}"), "")
+}
+
+/// The invoices that a payment has ever paid for.
+pub async fn invoices_paid_by(
+    table: &Table,
+    payment: PaymentId,
+) -> Result<Vec<InvoiceId>, Failure> {
+    const PAGES_MAX: u32 = 10;
+    let mut invoices = Vec::new();
+    let mut page = PageRequest { after: None, limit: PageRequest::LIMIT_MAX };
+    for _ in 0..PAGES_MAX {
+        let rows = table.query::<Allocation>(&allocations_of(payment), &page).await?;
+        for row in rows.records {
+            if !invoices.contains(&row.value.invoice) {
+                invoices.push(row.value.invoice);
+            }
+        }
+        page.after = rows.next;
+        if page.after.is_none() {
+            break;
+        }
+    }
+    Ok(invoices)
+}
+
+/// The invoice, if it is the student's and in this currency.
+pub async fn named_invoice(
+    table: &Table,
+    invoice: Option<InvoiceId>,
+    student: PersonId,
+    currency: Currency,
+) -> Result<Option<InvoiceId>, Failure> {
+    let Some(id) = invoice else { return Ok(None) };
+    let stored = table
+        .get(&invoice_key(id))
+        .await?
+        .filter(|stored| stored.value.document().student == student)
+        .ok_or(Refusal::InvoiceUnknown)?;
+    if stored.value.document().total.currency != currency {
+        return Err(Refusal::CurrenciesDiffer.into());
+    }
+    Ok(Some(id))
+}
+
+pub fn adjustment_key(id: AdjustmentId) -> Key<AccountAdjustment> {
+    Key::new(format!("ADJUSTMENT#{id}"), "ADJUSTMENT")
+}
+
+fn adjustments_pk(student: Option<PersonId>) -> String {
+    student.map_or_else(
+        || "ADJUSTMENTS_PENDING".to_owned(),
+        |student| format!("ADJUSTMENTS#{student}"),
+    )
+}
+
+/// What was decided on a student's account, or, of nobody, all that wait for a second person.
+pub fn adjustments(student: Option<PersonId>) -> Partition<AccountAdjustment> {
+    Partition::in_index(adjustments_pk(student), "")
+}
+
+pub fn policy_key() -> Key<BillingPolicy> {
+    Key::new("POLICY", "POLICY")
 }
 
 pub fn term_bill_key(student: PersonId, term: TermId) -> Key<TermBill> {

@@ -1,5 +1,6 @@
 //! The rules of registration: pure functions of the state, the input and the time.
 
+mod balance_hold;
 mod bundle;
 mod clearance;
 mod course_update;
@@ -14,6 +15,7 @@ mod submission;
 mod term;
 mod waitlist;
 
+pub use balance_hold::{BalanceHold, balance};
 pub use bundle::{Approval, ApprovalState, Bundle, BundleState, Parked, Verdict};
 pub use clearance::Clearance;
 pub use course_update::CourseUpdate;

@@ -60,6 +60,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "on-course-update-advanced" => {
             shell::events(ctx, op::on_course_update_advanced::handle).await
         }
+        "on-balance-hold-changed" => shell::events(ctx, op::on_balance_hold_changed::handle).await,
         "on-term-changed" => shell::events(ctx, op::on_term_changed::handle).await,
         "on-calendar-changed" => shell::events(ctx, op::on_calendar_changed::handle).await,
         "on-saga-requested" => shell::events(ctx, op::on_saga_requested::handle).await,

@@ -21,6 +21,7 @@ pub mod list_waitlist;
 pub mod list_waitlist_entries;
 pub mod offer_seat;
 pub mod on_approval_decided;
+pub mod on_balance_hold_changed;
 pub mod on_calendar_changed;
 pub mod on_clearance_advanced;
 pub mod on_course_changed;

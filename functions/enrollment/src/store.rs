@@ -1,5 +1,6 @@
 //! Enrollment's items: how they lie in the table, and the transactions that move them together.
 
+mod balance_holds;
 mod courses;
 mod holding;
 mod roster;
@@ -7,6 +8,7 @@ mod seats;
 mod students;
 mod waitlist;
 
+pub use balance_holds::balance_hold_key;
 pub use courses::{
     CourseFacts, CourseSection, begin_course_update, course_facts_key, course_sections,
     course_update_key, write_course_update,

@@ -13,7 +13,7 @@ export function billing(scope: Construct, shared: Shared): Context {
   context.http("read-invoice", "GET /invoices/{invoice}", [reads]);
   context.http("start-payment", "POST /payments", [writes, callsPaymentProvider]);
   context.http("read-payment", "GET /payments/{payment}", [reads]);
-  context.openHttp("receive-webhook", "POST /webhooks/payments", [writes, institution, secret("PAYMENT_WEBHOOK_SECRET")]);
+  context.openHttp("receive-webhook", "POST /webhooks/payments", [writes, institution, callsPaymentProvider, secret("PAYMENT_WEBHOOK_SECRET")]);
   context.http("list-suspense-items", "GET /suspense-items", [reads, cursors]);
   context.http("record-payment", "POST /counter-payments", [writes, institution]);
   context.http("reallocate-payment", "POST /payments/{payment}/reallocation", [writes, institution]);
@@ -30,7 +30,16 @@ export function billing(scope: Construct, shared: Shared): Context {
   context.http("start-tuition-run", "POST /tuition-runs", [writes]);
   context.http("read-tuition-run", "GET /tuition-runs/{tuition_run}", [reads]);
   context.http("read-account", "GET /account", [reads, institution]);
-  context.http("refund-payment", "POST /payments/{payment}/refunds", [writes, institution]);
+  context.http("refund-payment", "POST /payments/{payment}/refunds", [writes, institution, callsPaymentProvider]);
+  context.http("assign-suspense-item", "POST /suspense-items/{suspense_item}/assignment", [writes, institution]);
+  context.http("return-suspense-item", "POST /suspense-items/{suspense_item}/return", [writes, institution, callsPaymentProvider]);
+  context.http("request-adjustment", "POST /adjustments", [writes, institution]);
+  context.http("decide-adjustment", "POST /adjustments/{adjustment}/decision", [writes, institution]);
+  context.http("list-adjustments", "GET /adjustments", [reads, cursors]);
+  context.http("set-policy", "PUT /billing-policy", [writes]);
+  context.http("read-policy", "GET /billing-policy", [reads]);
+  context.http("list-refunds", "GET /payments/{payment}/refunds", [reads, cursors]);
+  context.http("list-disputes", "GET /disputes", [reads, cursors]);
   // Events
   context.events("on-charge-settled", ["billing.charge.settled"], [reads, answers("enrollment")]);
   context.events("on-registration-dropped", ["enrollment.registration.dropped"], [writes, institution]);
@@ -42,6 +51,8 @@ export function billing(scope: Construct, shared: Shared): Context {
   context.step("await-settlement", [writes, answers("enrollment")]);
   // Schedules
   context.schedule("query-pending-payments", Duration.minutes(1), [writes, institution, callsPaymentProvider]);
+  context.schedule("query-pending-refunds", Duration.minutes(5), [writes, institution, callsPaymentProvider]);
+  context.schedule("watch-balances", Duration.minutes(10), [writes, institution]);
   context.schedule("prove-ledger", Duration.minutes(5), [writes]);
   context.schedule("continue-tuition-runs", Duration.minutes(1), [writes, institution]);
   return context;

@@ -40,6 +40,7 @@ export function enrollment(scope: Construct, shared: Shared): Context {
   context.events("on-clearance-advanced", ["enrollment.clearance.advanced"], [writes]);
   context.events("on-course-changed", ["catalog.course.changed"], [writes]);
   context.events("on-course-update-advanced", ["enrollment.course-update.advanced"], [writes]);
+  context.events("on-balance-hold-changed", ["billing.hold.placed", "billing.hold.lifted"], [writes]);
   context.events("on-term-changed", ["catalog.term.changed"], [writes]);
   context.events("on-calendar-changed", ["catalog.calendar.changed"], [writes]);
   context.events("on-saga-requested", ["enrollment.saga.requested"], [reads, starts("enrollment"), timeOuts], { concurrency: 5 });

@@ -1,6 +1,6 @@
 //! Events of the billing context.
 
-use kernel::{BundleId, ChargeId, Id, InvoiceId, Money, PaymentId, PersonId};
+use kernel::{BundleId, ChargeId, Id, InvoiceId, Money, PaymentId, PersonId, RefundId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -136,5 +136,153 @@ impl Event for PaymentFailed {
     fn example() -> Self {
         let PaymentSucceeded { payment, invoice, student, .. } = PaymentSucceeded::example();
         Self { payment, invoice, student, reason: "card_declined".into() }
+    }
+}
+
+/// Money of a payment went back to the payer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PaymentRefunded {
+    pub refund: RefundId,
+    pub payment: PaymentId,
+    pub student: PersonId,
+    pub amount: Money,
+}
+
+impl Event for PaymentRefunded {
+    const NAME: &'static str = "billing.payment.refunded";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.refund.to_string()
+    }
+
+    fn example() -> Self {
+        let PaymentSucceeded { payment, student, amount, .. } = PaymentSucceeded::example();
+        Self { refund: RefundId::derived_from("example"), payment, student, amount }
+    }
+}
+
+/// A refund did not reach the payer: the money is the student's again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RefundFailed {
+    pub refund: RefundId,
+    pub payment: PaymentId,
+    pub student: PersonId,
+    pub amount: Money,
+    /// The provider's own word for it, such as `lost_or_stolen_card`.
+    pub reason: String,
+}
+
+impl Event for RefundFailed {
+    const NAME: &'static str = "billing.refund.failed";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.refund.to_string()
+    }
+
+    fn example() -> Self {
+        let PaymentRefunded { refund, payment, student, amount } = PaymentRefunded::example();
+        Self { refund, payment, student, amount, reason: "lost_or_stolen_card".into() }
+    }
+}
+
+/// The payer's bank took money of a payment back: what it paid for is open again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PaymentChargedBack {
+    /// The provider's id of the dispute.
+    pub dispute: String,
+    pub payment: PaymentId,
+    pub student: PersonId,
+    pub amount: Money,
+    /// The provider's own word for it, such as `fraudulent`.
+    pub reason: String,
+}
+
+impl Event for PaymentChargedBack {
+    const NAME: &'static str = "billing.payment.charged_back";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.dispute.clone()
+    }
+
+    fn example() -> Self {
+        let PaymentSucceeded { payment, student, amount, .. } = PaymentSucceeded::example();
+        let (dispute, reason) = ("dp_1NvNCZ2eZvKYlo2C".into(), "fraudulent".into());
+        Self { dispute, payment, student, amount, reason }
+    }
+}
+
+/// The payer's bank gave back what it had taken.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ChargebackReversed {
+    /// The provider's id of the dispute.
+    pub dispute: String,
+    pub payment: PaymentId,
+    pub student: PersonId,
+    pub amount: Money,
+}
+
+impl Event for ChargebackReversed {
+    const NAME: &'static str = "billing.chargeback.reversed";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.dispute.clone()
+    }
+
+    fn example() -> Self {
+        let PaymentChargedBack { dispute, payment, student, amount, .. } =
+            PaymentChargedBack::example();
+        Self { dispute, payment, student, amount }
+    }
+}
+
+/// So much of what a student owes is overdue that the bursar's office stops them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BalanceHoldPlaced {
+    pub student: PersonId,
+    /// In the currency of the balance that it is about.
+    pub overdue: Money,
+    /// Grows with every word on this balance: the highest counts.
+    pub word: u64,
+}
+
+impl Event for BalanceHoldPlaced {
+    const NAME: &'static str = "billing.hold.placed";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        format!("{}#{}", self.student, self.overdue.currency)
+    }
+
+    fn example() -> Self {
+        let PaymentSucceeded { student, amount, .. } = PaymentSucceeded::example();
+        Self { student, overdue: amount, word: 3 }
+    }
+}
+
+/// What is overdue stops the student no longer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BalanceHoldLifted {
+    pub student: PersonId,
+    /// In the currency of the balance that it is about.
+    pub overdue: Money,
+    /// Grows with every word on this balance: the highest counts.
+    pub word: u64,
+}
+
+impl Event for BalanceHoldLifted {
+    const NAME: &'static str = "billing.hold.lifted";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        format!("{}#{}", self.student, self.overdue.currency)
+    }
+
+    fn example() -> Self {
+        let BalanceHoldPlaced { student, overdue, word } = BalanceHoldPlaced::example();
+        Self { student, overdue: Money::zero(overdue.currency), word: word + 1 }
     }
 }

@@ -10,7 +10,11 @@ mod notifications;
 mod operations;
 mod verification;
 
-pub use billing::{ChargePosted, ChargeReversed, ChargeSettled, PaymentFailed, PaymentSucceeded};
+pub use billing::{
+    BalanceHoldLifted, BalanceHoldPlaced, ChargePosted, ChargeReversed, ChargeSettled,
+    ChargebackReversed, PaymentChargedBack, PaymentFailed, PaymentRefunded, PaymentSucceeded,
+    RefundFailed,
+};
 pub use catalog::{
     CalendarChanged, CourseChanged, CourseCreated, CourseVersion, CrossListing, OfferedCourse,
     OfferedTerm, ProgramChanged, RefundStep, RegistrationGroupChanged, RegistrationWindow,
@@ -80,6 +84,12 @@ pub fn catalogue() -> Vec<Description> {
         Description::of::<ChargeReversed>(),
         Description::of::<PaymentSucceeded>(),
         Description::of::<PaymentFailed>(),
+        Description::of::<BalanceHoldPlaced>(),
+        Description::of::<BalanceHoldLifted>(),
+        Description::of::<PaymentRefunded>(),
+        Description::of::<RefundFailed>(),
+        Description::of::<PaymentChargedBack>(),
+        Description::of::<ChargebackReversed>(),
         Description::of::<WorkMarked>(),
         Description::of::<ResultRead>(),
         Description::of::<MessageQueued>(),

@@ -136,6 +136,8 @@ ids! {
     ChargeId = "chg";
     InvoiceId = "inv";
     PaymentId = "pay";
+    RefundId = "rfd";
+    AdjustmentId = "adj";
     JournalEntryId = "jrn";
     SuspenseItemId = "sus";
     TuitionRunId = "run";

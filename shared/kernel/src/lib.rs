@@ -11,11 +11,11 @@ mod seat_pool;
 
 pub use calendar::{Calendar, Holiday, Way};
 pub use id::{
-    AccountId, ApprovalId, BundleId, ChargeId, ClientSecretId, CourseId, CrossListId, DeviceId,
-    HoldId, Id, ImportId, InvoiceId, JournalEntryId, MessageId, OverrideId, PaymentId, PersonId,
-    ProgramId, RegistrationGroupId, RegistrationId, RoleAssignmentId, RolloverId, SectionId,
-    ServiceClientId, SessionId, SignInId, SourceId, SubmissionId, SuspenseItemId, TermId,
-    TuitionRunId, WaitlistEntryId, WrongId,
+    AccountId, AdjustmentId, ApprovalId, BundleId, ChargeId, ClientSecretId, CourseId, CrossListId,
+    DeviceId, HoldId, Id, ImportId, InvoiceId, JournalEntryId, MessageId, OverrideId, PaymentId,
+    PersonId, ProgramId, RefundId, RegistrationGroupId, RegistrationId, RoleAssignmentId,
+    RolloverId, SectionId, ServiceClientId, SessionId, SignInId, SourceId, SubmissionId,
+    SuspenseItemId, TermId, TuitionRunId, WaitlistEntryId, WrongId,
 };
 pub use meeting::{Meeting, Room, Weekday};
 pub use money::{Currency, Money, MoneyError};

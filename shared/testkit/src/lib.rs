@@ -23,7 +23,7 @@ pub use moodle_recordings::{
 };
 pub use moodle_site::{MoodleAsked, MoodleFault, MoodleSite, MoodleSiteSettings};
 pub use payment_provider::{
-    PaymentProvider, PaymentProviderSettings, webhook_body, webhook_signature,
+    PaymentProvider, PaymentProviderSettings, webhook_body, webhook_body_of, webhook_signature,
 };
 pub use runtime_api::{Bootstrap, RuntimeApi};
 pub use step_functions::StepFunctions;

@@ -1,14 +1,14 @@
-//! The payment provider, played: Stripe's published dialect as far as Matricula speaks it. What a payment comes to is
-//! said by its payment method; intents are remembered by idempotency key, webhooks are signed and sent again
-//! if refused.
+//! The payment provider, played: Stripe's published dialect as far as Matricula speaks it. What a payment comes to, what
+//! becomes of its refunds and whether its payer turns to their bank is said by its payment method; what was asked for is
+//! remembered by idempotency key, webhooks are signed and sent again if refused.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -53,10 +53,13 @@ struct Shared {
 
 #[derive(Default)]
 struct Book {
-    /// By idempotency key: the request as it was made, and the intent that came of it.
+    /// By idempotency key: the request as it was made, and the id of what came of it.
     requests: HashMap<String, (Vec<u8>, String)>,
     /// By id.
     intents: HashMap<String, Value>,
+    behaviours: HashMap<String, Behaviour>,
+    refunds: BTreeMap<String, Value>,
+    disputes: BTreeMap<String, Value>,
     asked: u64,
 }
 
@@ -75,6 +78,15 @@ enum Behaviour {
     TakesAnotherAmount,
     /// Never comes to an end by itself.
     Hangs,
+    /// A refund of it is declined by the payer's bank, before or after it was paid.
+    RefundFails,
+    RefundBounces,
+    /// A refund of it is refused at once.
+    RefundRefused,
+    /// Pays a refund of it, and never answers the first request.
+    RefundTimesOut,
+    /// The payer turns to their bank, which takes the money back.
+    Disputed,
 }
 
 impl Behaviour {
@@ -87,6 +99,11 @@ impl Behaviour {
             "pm_sim_late" => Self::TellsLate,
             "pm_sim_wrong_amount" => Self::TakesAnotherAmount,
             "pm_sim_hangs" => Self::Hangs,
+            "pm_sim_refund_fails" => Self::RefundFails,
+            "pm_sim_refund_bounces" => Self::RefundBounces,
+            "pm_sim_refund_refused" => Self::RefundRefused,
+            "pm_sim_refund_timeout" => Self::RefundTimesOut,
+            "pm_card_createDispute" => Self::Disputed,
             _ => return None,
         })
     }
@@ -106,6 +123,9 @@ impl PaymentProvider {
             .route("/v1/payment_intents", post(create))
             .route("/v1/payment_intents/{id}", get(read))
             .route("/v1/payment_intents/{id}/cancel", post(cancel))
+            .route("/v1/refunds", post(refund).get(list_refunds))
+            .route("/v1/refunds/{id}", get(read_refund))
+            .route("/v1/disputes/{id}", post(give_evidence))
             .with_state(Arc::clone(&shared));
         let task = tokio::spawn(async {
             axum::serve(listener, router).await.expect("the provider serves");
@@ -120,6 +140,28 @@ impl PaymentProvider {
     /// Every payment intent there is, in no particular order.
     pub fn intents(&self) -> Vec<Value> {
         self.shared.book().intents.values().cloned().collect()
+    }
+
+    /// Every refund there is.
+    pub fn refunds(&self) -> Vec<Value> {
+        self.shared.book().refunds.values().cloned().collect()
+    }
+
+    /// The refunds of this payment of ours.
+    pub fn refunds_of(&self, payment: impl std::fmt::Display) -> Vec<Value> {
+        let (book, payment) = (self.shared.book(), json!(payment.to_string()));
+        let intent = |refund: &Value| {
+            book.intents.get(refund["payment_intent"].as_str().unwrap_or_default())
+        };
+        let is_of = |refund: &&Value| {
+            intent(refund).is_some_and(|intent| intent["metadata"]["payment"] == payment)
+        };
+        book.refunds.values().filter(is_of).cloned().collect()
+    }
+
+    /// Every dispute there is.
+    pub fn disputes(&self) -> Vec<Value> {
+        self.shared.book().disputes.values().cloned().collect()
     }
 
     /// How often anything was asked of it.
@@ -137,6 +179,23 @@ impl PaymentProvider {
 impl Drop for PaymentProvider {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+impl Book {
+    /// What came of this request, where it was made before under this key.
+    fn asked_before(&mut self, key: &str, body: &[u8]) -> Result<Option<String>, Box<Response>> {
+        self.asked += 1;
+        match self.requests.get(key).filter(|_| !key.is_empty()) {
+            Some((request, _)) if request != body => {
+                let message =
+                    "Keys for idempotent requests can only be used with the same parameters";
+                let error = json!({ "type": "idempotency_error", "message": message });
+                let error = json!({ "error": error });
+                Err(Box::new(json_reply(StatusCode::BAD_REQUEST, &error)))
+            }
+            found => Ok(found.map(|(_, id)| id.clone())),
+        }
     }
 }
 
@@ -167,12 +226,17 @@ pub fn webhook_signature(secret: &str, signed_at_s: i64, body: &str) -> String {
 pub fn webhook_body(intent: &Value) -> String {
     let succeeded = intent["status"] == "succeeded";
     let kind = if succeeded { "payment_intent.succeeded" } else { "payment_intent.payment_failed" };
+    webhook_body_of(kind, intent)
+}
+
+/// The body of a webhook of this type.
+pub fn webhook_body_of(kind: &str, object: &Value) -> String {
     json!({
         "id": format!("evt_{:032x}", fastrand::u128(..)),
         "object": "event",
         "type": kind,
         "created": shell::now().as_second(),
-        "data": { "object": intent },
+        "data": { "object": object },
     })
     .to_string()
 }
@@ -192,20 +256,15 @@ async fn create(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Byt
     let key = text(&headers, "idempotency-key").to_owned();
     let (intent, is_new) = {
         let mut book = shared.book();
-        book.asked += 1;
-        match book.requests.get(&key).filter(|_| !key.is_empty()) {
-            Some((request, _)) if *request != body => {
-                let message =
-                    "Keys for idempotent requests can only be used with the same parameters";
-                let error = json!({ "type": "idempotency_error", "message": message });
-                return json_reply(StatusCode::BAD_REQUEST, &json!({ "error": error }));
-            }
-            Some((_, id)) => (book.intents[id].clone(), false),
-            None => {
+        match book.asked_before(&key, &body) {
+            Err(refused) => return *refused,
+            Ok(Some(id)) => (book.intents[&id].clone(), false),
+            Ok(None) => {
                 let intent =
                     intent(behaviour, amount, field("currency"), field("metadata[payment]"));
                 let id = intent["id"].as_str().unwrap_or_default().to_owned();
                 book.requests.insert(key, (body.to_vec(), id.clone()));
+                book.behaviours.insert(id.clone(), behaviour);
                 book.intents.insert(id, intent.clone());
                 (intent, true)
             }
@@ -256,6 +315,155 @@ async fn cancel(
     }
     intent["status"] = json!("canceled");
     json_reply(StatusCode::OK, intent)
+}
+
+/// Pays back what was received, once for each key.
+async fn refund(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    if !shared.is_authorized(&headers) {
+        return refused(StatusCode::UNAUTHORIZED, "invalid_api_key", "Invalid API Key provided");
+    }
+    let fields: HashMap<String, String> = form_urlencoded::parse(&body).into_owned().collect();
+    let field = |name: &str| fields.get(name).map_or("", String::as_str);
+    let key = text(&headers, "idempotency-key").to_owned();
+    let made = {
+        let mut book = shared.book();
+        match book.asked_before(&key, &body) {
+            Err(refused) => return *refused,
+            Ok(Some(id)) => return json_reply(StatusCode::OK, &book.refunds[&id]),
+            Ok(None) => {
+                book.refund(field("payment_intent"), field("amount"), field("metadata[refund]"))
+            }
+        }
+    };
+    let (refund, behaviour) = match made {
+        Ok(made) => made,
+        Err(refused) => return *refused,
+    };
+    let id = refund["id"].as_str().unwrap_or_default().to_owned();
+    shared.book().requests.insert(key, (body.to_vec(), id));
+    tokio::spawn(tell_refund(Arc::clone(&shared), behaviour, refund.clone()));
+    if behaviour == Behaviour::RefundTimesOut {
+        tokio::time::sleep(NEVER).await;
+    }
+    json_reply(StatusCode::OK, &refund)
+}
+
+impl Book {
+    fn refund(
+        &mut self,
+        intent: &str,
+        amount: &str,
+        ours: &str,
+    ) -> Result<(Value, Behaviour), Box<Response>> {
+        let refused =
+            |code, message| Err(Box::new(refused(StatusCode::BAD_REQUEST, code, message)));
+        let (Some(behaviour), Some(found)) =
+            (self.behaviours.get(intent).copied(), self.intents.get(intent))
+        else {
+            return refused("resource_missing", "No such payment_intent");
+        };
+        let before = self.refunds.values().filter(|one| one["payment_intent"] == intent);
+        let before = before.filter(|one| one["status"] != "failed");
+        let before: i64 = before.filter_map(|one| one["amount"].as_i64()).sum();
+        let received = found["amount_received"].as_i64().unwrap_or_default();
+        let Some(amount) = amount.parse::<i64>().ok().filter(|minor| *minor > 0) else {
+            return refused("parameter_invalid_integer", "Invalid integer");
+        };
+        if amount > received - before || behaviour == Behaviour::RefundRefused {
+            return refused("charge_already_refunded", "There is not so much left to refund");
+        }
+        let id = format!("re_{:032x}", fastrand::u128(..));
+        let is_pending = behaviour == Behaviour::RefundFails;
+        let refund = json!({
+            "id": id,
+            "object": "refund",
+            "amount": amount,
+            "currency": found["currency"],
+            "payment_intent": intent,
+            "status": if is_pending { "pending" } else { "succeeded" },
+            "metadata": { "refund": ours },
+            "created": shell::now().as_second(),
+        });
+        self.refunds.insert(id, refund.clone());
+        Ok((refund, behaviour))
+    }
+}
+
+async fn read_refund(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    if !shared.is_authorized(&headers) {
+        return refused(StatusCode::UNAUTHORIZED, "invalid_api_key", "Invalid API Key provided");
+    }
+    match shared.book().refunds.get(&id) {
+        Some(refund) => json_reply(StatusCode::OK, refund),
+        None => refused(StatusCode::NOT_FOUND, "resource_missing", "No such refund"),
+    }
+}
+
+async fn list_refunds(
+    State(shared): State<Arc<Shared>>,
+    Query(query): Query<HashMap<String, String>>,
+    headers: HeaderMap,
+) -> Response {
+    if !shared.is_authorized(&headers) {
+        return refused(StatusCode::UNAUTHORIZED, "invalid_api_key", "Invalid API Key provided");
+    }
+    let book = shared.book();
+    let intent = query.get("payment_intent").map_or("", String::as_str);
+    let of_intent = book.refunds.values().filter(|refund| refund["payment_intent"] == intent);
+    let data: Vec<Value> = of_intent.cloned().collect();
+    json_reply(StatusCode::OK, &json!({ "object": "list", "data": data, "has_more": false }))
+}
+
+/// Ends a dispute: `winning_evidence` wins it, all else loses it.
+async fn give_evidence(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if !shared.is_authorized(&headers) {
+        return refused(StatusCode::UNAUTHORIZED, "invalid_api_key", "Invalid API Key provided");
+    }
+    let wins = form_urlencoded::parse(&body).any(|(_, value)| value == "winning_evidence");
+    let dispute = {
+        let mut book = shared.book();
+        let Some(dispute) = book.disputes.get_mut(&id) else {
+            return refused(StatusCode::NOT_FOUND, "resource_missing", "No such dispute");
+        };
+        dispute["status"] = json!(if wins { "won" } else { "lost" });
+        dispute.clone()
+    };
+    let told = dispute.clone();
+    tokio::spawn(async move {
+        tell_of(&shared, "charge.dispute.closed", &told).await;
+        if wins {
+            tell_of(&shared, "charge.dispute.funds_reinstated", &told).await;
+        }
+    });
+    json_reply(StatusCode::OK, &dispute)
+}
+
+/// The dispute of a payment, for which the bank takes a fee of ten in a thousand.
+fn dispute(intent: &Value) -> Value {
+    let amount = intent["amount_received"].as_i64().unwrap_or_default();
+    let moved = json!({
+        "amount": -amount, "fee": amount / 100, "currency": intent["currency"],
+    });
+    json!({
+        "id": format!("dp_{:032x}", fastrand::u128(..)),
+        "object": "dispute",
+        "amount": amount,
+        "currency": intent["currency"],
+        "payment_intent": intent["id"],
+        "reason": "fraudulent",
+        "status": "needs_response",
+        "balance_transactions": [moved],
+        "created": shell::now().as_second(),
+    })
 }
 
 fn intent(behaviour: Behaviour, amount: i64, currency: &str, payment: &str) -> Value {
@@ -312,7 +520,6 @@ fn json_reply(status: StatusCode, body: &Value) -> Response {
 }
 
 async fn tell(shared: Arc<Shared>, behaviour: Behaviour, intent: Value) {
-    let Some(url) = shared.settings.webhook_url.clone() else { return };
     if behaviour == Behaviour::Hangs {
         return;
     }
@@ -322,15 +529,41 @@ async fn tell(shared: Arc<Shared>, behaviour: Behaviour, intent: Value) {
     let body = webhook_body(&intent);
     let times = if behaviour == Behaviour::TellsTwice { 2 } else { 1 };
     for _ in 0..times {
-        deliver(&shared, &url, &body).await;
+        deliver(&shared, &body).await;
+    }
+    if behaviour == Behaviour::Disputed {
+        let dispute = dispute(&intent);
+        let id = dispute["id"].as_str().unwrap_or_default().to_owned();
+        shared.book().disputes.insert(id, dispute.clone());
+        tell_of(&shared, "charge.dispute.created", &dispute).await;
+        tell_of(&shared, "charge.dispute.funds_withdrawn", &dispute).await;
     }
 }
 
+async fn tell_refund(shared: Arc<Shared>, behaviour: Behaviour, refund: Value) {
+    tell_of(&shared, "refund.created", &refund).await;
+    if matches!(behaviour, Behaviour::RefundFails | Behaviour::RefundBounces) {
+        let mut failed = refund;
+        failed["status"] = json!("failed");
+        failed["failure_reason"] = json!("lost_or_stolen_card");
+        let id = failed["id"].as_str().unwrap_or_default().to_owned();
+        if shared.settings.webhook_url.is_some() {
+            shared.book().refunds.insert(id, failed.clone());
+        }
+        tell_of(&shared, "refund.failed", &failed).await;
+    }
+}
+
+async fn tell_of(shared: &Shared, kind: &str, object: &Value) {
+    deliver(shared, &webhook_body_of(kind, object)).await;
+}
+
 /// Sends a webhook, again and again while it is not taken.
-async fn deliver(shared: &Shared, url: &str, body: &str) {
+async fn deliver(shared: &Shared, body: &str) {
     const ATTEMPTS_MAX: u32 = 8;
     const FIRST_WAIT: Duration = Duration::from_millis(250);
     const TIMEOUT: Duration = Duration::from_secs(15);
+    let Some(url) = &shared.settings.webhook_url else { return };
     for attempt in 0..ATTEMPTS_MAX {
         let signed_at_s = shell::now().as_second();
         let signature = webhook_signature(&shared.settings.webhook_secret, signed_at_s, body);

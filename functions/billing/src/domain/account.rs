@@ -32,11 +32,35 @@ pub struct Fund {
     /// Pays for charges of these codes only; for all where there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub only: Vec<ChargeCode>,
+    #[serde(default, skip_serializing_if = "FundKind::is_payment")]
+    pub kind: FundKind,
+}
+
+/// What pays: money that came in, or what the bursar's office has put in its place.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FundKind {
+    #[default]
+    Payment,
+    /// Waits for charges, as money would, and is never paid out.
+    Credit,
+    /// Stands for what is given up of one invoice, and for nothing else.
+    WriteOff { invoice: InvoiceId },
+}
+
+impl FundKind {
+    fn is_payment(&self) -> bool {
+        *self == Self::Payment
+    }
 }
 
 impl Fund {
-    fn may_pay(&self, code: &ChargeCode) -> bool {
-        self.only.is_empty() || self.only.contains(code)
+    fn may_pay(&self, line: &OpenLine) -> bool {
+        let is_meant = match self.kind {
+            FundKind::WriteOff { invoice } => line.invoice == invoice,
+            FundKind::Payment | FundKind::Credit => true,
+        };
+        is_meant && (self.only.is_empty() || self.only.contains(&line.code))
     }
 }
 
@@ -91,6 +115,9 @@ pub struct StudentAccount {
     turn: u64,
     open_lines: Vec<OpenLine>,
     unapplied: Vec<Unapplied>,
+    /// Whether what is overdue holds the student.
+    #[serde(default)]
+    held: bool,
 }
 
 impl StudentAccount {
@@ -103,7 +130,17 @@ impl StudentAccount {
             turn: 0,
             open_lines: Vec::new(),
             unapplied: Vec::new(),
+            held: false,
         }
+    }
+
+    pub fn is_held(&self) -> bool {
+        self.held
+    }
+
+    /// Answers whether that is news.
+    pub fn hold(&mut self, holds: bool) -> bool {
+        std::mem::replace(&mut self.held, holds) != holds
     }
 
     pub fn entries(&self) -> u64 {
@@ -152,10 +189,27 @@ impl StudentAccount {
         }
         lines.push(Line::new(Account::UnappliedCash, moved));
         lines.push(Line::new(Account::Receivable, moved.negated()?));
+        let owed = self.take_what_nobody_owes();
+        lines.push(Line::new(Account::UnappliedCash, owed));
+        lines.push(Line::new(Account::WriteOffs, owed.negated()?));
         let entry = JournalEntry::new(Some(self.student), booking, source, lines)
             .expect("what happened is booked on both sides");
         self.book(&entry)?;
         Ok(Turn { entry, freed, applied })
+    }
+
+    /// What was given up of a claim that does not stand any more is nobody's money.
+    fn take_what_nobody_owes(&mut self) -> Money {
+        let is_write_off =
+            |unapplied: &mut Unapplied| matches!(unapplied.fund.kind, FundKind::WriteOff { .. });
+        let taken = self.unapplied.extract_if(.., is_write_off);
+        Money::new(taken.map(|unapplied| unapplied.left).sum(), self.currency)
+    }
+
+    /// What of the open lines was due before this day.
+    pub fn overdue(&self, today: Date) -> Money {
+        let overdue = self.open_lines.iter().filter(|line| line.due < today);
+        Money::new(overdue.map(|line| line.open).sum(), self.currency)
     }
 
     pub fn turn(&self) -> u64 {
@@ -241,8 +295,7 @@ impl StudentAccount {
         let mut rows = Vec::new();
         self.open_lines.sort_by_cached_key(|line| order_of(line, named));
         for unapplied in &mut self.unapplied {
-            let payable =
-                self.open_lines.iter_mut().filter(|line| unapplied.fund.may_pay(&line.code));
+            let payable = self.open_lines.iter_mut().filter(|line| unapplied.fund.may_pay(line));
             for line in payable {
                 let minor = unapplied.left.min(line.open);
                 if minor == 0 || rows.len() == ROWS_MAX {
@@ -274,9 +327,28 @@ impl StudentAccount {
         paid: &mut [&mut Invoice],
         now: Timestamp,
     ) -> Result<Vec<Allocation>, Refusal> {
+        self.free_up_to(i64::MAX, payment, paid, now)
+    }
+
+    /// Frees so much of what this payment pays for, in minor units, the last lines first.
+    pub(super) fn free_up_to(
+        &mut self,
+        minor: i64,
+        payment: PaymentId,
+        paid: &mut [&mut Invoice],
+        now: Timestamp,
+    ) -> Result<Vec<Allocation>, Refusal> {
+        let mut left = minor;
         let mut rows = Vec::new();
-        for invoice in paid {
-            let freed = self.free(invoice.paid_by(payment), invoice.document().id, now)?;
+        for invoice in paid.iter_mut().rev() {
+            let mut parts = invoice.paid_by(payment);
+            parts.reverse();
+            for (_, _, part) in &mut parts {
+                *part = left.max(0).min(*part);
+                left -= *part;
+            }
+            parts.retain(|(_, _, part)| *part > 0);
+            let freed = self.free(parts, invoice.document().id, now)?;
             for row in &freed {
                 invoice.take_over(row);
             }

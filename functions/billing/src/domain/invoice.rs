@@ -7,7 +7,7 @@ use kernel::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::account::Freed;
+use super::account::{Freed, FundKind};
 use super::{Allocation, Fund, Refusal};
 
 /// What a line is for, such as `TUITION`: it says which money may pay for it, and under which name it is earned.
@@ -64,6 +64,8 @@ pub enum InvoiceState {
     Issued,
     PartiallyPaid,
     Paid,
+    /// Nothing is open, since what was open was given up.
+    WrittenOff,
     Credited,
 }
 
@@ -125,6 +127,12 @@ impl Invoice {
         self.money(self.paid.iter().map(|paid| paid.amount).sum())
     }
 
+    /// What of it was given up; it counts among what is paid.
+    pub fn written_off(&self) -> Money {
+        let is_write_off = |paid: &&Paid| matches!(paid.fund.kind, FundKind::WriteOff { .. });
+        self.money(self.paid.iter().filter(is_write_off).map(|paid| paid.amount).sum())
+    }
+
     pub fn credits(&self) -> &[Credit] {
         &self.credits
     }
@@ -161,6 +169,8 @@ impl Invoice {
     pub fn state(&self) -> InvoiceState {
         if self.is_wholly_credited() {
             InvoiceState::Credited
+        } else if self.open().minor == 0 && self.written_off().minor > 0 {
+            InvoiceState::WrittenOff
         } else if self.open().minor == 0 {
             InvoiceState::Paid
         } else if self.paid().minor > 0 {
@@ -257,7 +267,7 @@ impl Invoice {
     /// Lets one payment begin at a time.
     pub fn begin_payment(&mut self, payment: PaymentId) -> Result<Money, Refusal> {
         match self.state() {
-            InvoiceState::Paid => return Err(Refusal::InvoicePaid),
+            InvoiceState::Paid | InvoiceState::WrittenOff => return Err(Refusal::InvoicePaid),
             InvoiceState::Credited => return Err(Refusal::InvoiceCredited),
             InvoiceState::Issued | InvoiceState::PartiallyPaid => {}
         }

@@ -24,8 +24,16 @@ enum Happening {
     /// So much per cent of what is unapplied of the nth payment.
     Refund(usize, i64),
     ConcludeRefund(usize, bool),
-    ChargeBack(usize),
+    /// The provider pays back, and a payer's bank takes back, so much per cent of what is left of the nth payment.
+    TakeRefund(usize, i64),
+    ChargeBack(usize, i64),
+    /// The nth dispute is won.
+    Reinstate(usize),
     Reallocate(usize, usize),
+    /// The bursar's office charges, credits the second code or all, and gives up a part of what is open.
+    ChargeByHand(i64),
+    CreditByHand(i64),
+    WriteOff(usize, i64),
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -44,15 +52,30 @@ fn happening() -> impl Strategy<Value = Happening> {
         (payment.clone(), 1..=100_i64)
             .prop_map(|(payment, percent)| Happening::Refund(payment, percent)),
         (0..4_usize, any::<bool>()).prop_map(|(nth, paid)| Happening::ConcludeRefund(nth, paid)),
-        payment.clone().prop_map(Happening::ChargeBack),
-        (payment, bundle).prop_map(|(payment, bundle)| Happening::Reallocate(payment, bundle)),
+        (payment.clone(), 1..=100_i64)
+            .prop_map(|(payment, percent)| Happening::TakeRefund(payment, percent)),
+        (payment.clone(), 1..=100_i64)
+            .prop_map(|(payment, percent)| Happening::ChargeBack(payment, percent)),
+        (0..4_usize).prop_map(Happening::Reinstate),
+        (payment, bundle.clone())
+            .prop_map(|(payment, bundle)| Happening::Reallocate(payment, bundle)),
+        (1..90_000_i64).prop_map(Happening::ChargeByHand),
+        (1..90_000_i64).prop_map(Happening::CreditByHand),
+        (bundle, 1..=100_i64).prop_map(|(bundle, percent)| Happening::WriteOff(bundle, percent)),
     ]
 }
 
-struct Refund {
+struct PaidBack {
     payment: usize,
     amount: Money,
-    concluded: Option<bool>,
+    state: RefundState,
+}
+
+/// What was taken back of a payment, and whether it is here again.
+struct TakenBack {
+    payment: usize,
+    amount: Money,
+    is_won: bool,
 }
 
 struct World {
@@ -61,7 +84,9 @@ struct World {
     invoices: BTreeMap<InvoiceId, Invoice>,
     charges: BTreeMap<usize, Charge>,
     payments: Vec<Payment>,
-    refunds: Vec<Refund>,
+    refunds: Vec<PaidBack>,
+    disputes: Vec<TakenBack>,
+    adjustments: usize,
     entries: Vec<JournalEntry>,
     rows: Vec<Allocation>,
     credit_notes: NumberCounter,
@@ -76,6 +101,8 @@ impl World {
             charges: BTreeMap::new(),
             payments: Vec::new(),
             refunds: Vec::new(),
+            disputes: Vec::new(),
+            adjustments: 0,
             entries: Vec::new(),
             rows: Vec::new(),
             credit_notes: NumberCounter::new("MAT-CN-2027".into()),
@@ -98,8 +125,13 @@ impl World {
             Happening::Give(minor, only) => self.give(minor, only),
             Happening::Refund(nth, percent) => self.refund(nth, percent),
             Happening::ConcludeRefund(nth, is_paid) => self.conclude_refund(nth, is_paid),
-            Happening::ChargeBack(nth) => self.charge_back(nth),
+            Happening::TakeRefund(nth, percent) => self.take_refund(nth, percent),
+            Happening::ChargeBack(nth, percent) => self.charge_back(nth, percent),
+            Happening::Reinstate(nth) => self.reinstate(nth),
             Happening::Reallocate(nth, bundle) => self.reallocate(nth, bundle),
+            Happening::ChargeByHand(minor) => self.charge_by_hand(minor),
+            Happening::CreditByHand(minor) => self.credit_by_hand(minor),
+            Happening::WriteOff(bundle, percent) => self.write_off(bundle, percent),
         }
     }
 
@@ -210,35 +242,62 @@ impl World {
         let Ok(turn) = begin_refund(payment, amount, &id, &mut self.account, booking()) else {
             return;
         };
-        let concluded = (payment.channel == Channel::Cash).then_some(true);
-        self.refunds.push(Refund { payment: nth, amount, concluded });
+        let is_gone = payment.channel == Channel::Cash;
+        let state = if is_gone { RefundState::Paid } else { RefundState::Pending };
+        self.refunds.push(PaidBack { payment: nth, amount, state });
         self.take_over(turn);
     }
 
     fn conclude_refund(&mut self, nth: usize, is_paid: bool) {
         let Some(refund) = self.refunds.get_mut(nth) else { return };
-        if refund.concluded.is_some() {
-            return;
-        }
-        refund.concluded = Some(is_paid);
-        let word = (nth.to_string(), is_paid);
-        let turn = conclude_refund(
-            &mut self.payments[refund.payment],
-            refund.amount,
-            (&word.0, word.1),
-            &mut self.account,
-            booking(),
-        );
+        let payment = &mut self.payments[refund.payment];
+        let outcome = match (refund.state, is_paid) {
+            (RefundState::Pending, true) => Outcome::Paid,
+            (RefundState::Pending, false) => Outcome::Failed,
+            (RefundState::Paid, false) if payment.channel == Channel::Card => Outcome::Bounced,
+            _ => return,
+        };
+        refund.state = if is_paid { RefundState::Paid } else { RefundState::Failed };
+        let id = nth.to_string();
+        let word = (id.as_str(), outcome);
+        let turn = conclude_refund(payment, refund.amount, word, &mut self.account, booking());
         self.take_over(turn.expect("concludes"));
     }
 
-    fn charge_back(&mut self, nth: usize) {
-        let Some(payment) = self.payments.get_mut(nth) else { return };
+    /// So much per cent of what is left of a payment that came in.
+    fn part_of(&self, nth: usize, percent: i64) -> Option<Money> {
+        let payment = self.payments.get(nth).filter(|payment| payment.is_received())?;
+        let part = payment.kept().fraction(percent, 100).expect("in range");
+        (part.minor > 0).then_some(part)
+    }
+
+    fn take_refund(&mut self, nth: usize, percent: i64) {
+        let Some(amount) = self.part_of(nth, percent) else { return };
+        let id = self.refunds.len().to_string();
         let mut paid: Vec<&mut Invoice> = self.invoices.values_mut().collect();
-        let turn = charge_back(payment, &mut paid, &mut self.account, booking()).expect("takes");
-        if let Some(turn) = turn {
-            self.take_over(turn);
-        }
+        let books = (&mut self.account, booking());
+        let turn = take_refund(&mut self.payments[nth], amount, &id, &mut paid, books);
+        self.refunds.push(PaidBack { payment: nth, amount, state: RefundState::Paid });
+        self.take_over(turn.expect("there is so much of it"));
+    }
+
+    fn charge_back(&mut self, nth: usize, percent: i64) {
+        let Some(amount) = self.part_of(nth, percent) else { return };
+        let id = self.disputes.len().to_string();
+        let mut paid: Vec<&mut Invoice> = self.invoices.values_mut().collect();
+        let books = (&mut self.account, booking());
+        let turn = charge_back(&mut self.payments[nth], amount, &id, &mut paid, books);
+        self.disputes.push(TakenBack { payment: nth, amount, is_won: false });
+        self.take_over(turn.expect("there is so much of it"));
+    }
+
+    fn reinstate(&mut self, nth: usize) {
+        let open = self.disputes.get_mut(nth).filter(|dispute| !dispute.is_won);
+        let Some(dispute) = open else { return };
+        dispute.is_won = true;
+        let (id, books) = (nth.to_string(), (&mut self.account, booking()));
+        let turn = reinstate(&mut self.payments[dispute.payment], dispute.amount, &id, books);
+        self.take_over(turn.expect("in range"));
     }
 
     fn reallocate(&mut self, nth: usize, bundle: usize) {
@@ -251,6 +310,61 @@ impl World {
         }
     }
 
+    fn adjustment(&mut self, what: AdjustmentKind, amount: Money) -> AccountAdjustment {
+        self.adjustments += 1;
+        AccountAdjustment {
+            id: kernel::AdjustmentId::derived_from(&self.adjustments.to_string()),
+            student: student(),
+            what,
+            amount,
+            reason: "agreed".into(),
+            state: AdjustmentState::Booked,
+            requested_by: student(),
+            requested_at: now(),
+            decided: None,
+        }
+    }
+
+    fn charge_by_hand(&mut self, minor: i64) {
+        let what = AdjustmentKind::Charge { code: code(1), term_code: "2027S".into() };
+        let adjustment = self.adjustment(what, francs(minor));
+        let at = 100 + self.adjustments;
+        let line = adjustment.line().expect("of a charge");
+        let document = InvoiceDocument {
+            charge: None,
+            bundle: None,
+            ..document(at, vec![line], adjustment.amount)
+        };
+        let source = Source { kind: SourceKind::Adjustment, id: adjustment.id.to_string() };
+        let (invoice, turn) = post(document, source, &mut self.account, booking()).expect("posts");
+        self.invoices.insert(invoice_id(at), invoice);
+        self.take_over(turn);
+    }
+
+    fn credit_by_hand(&mut self, minor: i64) {
+        let (code, term_code) = (code(1), "2027S");
+        let what = AdjustmentKind::Credit {
+            code: code.clone(),
+            term_code: term_code.into(),
+            invoice: None,
+        };
+        let adjustment = self.adjustment(what, francs(minor));
+        let of = (&code, term_code);
+        let turn = give_credit(&adjustment, of, None, &mut self.account, booking());
+        self.take_over(turn.expect("in range"));
+    }
+
+    fn write_off(&mut self, bundle: usize, percent: i64) {
+        let Some(invoice) = self.invoices.get(&invoice_id(bundle)).cloned() else { return };
+        let amount = invoice.open().fraction(percent, 100).expect("in range");
+        let what = AdjustmentKind::WriteOff { invoice: invoice_id(bundle) };
+        let adjustment = self.adjustment(what, amount);
+        if amount.minor > 0 {
+            let turn = write_off(&adjustment, &invoice, &mut self.account, booking());
+            self.take_over(turn.expect("so much is open"));
+        }
+    }
+
     fn balance(&self, account: Account) -> i64 {
         let lines = self.entries.iter().flat_map(JournalEntry::lines);
         lines.filter(|line| line.account == account).map(|line| line.amount.minor).sum()
@@ -258,43 +372,15 @@ impl World {
 
     /// Money that came in by a channel and has not left again.
     fn kept(&self, channel: Channel) -> i64 {
-        let payments = || (0..).zip(&self.payments).filter(|(_, one)| one.channel == channel);
-        let paid_back = |nth: usize| {
-            let of_payment = self.refunds.iter().filter(|refund| refund.payment == nth);
-            let paid = of_payment.filter(|refund| refund.concluded == Some(true));
-            paid.map(|refund| refund.amount.minor).sum::<i64>()
-        };
-        payments()
-            .filter(|(_, payment)| payment.is_received())
-            .map(|(nth, payment)| match payment.state {
-                // What was not on its way back then was taken back.
-                PaymentState::ChargedBack => self.left_after_charge_back(nth),
-                _ => payment.amount.minor - paid_back(nth),
-            })
-            .sum()
-    }
-
-    fn left_after_charge_back(&self, nth: usize) -> i64 {
-        let of_payment = self.refunds.iter().filter(|refund| refund.payment == nth);
-        let not_paid = of_payment.filter(|refund| refund.concluded != Some(true));
-        not_paid.map(|refund| refund.amount.minor).sum::<i64>()
-            - self.failed_before_charge_back(nth)
-    }
-
-    /// Refunds that failed while the payment stood: the bank took that money with the rest.
-    fn failed_before_charge_back(&self, nth: usize) -> i64 {
-        let payment = self.payments[nth].id.to_string();
-        let at = self.entries.iter().position(|entry| {
-            *entry.source() == Source { kind: SourceKind::Chargeback, id: payment.clone() }
-        });
-        let before = &self.entries[..at.expect("it was charged back")];
-        let failed = (0..).zip(&self.refunds).filter(|(id, refund): &(usize, _)| {
-            let source = Source { kind: SourceKind::RefundConcluded, id: id.to_string() };
-            refund.payment == nth
-                && refund.concluded == Some(false)
-                && before.iter().any(|entry| *entry.source() == source)
-        });
-        failed.map(|(_, refund)| refund.amount.minor).sum()
+        let is_of = |nth: usize| self.payments[nth].channel == channel;
+        let received = self.payments.iter().filter(|one| one.channel == channel);
+        let received = received.filter(|payment| payment.is_received());
+        let paid_back = self.refunds.iter().filter(|refund| refund.state == RefundState::Paid);
+        let paid_back = paid_back.filter(|refund| is_of(refund.payment));
+        let taken_back = self.disputes.iter().filter(|one| is_of(one.payment) && !one.is_won);
+        received.map(|payment| payment.amount.minor).sum::<i64>()
+            - paid_back.map(|refund| refund.amount.minor).sum::<i64>()
+            - taken_back.map(|dispute| dispute.amount.minor).sum::<i64>()
     }
 
     fn check(&self) {
@@ -313,8 +399,13 @@ impl World {
             let (paid, credited) = (invoice.paid().minor, invoice.credited().minor);
             assert_eq!(of_invoice, document.total.minor - paid - credited);
             assert_eq!(charge.state == ChargeState::Posted, of_invoice > 0);
-            open += of_invoice;
         }
+        for invoice in self.invoices.values() {
+            open += invoice.open().minor;
+        }
+        let given_up =
+            self.invoices.values().map(|invoice| invoice.written_off().minor).sum::<i64>();
+        assert_eq!(self.balance(Account::WriteOffs), given_up, "only what is owed is given up");
         assert_eq!(self.balance(Account::Receivable), open, "what is owed is what is open");
         let known: i64 = self.account.open_lines().iter().map(|line| line.open).sum();
         assert_eq!(known, open, "the account knows every open line");
@@ -322,7 +413,7 @@ impl World {
         assert_eq!(self.balance(Account::UnappliedCash), -unapplied);
         assert_eq!(self.balance(Account::ProviderClearing), self.kept(Channel::Card));
         assert_eq!(self.balance(Account::Cash), self.kept(Channel::Cash), "no money is lost");
-        let under_way = self.refunds.iter().filter(|refund| refund.concluded.is_none());
+        let under_way = self.refunds.iter().filter(|one| one.state == RefundState::Pending);
         let under_way: i64 = under_way.map(|refund| refund.amount.minor).sum();
         assert_eq!(self.balance(Account::RefundsPayable), -under_way);
         let booked = self.entries.iter().filter(|entry| !entry.lines().is_empty());
@@ -420,6 +511,7 @@ fn payment(nth: usize, amount: Money, channel: Channel) -> Payment {
         concluded_at: None,
         failure_reason: None,
         refunded: francs(0),
+        charged_back: 0,
     }
 }
 
@@ -552,9 +644,17 @@ fn a_charge_back_opens_again_what_the_money_paid_for() {
     world.give(600, false);
     world.give(100, false);
     assert_eq!(world.open(0), [0, 100]);
-    world.charge_back(0);
+    world.charge_back(0, 100);
     assert_eq!(world.open(0), [500, 200], "the other hundred stays where it is");
     assert_eq!(world.payments[0].state, PaymentState::ChargedBack);
-    world.charge_back(0);
+    world.charge_back(0, 100);
     assert_eq!(world.balance(Account::Cash), 100, "taken back once");
+    world.reinstate(0);
+    world.reinstate(0);
+    assert_eq!(world.open(0), [0, 100], "won: it pays again, once");
+    assert_eq!(world.payments[0].state, PaymentState::Succeeded);
+    world.take_refund(0, 50);
+    assert_eq!(world.open(0), [200, 200], "the last lines are open again first");
+    assert_eq!(world.payments[0].state, PaymentState::PartiallyRefunded);
+    world.check_rows();
 }

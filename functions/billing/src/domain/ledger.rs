@@ -32,6 +32,8 @@ pub enum Account {
     WriteOffs,
     /// Money that came in and that nobody can place.
     Suspense,
+    /// What the provider keeps for itself.
+    ProviderFees,
 }
 
 /// Debits are positive, credits negative.
@@ -73,9 +75,17 @@ pub enum SourceKind {
     Reallocation,
     Refund,
     RefundConcluded,
+    /// A refund that was paid came back.
+    RefundBounced,
+    /// More went back than there was of the payment.
+    RefundUnplaced,
     Chargeback,
     ChargebackReversed,
+    ChargebackUnplaced,
+    ChargebackFee,
     WriteOff,
+    /// The bursar's office charged or credited by hand.
+    Adjustment,
     SuspenseItem,
     SuspenseItemAssigned,
 }

@@ -4,7 +4,7 @@ use kernel::{Id, InvoiceId, Money, PaymentId, PersonId, SuspenseItemId, Timestam
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::account::{Fund, StudentAccount, Turn};
+use super::account::{Fund, FundKind, StudentAccount, Turn};
 use super::ledger::{Account, Booking, JournalEntry, Line, Source, SourceKind};
 use super::{ChargeCode, Invoice, Refusal};
 
@@ -68,6 +68,9 @@ pub struct Payment {
     pub failure_reason: Option<String>,
     /// What was paid back of it, or is on its way back.
     pub refunded: Money,
+    /// What the payer's bank took back of it and has not given again, in minor units.
+    #[serde(default)]
+    pub charged_back: i64,
 }
 
 /// What the provider says of one payment of its own.
@@ -165,22 +168,21 @@ impl Payment {
         true
     }
 
-    fn fund(&self) -> Fund {
+    pub(super) fn fund(&self) -> Fund {
         let received_at = self.concluded_at.unwrap_or(self.initiated_at);
-        Fund { payment: self.id, received_at, only: self.only.clone() }
+        Fund { payment: self.id, received_at, only: self.only.clone(), kind: FundKind::Payment }
     }
 
-    fn source(&self, kind: SourceKind) -> Source {
-        Source { kind, id: self.id.to_string() }
+    /// What of it is neither paid back, nor on its way back, nor taken back.
+    pub fn kept(&self) -> Money {
+        let gone = self.refunded.minor + self.charged_back;
+        Money::new(self.amount.minor - gone, self.amount.currency)
     }
 
-    /// What of it is neither paid back nor on its way back.
-    fn kept(&self) -> Result<Money, Refusal> {
-        Ok(self.amount.checked_sub(self.refunded)?)
-    }
-
-    fn follow_refunds(&mut self) {
-        self.state = if self.refunded.minor == 0 {
+    pub(super) fn follow_returns(&mut self) {
+        self.state = if self.charged_back > 0 {
+            PaymentState::ChargedBack
+        } else if self.refunded.minor == 0 {
             PaymentState::Succeeded
         } else if self.refunded == self.amount {
             PaymentState::Refunded
@@ -214,7 +216,7 @@ pub fn receive(
         Line::new(payment.channel.account(), payment.amount),
         Line::new(Account::UnappliedCash, payment.amount.negated()?),
     ];
-    let source = payment.source(SourceKind::Payment);
+    let source = Source { kind: SourceKind::Payment, id: payment.id.to_string() };
     Ok(Some(account.end_turn(booking, source, lines, Vec::new(), applied)?))
 }
 
@@ -235,86 +237,6 @@ pub fn reallocate(
     let id = format!("{}#{}", payment.id, account.turn());
     let source = Source { kind: SourceKind::Reallocation, id };
     account.end_turn(booking, source, Vec::new(), freed, applied)
-}
-
-/// The payer's bank took the money back: what it paid for is open again, as far as other money does not pay for it.
-pub fn charge_back(
-    payment: &mut Payment,
-    paid: &mut [&mut Invoice],
-    account: &mut StudentAccount,
-    booking: Booking,
-) -> Result<Option<Turn>, Refusal> {
-    if !payment.is_received() || payment.state == PaymentState::ChargedBack {
-        return Ok(None);
-    }
-    account.begin_turn();
-    let freed = account.free_all(payment.id, paid, booking.booked_at)?;
-    let kept = payment.kept()?;
-    account.withdraw(payment.id, kept)?;
-    let applied = account.apply(None, booking.booked_at);
-    payment.state = PaymentState::ChargedBack;
-    let lines = vec![
-        Line::new(Account::UnappliedCash, kept),
-        Line::new(payment.channel.account(), kept.negated()?),
-    ];
-    let source = payment.source(SourceKind::Chargeback);
-    Ok(Some(account.end_turn(booking, source, lines, freed, applied)?))
-}
-
-/// Pays money back that is not applied to anything. Through the provider it is on its way until the provider says so;
-/// over the counter it is gone.
-pub fn begin_refund(
-    payment: &mut Payment,
-    amount: Money,
-    refund: &str,
-    account: &mut StudentAccount,
-    booking: Booking,
-) -> Result<Turn, Refusal> {
-    match payment.state {
-        PaymentState::Succeeded | PaymentState::PartiallyRefunded | PaymentState::Refunded => {}
-        _ => return Err(Refusal::PaymentNotReceived),
-    }
-    if amount.minor <= 0 {
-        return Err(Refusal::AmountNotPositive);
-    }
-    account.begin_turn();
-    account.withdraw(payment.id, amount)?;
-    payment.refunded = payment.refunded.checked_add(amount)?;
-    payment.follow_refunds();
-    let gone_to = match payment.channel {
-        Channel::Card => Account::RefundsPayable,
-        Channel::Cash | Channel::BankTransfer => payment.channel.account(),
-    };
-    let lines =
-        vec![Line::new(Account::UnappliedCash, amount), Line::new(gone_to, amount.negated()?)];
-    let source = Source { kind: SourceKind::Refund, id: refund.to_owned() };
-    account.end_turn(booking, source, lines, Vec::new(), Vec::new())
-}
-
-/// The provider has paid a refund out, or will not: then the money is the student's again.
-pub fn conclude_refund(
-    payment: &mut Payment,
-    amount: Money,
-    (refund, is_paid): (&str, bool),
-    account: &mut StudentAccount,
-    booking: Booking,
-) -> Result<Turn, Refusal> {
-    account.begin_turn();
-    let mut applied = Vec::new();
-    let left = if is_paid {
-        Line::new(payment.channel.account(), amount.negated()?)
-    } else {
-        payment.refunded = payment.refunded.checked_sub(amount)?;
-        if payment.state != PaymentState::ChargedBack {
-            payment.follow_refunds();
-        }
-        account.deposit(&payment.fund(), amount)?;
-        applied = account.apply(None, booking.booked_at);
-        Line::new(Account::UnappliedCash, amount.negated()?)
-    };
-    let lines = vec![Line::new(Account::RefundsPayable, amount), left];
-    let source = Source { kind: SourceKind::RefundConcluded, id: refund.to_owned() };
-    account.end_turn(booking, source, lines, Vec::new(), applied)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -341,12 +263,68 @@ pub struct SuspenseItem {
     pub received_at: Timestamp,
     /// The payment that the bursar made of it.
     pub assigned: Option<PaymentId>,
+    /// What of it went back to where it came from, or is on its way, in minor units.
+    #[serde(default)]
+    pub returned: i64,
+    /// What the bursar decided about it.
+    #[serde(default)]
+    pub decided: Option<Decided>,
+}
+
+/// Who decided, when and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Decided {
+    pub by: PersonId,
+    pub at: Timestamp,
+    pub reason: String,
 }
 
 impl SuspenseItem {
     /// The money of one provider's payment is put in suspense once.
     pub fn id_of(provider_ref: &str) -> SuspenseItemId {
         SuspenseItemId::derived_from(provider_ref)
+    }
+
+    /// What of it is still here.
+    pub fn left(&self) -> Money {
+        Money::new(self.amount.minor - self.returned, self.amount.currency)
+    }
+
+    /// Gives it to a payment: it lies in suspense no longer.
+    pub fn assign(
+        &mut self,
+        payment: PaymentId,
+        booking: Booking,
+    ) -> Result<JournalEntry, Refusal> {
+        self.assigned = Some(payment);
+        let source = Source { kind: SourceKind::SuspenseItemAssigned, id: self.id.to_string() };
+        let entry = self.leave(Account::ProviderClearing, source, booking)?;
+        let received = Source { kind: SourceKind::SuspenseItem, id: self.id.to_string() };
+        Ok(entry.reversing(JournalEntry::id_of(&received)))
+    }
+
+    /// All that is left of it is on its way back.
+    pub fn begin_return(
+        &mut self,
+        refund: &str,
+        booking: Booking,
+    ) -> Result<JournalEntry, Refusal> {
+        let source = Source { kind: SourceKind::Refund, id: refund.to_owned() };
+        let entry = self.leave(Account::RefundsPayable, source, booking)?;
+        self.returned = self.amount.minor;
+        Ok(entry)
+    }
+
+    fn leave(
+        &self,
+        to: Account,
+        source: Source,
+        booking: Booking,
+    ) -> Result<JournalEntry, Refusal> {
+        let left = self.left();
+        let lines = [Line::new(Account::Suspense, left), Line::new(to, left.negated()?)];
+        let entry = JournalEntry::new(None, booking, source, lines);
+        Ok(entry.expect("one amount on both sides"))
     }
 
     pub fn of(
@@ -366,6 +344,8 @@ impl SuspenseItem {
             },
             received_at: booking.booked_at,
             assigned: None,
+            returned: 0,
+            decided: None,
         };
         let entry = JournalEntry::new(
             None,

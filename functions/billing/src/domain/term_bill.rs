@@ -216,22 +216,7 @@ impl TermBill {
             }
             BandPolicy::Recompute => Vec::new(),
         };
-        let registered = self.registered.remove(at);
-        if before.is_empty() {
-            // Nor does it hold a band for earlier drops: a section was cancelled that counted then.
-            for dropped in &mut self.dropped {
-                dropped.before.retain(|(of, _)| *of != registration);
-            }
-        }
-        self.dropped.push(Dropped {
-            registration,
-            bundle: registered.bundle,
-            on: dropped_on,
-            before,
-            kept: Vec::new(),
-            unwashed_hundredths: registered.credits_hundredths,
-            washings: Vec::new(),
-        });
+        let registered = self.take_out(at, dropped_on, before);
         let due_after = self.assess(rules, population)?;
         let savings: Vec<(&Assessed, i64)> = due_before
             .iter()
@@ -266,6 +251,38 @@ impl TermBill {
             }
         }
         Ok(Some(adjustment))
+    }
+
+    /// Takes out what the institution has cancelled: it holds no band, nothing is kept of it, whatever the day, and the
+    /// bill is brought to what is due without it. None: it is not there.
+    pub fn cancel(
+        &mut self,
+        registration: RegistrationId,
+        cancelled_on: Date,
+        rules: &TuitionRules,
+        population: &Population,
+    ) -> Result<Option<Adjustment>, Refusal> {
+        let found = self.registered.iter().position(|one| one.registration == registration);
+        let Some(at) = found else { return Ok(None) };
+        self.take_out(at, cancelled_on, Vec::new());
+        for dropped in &mut self.dropped {
+            dropped.before.retain(|(of, _)| *of != registration);
+        }
+        self.adjustment(rules, population).map(Some)
+    }
+
+    fn take_out(&mut self, at: usize, on: Date, before: Vec<(RegistrationId, u32)>) -> Registered {
+        let registered = self.registered.remove(at);
+        self.dropped.push(Dropped {
+            registration: registered.registration,
+            bundle: registered.bundle,
+            on,
+            before,
+            kept: Vec::new(),
+            unwashed_hundredths: registered.credits_hundredths,
+            washings: Vec::new(),
+        });
+        registered
     }
 
     /// What the calendar keeps of what a drop saves. The administrative fee is kept back of the refund, as far as that

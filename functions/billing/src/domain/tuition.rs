@@ -202,12 +202,6 @@ pub struct Assessed {
 }
 
 impl TuitionRules {
-    /// The same prices, for a drop that was not the student's doing: no day and no band keeps anything back.
-    #[must_use]
-    pub fn in_full(self) -> Self {
-        Self { calendar: None, band_policy: BandPolicy::Recompute, ..self }
-    }
-
     /// Refuses amounts below nothing, bands out of order, and a calendar that ends before it begins.
     pub fn check(&self) -> Result<(), Refusal> {
         let not_negative = |amount: &Money| {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use shell::{Access, Allow, Call, Failure, Listing, Role, Route, Scope};
 
 use crate::Ctx;
-use crate::domain::{SuspenseItem, SuspenseReason};
+use crate::domain::{Decided, SuspenseItem, SuspenseReason};
 use crate::store;
 
 pub const ROUTE: Route = Route::list(
@@ -34,13 +34,29 @@ pub struct Item {
     pub received_at: Timestamp,
     /// The payment that the bursar made of it.
     pub assigned: Option<PaymentId>,
+    /// What of it is still here: the rest went back, or is on its way back.
+    pub left: Money,
+    /// Who decided what becomes of it, and why.
+    pub decided: Option<Decided>,
 }
 
 impl Item {
-    fn of(item: &SuspenseItem) -> Self {
-        let SuspenseItem { id, provider_ref, payment, amount, .. } = item.clone();
+    pub(super) fn of(item: &SuspenseItem) -> Self {
+        let left = item.left();
+        let SuspenseItem { id, provider_ref, payment, amount, decided, .. } = item.clone();
         let SuspenseItem { expected, reason, received_at, assigned, .. } = item.clone();
-        Self { id, provider_ref, payment, amount, expected, reason, received_at, assigned }
+        Self {
+            id,
+            provider_ref,
+            payment,
+            amount,
+            expected,
+            reason,
+            received_at,
+            assigned,
+            left,
+            decided,
+        }
     }
 }
 

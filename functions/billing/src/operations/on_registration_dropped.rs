@@ -1,10 +1,12 @@
 //! Event: a registration was dropped. What the term's calendar gives back of what that saves is taken back with
-//! a credit note; the rest is kept, and no later drop rates it again. Of a cancelled section everything is taken back.
+//! a credit note; the rest is kept, and no later drop rates it again. A cancelled section leaves the
+//! bill as the rules have it without it.
 
 use events::{DropReason, RegistrationDropped};
 use shell::{Delivery, Failure};
 
 use crate::Ctx;
+use crate::domain::TermBill;
 use crate::store::{self, Cause, Opened};
 use crate::term_desk::{TermDesk, issue_adjustment};
 
@@ -17,11 +19,12 @@ async fn take_registration_back(ctx: &Ctx, delivery: &Delivery) -> Result<(), Fa
     let mut desk = TermDesk::read(ctx, dropped.student, dropped.term, None, &[]).await?;
     let Some(mut bill) = desk.standing_bill().map(Opened::from) else { return Ok(()) };
     let dropped_on = ctx.institution().date(dropped.dropped_at);
-    let rules = match dropped.reason {
-        DropReason::StudentDropped => desk.rules.clone(),
-        DropReason::SectionCancelled => desk.rules.clone().in_full(),
+    let change = match dropped.reason {
+        DropReason::StudentDropped => TermBill::drop,
+        DropReason::SectionCancelled => TermBill::cancel,
     };
-    let adjustment = bill.value.drop(dropped.registration, dropped_on, &rules, &desk.population)?;
+    let TermDesk { rules, population, .. } = &desk;
+    let adjustment = change(&mut bill.value, dropped.registration, dropped_on, rules, population)?;
     // Never charged, or undone, or dropped before.
     let Some(adjustment) = adjustment else { return Ok(()) };
     let cause = Cause { now: delivery.now, correlation_id: &delivery.envelope.correlation_id };
@@ -38,10 +41,12 @@ mod tests {
 
     use super::super::{charge, close_posting_period};
     use super::*;
-    use crate::domain::{Account, Band, ChargeState, InvoiceState, SourceKind, TuitionRule};
+    use crate::domain::{
+        Account, Band, BandPolicy, ChargeState, InvoiceState, SourceKind, TuitionRule,
+    };
     use crate::fixtures::{
         account, bundle, charge, check_ledger, count, ctx, dropped, francs, give, invoice, journal,
-        order, registration, set_rules,
+        order, registration, set_band_policy, set_rules,
     };
 
     #[tokio::test]
@@ -144,6 +149,41 @@ mod tests {
         handle(&ctx, &dropped("ada", "one", 2)).await.expect("billed");
         let owed = account(&ctx, "ada").await.balance(Account::Receivable);
         assert_eq!(owed, francs(400), "four credits at a hundred each");
+    }
+
+    #[tokio::test]
+    async fn a_band_held_only_by_a_section_that_is_cancelled_is_let_go_at_once() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let band = |from_hundredths, flat| Band {
+            from_hundredths,
+            flat: francs(flat),
+            per_credit: francs(0),
+        };
+        let bands = vec![band(0, 500), band(1_000, 1_500)];
+        set_rules(&ctx, TuitionRule::Banded { bands }).await;
+        set_band_policy(&ctx, BandPolicy::SameBand).await;
+        let billed = async || account(&ctx, "ada").await.balance(Account::Receivable);
+        charge(&ctx, "ada", "one").await;
+        charge(&ctx, "ada", "two").await;
+        assert_eq!(billed().await, francs(1_500), "twelve credits");
+        handle(&ctx, &dropped("ada", "one", 1)).await.expect("dropped");
+        assert_eq!(billed().await, francs(1_500), "eight are left in the band of twelve");
+        let RegistrationDropped { registration, bundle, student, term, dropped_at, .. } =
+            dropped("ada", "two", 1).event().expect("an event");
+        let cancelled = RegistrationDropped {
+            registration,
+            bundle,
+            student,
+            term,
+            dropped_at,
+            reason: DropReason::SectionCancelled,
+            ..RegistrationDropped::example()
+        };
+        let cancelled = testkit::delivery("on-registration-dropped", cancelled);
+        handle(&ctx, &cancelled).await.expect("cancelled");
+        assert_eq!(billed().await, francs(500), "without the four, eight held no higher band");
+        check_ledger(&ctx).await;
     }
 
     #[tokio::test]

@@ -77,7 +77,6 @@ impl InCurrency {
         let money = |minor| Money::new(minor, currency);
         let mut lines: Vec<_> = account.open_lines().to_vec();
         lines.sort_by_key(|line| (line.due, line.invoice_number.clone(), line.line));
-        let overdue = lines.iter().filter(|line| line.due < today).map(|line| line.open).sum();
         let open_lines = lines.into_iter().map(|line| Open {
             invoice: line.invoice,
             invoice_number: line.invoice_number,
@@ -97,7 +96,7 @@ impl InCurrency {
         Self {
             currency,
             owed: account.balance(Account::Receivable),
-            overdue: money(overdue),
+            overdue: account.overdue(today),
             open_lines: open_lines.collect(),
             unapplied_cash: account.unapplied_cash(),
             unapplied: unapplied.collect(),

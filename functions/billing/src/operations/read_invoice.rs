@@ -35,7 +35,10 @@ pub struct Reply {
     pub due: Date,
     pub lines: Vec<InvoiceLine>,
     pub total: Money,
+    /// By money, by credits of the bursar's office, and by what was given up.
     pub paid: Money,
+    /// What of it was given up.
+    pub written_off: Money,
     pub credited: Money,
     /// Total less payments less credits.
     pub open: Money,
@@ -61,6 +64,7 @@ impl Reply {
             lines: document.lines,
             total: document.total,
             paid: invoice.paid(),
+            written_off: invoice.written_off(),
             credited: invoice.credited(),
             open: invoice.open(),
             credits: invoice.credits().to_vec(),

@@ -5,13 +5,12 @@ use kernel::{InvoiceId, PaymentId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Call, Failure, Route};
-use table::PageRequest;
 
 use super::BURSAR;
 use super::read_invoice::Reply;
 use crate::Ctx;
 use crate::bookkeeping::{Bookkeeping, Wanted};
-use crate::domain::{Allocation, Refusal, reallocate};
+use crate::domain::{Refusal, reallocate};
 use crate::store::{self, Cause};
 
 pub const ROUTE: Route = Route::act(
@@ -39,7 +38,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         .await?
         .filter(|named| named.value.document().student == payment.student)
         .ok_or(Refusal::InvoiceUnknown)?;
-    let mut invoices = paid_by(ctx, payment.id).await?;
+    let mut invoices = store::invoices_paid_by(&ctx.table, payment.id).await?;
     if !invoices.contains(&invoice) {
         invoices.push(invoice);
     }
@@ -59,28 +58,10 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     Ok(reply)
 }
 
-/// The invoices that a payment has ever paid for.
-pub(super) async fn paid_by(ctx: &Ctx, payment: PaymentId) -> Result<Vec<InvoiceId>, Failure> {
-    const PAGES_MAX: u32 = 10;
-    let mut invoices = Vec::new();
-    let mut page = PageRequest { after: None, limit: PageRequest::LIMIT_MAX };
-    for _ in 0..PAGES_MAX {
-        let rows = ctx.table.query::<Allocation>(&store::allocations_of(payment), &page).await?;
-        for row in rows.records {
-            if !invoices.contains(&row.value.invoice) {
-                invoices.push(row.value.invoice);
-            }
-        }
-        page.after = rows.next;
-        if page.after.is_none() {
-            break;
-        }
-    }
-    Ok(invoices)
-}
-
 #[cfg(test)]
 mod tests {
+    use table::PageRequest;
+
     use super::*;
     use crate::domain::InvoiceState;
     use crate::fixtures::{charge, check_ledger, code, ctx, francs, give, invoice};

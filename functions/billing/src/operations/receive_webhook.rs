@@ -1,4 +1,4 @@
-//! What the provider tells of a payment. Only its signature opens this door; told twice, late or in any order, it is
+//! What the provider tells of a payment, a refund or a dispute. Only its signature opens this door; told twice, late or in any order, it is
 //! booked once. Money that cannot be placed goes into suspense, and the provider hears that all is well.
 
 use schemars::JsonSchema;
@@ -8,7 +8,8 @@ use shell::{Access, Call, Failure, Raw, Route};
 use crate::Ctx;
 use crate::conclusion;
 use crate::domain::Refusal;
-use crate::provider;
+use crate::provider::{self, Answer, Notice};
+use crate::returning;
 use crate::signature;
 use crate::store::Cause;
 
@@ -16,7 +17,7 @@ pub const ROUTE: Route = Route::call(
     "receive-webhook",
     "/webhooks/payments",
     Access::Public,
-    "Hear from the payment provider what became of a payment",
+    "Hear from the payment provider what became of a payment, a refund or a dispute",
 );
 
 /// The body; the header `Stripe-Signature` covers every byte of it.
@@ -32,28 +33,42 @@ pub async fn handle(ctx: &Ctx, call: &Call<Raw>) -> Result<Reply, Failure> {
     let header = headers.get("stripe-signature").map_or("", String::as_str);
     let secret = ctx.webhook_secret.read().await?;
     signature::check(header, body, &secret, call.now)?;
-    let report = provider::read_webhook(body).map_err(|_| Refusal::WebhookMalformed)?;
-    if let Some(report) = report {
-        let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
-        conclusion::conclude(ctx, &report, cause).await?;
+    let notice = provider::read_webhook(body).map_err(|_| Refusal::WebhookMalformed)?;
+    let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
+    match notice {
+        Some(Notice::Payment(report)) => conclusion::conclude(ctx, &report, cause).await?,
+        Some(Notice::Refund(report)) => returning::conclude_refund(ctx, &report, cause).await?,
+        Some(Notice::Refunded { payment_ref }) => {
+            let answer = ctx.provider.refunds_of(&payment_ref).await?;
+            let Answer::Report(reports) = answer else { return Ok(Reply { received: true }) };
+            for report in &reports {
+                returning::conclude_refund(ctx, report, cause).await?;
+            }
+        }
+        Some(Notice::Dispute(report)) => returning::conclude_dispute(ctx, &report, cause).await?,
+        None => {}
     }
     Ok(Reply { received: true })
 }
 
 #[cfg(test)]
 mod tests {
-    use events::{ChargeSettled, Event, PaymentFailed, PaymentSucceeded};
+    use events::{
+        ChargeSettled, Event, PaymentChargedBack, PaymentFailed, PaymentRefunded, PaymentSucceeded,
+    };
     use kernel::{Id, PaymentId};
     use serde_json::{Value, json};
     use table::PageRequest;
     use testkit::{PaymentProvider, PaymentProviderSettings};
 
-    use super::super::{list_suspense_items, query_pending_payments, reverse_charge};
+    use super::super::{
+        list_disputes, list_suspense_items, query_pending_payments, refund_payment, reverse_charge,
+    };
     use super::*;
-    use crate::domain::{InvoiceState, PaymentState, SuspenseReason};
+    use crate::domain::{Account, ChargeState, InvoiceState, PaymentState, SuspenseReason};
     use crate::fixtures::{
-        WEBHOOK_SECRET, bundle, charge, check_ledger, code, count, ctx, ctx_with, francs, invoice,
-        mailbox, pay, provider, unapplied_cash, webhook, webhook_of,
+        WEBHOOK_SECRET, account, bundle, charge, check_ledger, code, count, ctx, ctx_with, francs,
+        give_by_card, invoice, mailbox, pay, provider, unapplied_cash, webhook, webhook_of,
     };
     use crate::operations::read_payment;
 
@@ -328,5 +343,159 @@ mod tests {
         }
         assert_eq!(invoice(&ctx, &charge).await.state(), InvoiceState::Paid);
         assert_eq!(count(&ctx, PaymentSucceeded::NAME).await, 1);
+    }
+
+    /// What the provider tells of a dispute of this intent.
+    fn disputed(intent: &Value, kind: &str, status: &str) -> Call<Raw> {
+        let fee = if kind == "funds_reinstated" { 0 } else { 1_500 };
+        let dispute = json!({
+            "id": "dp_1", "status": status, "amount": intent["amount"], "currency": "xaf",
+            "payment_intent": intent["id"], "reason": "fraudulent",
+            "balance_transactions": [{ "amount": -150_000, "fee": fee, "currency": "xaf" }],
+        });
+        webhook_of(testkit::webhook_body_of(&format!("charge.dispute.{kind}"), &dispute))
+    }
+
+    async fn paid(
+        ctx: &Ctx,
+        provider: &PaymentProvider,
+    ) -> (Value, crate::operations::charge::Reply) {
+        let charge = charge(ctx, "ada", "one").await;
+        let payment = pay(ctx, &charge, "pm_card_visa").await.id.to_string();
+        let mut intents = provider.intents().into_iter();
+        let intent = intents.find(|intent| intent["metadata"]["payment"] == payment.as_str());
+        let intent = intent.expect("it was asked for");
+        handle(ctx, &webhook(&intent)).await.expect("paid");
+        (intent, charge)
+    }
+
+    #[tokio::test]
+    async fn what_a_bank_takes_back_is_owed_again_once_whatever_happens_on_the_wire() {
+        let provider = provider().await;
+        testkit::under_every_fault(
+            async |table| paid(&ctx_with(table, &provider), &provider).await,
+            async |table, (intent, _)| {
+                let told = disputed(intent, "funds_withdrawn", "needs_response");
+                handle(&ctx_with(table, &provider), &told).await.map(drop)
+            },
+            async |table, (intent, charge)| {
+                let ctx = ctx_with(table, &provider);
+                for kind in ["created", "funds_withdrawn", "updated"] {
+                    let told = disputed(intent, kind, "needs_response");
+                    handle(&ctx, &told).await.expect("taken");
+                }
+                assert_eq!(invoice(&ctx, charge).await.open(), francs(150_000));
+                let key = crate::store::charge_key(charge.charge);
+                let stands = ctx.table.get(&key).await.expect("reads").expect("stands").value;
+                assert_eq!(stands.state, ChargeState::Posted, "it is open again");
+                let balance = async |of| account(&ctx, "ada").await.balance(of);
+                assert_eq!(balance(Account::ProviderClearing).await, francs(0));
+                assert_eq!(count(&ctx, PaymentChargedBack::NAME).await, 1);
+                assert_eq!(check_ledger(&ctx).await, 4, "charge, payment, chargeback and its fee");
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_dispute_that_is_won_pays_again_and_one_that_is_lost_does_not() {
+        let cases: [(&[(&str, &str)], i64, usize); 5] = [
+            (&[("created", "needs_response"), ("closed", "lost")], 150_000, 4),
+            (&[("funds_withdrawn", "needs_response"), ("funds_reinstated", "won")], 0, 6),
+            (&[("funds_reinstated", "won"), ("funds_withdrawn", "needs_response")], 0, 2),
+            (&[("created", "warning_needs_response"), ("closed", "warning_closed")], 0, 2),
+            (&[("closed", "lost"), ("funds_withdrawn", "lost")], 150_000, 4),
+        ];
+        for (told, open, entries) in cases {
+            let test = testkit::TestTable::new().await;
+            let provider = provider().await;
+            let ctx = ctx_with(&test.table, &provider);
+            let (intent, charge) = paid(&ctx, &provider).await;
+            for (kind, status) in told {
+                for _ in 0..2 {
+                    handle(&ctx, &disputed(&intent, kind, status)).await.expect("taken");
+                }
+            }
+            assert_eq!(invoice(&ctx, &charge).await.open(), francs(open), "{told:?}");
+            assert_eq!(check_ledger(&ctx).await, entries, "{told:?}");
+            let call = testkit::call(list_disputes::Command {});
+            let listed = list_disputes::handle(&ctx, &call);
+            assert_eq!(listed.await.expect("lists").items.len(), 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dispute_of_money_that_nobody_could_place_or_that_never_came_is_booked_as_it_is() {
+        let test = testkit::TestTable::new().await;
+        let provider = provider().await;
+        let ctx = ctx_with(&test.table, &provider);
+        let charge = charge(&ctx, "ada", "one").await;
+        pay(&ctx, &charge, "pm_sim_wrong_amount").await;
+        let intent = provider.intents().remove(0);
+        let early = disputed(&intent, "funds_withdrawn", "needs_response");
+        handle(&ctx, &early).await.expect("the payment is asked about first");
+        assert_eq!(suspense(&ctx).await[0].left, francs(1), "one franc more had come");
+        assert_eq!(check_ledger(&ctx).await, 4);
+        let nobody = json!({ "id": "pi_nobody", "amount": 5, "currency": "xaf" });
+        let told = disputed(&nobody, "funds_withdrawn", "needs_response");
+        handle(&ctx, &told).await.expect("left alone");
+        assert_eq!(check_ledger(&ctx).await, 4);
+        let silent = crate::fixtures::ctx(&test.table);
+        let failed = handle(&silent, &told).await;
+        assert!(matches!(failed, Err(Failure::Fault(fault)) if fault.retryable), "it comes again");
+    }
+
+    #[tokio::test]
+    async fn what_was_refunded_of_a_charge_is_asked_for() {
+        let test = testkit::TestTable::new().await;
+        let provider = provider().await;
+        let ctx = ctx_with(&test.table, &provider);
+        let payment = give_by_card(&ctx, &provider, "pm_card_visa").await;
+        let amount = francs(40_000);
+        let call =
+            testkit::call(refund_payment::Command { payment, amount, reason: "left".into() });
+        refund_payment::handle(&ctx, &call).await.expect("asked");
+        let intent = provider.intents().remove(0);
+        let told = json!({ "id": "ch_1", "payment_intent": intent["id"] });
+        let told = webhook_of(testkit::webhook_body_of("charge.refunded", &told));
+        for _ in 0..2 {
+            handle(&ctx, &told).await.expect("taken");
+        }
+        assert_eq!(count(&ctx, PaymentRefunded::NAME).await, 1);
+        let clearing = account(&ctx, "ada").await.balance(Account::ProviderClearing);
+        assert_eq!(clearing, francs(110_000));
+        check_ledger(&ctx).await;
+    }
+
+    #[tokio::test]
+    async fn the_provider_s_own_dispute_goes_out_and_comes_back() {
+        let test = testkit::TestTable::new().await;
+        let (url, mut deliveries) = mailbox().await;
+        let settings = PaymentProviderSettings {
+            webhook_url: Some(url),
+            ..PaymentProviderSettings::default()
+        };
+        let provider = PaymentProvider::start(settings).await;
+        let ctx = ctx_with(&test.table, &provider);
+        let charge = charge(&ctx, "ada", "one").await;
+        pay(&ctx, &charge, "pm_card_createDispute").await;
+        let mut take = async |times| {
+            for _ in 0..times {
+                let raw = deliveries.recv().await.expect("a webhook comes");
+                let told = Call { now: shell::now(), ..testkit::call(raw) };
+                handle(&ctx, &told).await.expect("taken");
+            }
+            invoice(&ctx, &charge).await.open()
+        };
+        assert_eq!(take(3).await, francs(150_000));
+        let id = provider.disputes()[0]["id"].as_str().expect("an id").to_owned();
+        reqwest::Client::new()
+            .post(format!("{}/v1/disputes/{id}", provider.url()))
+            .bearer_auth("sk_test")
+            .body("evidence%5Buncategorized_text%5D=winning_evidence")
+            .send()
+            .await
+            .expect("it answers");
+        assert_eq!(take(2).await, francs(0));
     }
 }

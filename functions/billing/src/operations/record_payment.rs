@@ -66,7 +66,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     if let Some(taken) = ctx.table.get(&store::provider_reference_key(&reference)).await? {
         return Err(Refusal::ReferenceTaken { payment: taken.value.payment }.into());
     }
-    let named = named_invoice(ctx, invoice, student, amount).await?;
+    let named = store::named_invoice(&ctx.table, invoice, student, amount.currency).await?;
     let mut payment = Payment {
         id: call
             .idempotency_key
@@ -84,6 +84,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         concluded_at: None,
         failure_reason: None,
         refunded: Money::zero(amount.currency),
+        charged_back: 0,
     };
     let wanted = Wanted { now: call.now, series: &[], invoices: named.as_slice() };
     let mut books = Bookkeeping::open(ctx, student, amount.currency, wanted).await?;
@@ -115,26 +116,6 @@ fn booking(ctx: &Ctx, call: &Call<Command>, books: &Bookkeeping<'_>) -> Result<B
         Some(period) => booking.in_period(period, ctx.institution(), books.books())?,
         None => booking,
     })
-}
-
-/// The invoice, if it is the student's and in this currency.
-async fn named_invoice(
-    ctx: &Ctx,
-    invoice: Option<InvoiceId>,
-    student: PersonId,
-    amount: Money,
-) -> Result<Option<InvoiceId>, Failure> {
-    let Some(id) = invoice else { return Ok(None) };
-    let stored = ctx
-        .table
-        .get(&store::invoice_key(id))
-        .await?
-        .filter(|stored| stored.value.document().student == student)
-        .ok_or(Refusal::InvoiceUnknown)?;
-    if stored.value.document().total.currency != amount.currency {
-        return Err(Refusal::CurrenciesDiffer.into());
-    }
-    Ok(Some(id))
 }
 
 #[cfg(test)]

@@ -1,23 +1,29 @@
-//! Pays money back that came over the counter or to the bank and pays for nothing: wholly or in part, with a
-//! reason. What pays for something is freed first, by a credit note or by applying the payment anew.
+//! Pays money back that pays for nothing: wholly or in part, with a reason. What pays for something is freed first, by
+//! a credit note or by applying the payment anew. What came through the provider goes back through it: recorded first,
+//! then asked for under the refund's own id; what comes of it the webhook tells.
 
-use kernel::{Money, PaymentId};
+use kernel::{Id, Money, PaymentId, RefundId};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shell::{Call, Failure, Route};
+use shell::{Call, Failure, RequestRefusal, Route};
+use table::{Stored, Transaction};
 
 use super::BURSAR;
 use super::read_payment::Reply;
 use crate::Ctx;
 use crate::bookkeeping::{Bookkeeping, Wanted};
-use crate::domain::{Channel, Refusal, begin_refund};
-use crate::store::{self, Cause, Refund};
+use crate::domain::{
+    Channel, Origin, Payment, Refund, RefundState, RefundWord, Refusal, begin_refund,
+};
+use crate::provider::Answer;
+use crate::returning::{self, Found};
+use crate::store::{self, Cause};
 
 pub const ROUTE: Route = Route::act(
     "refund-payment",
     "/payments/{payment}/refunds",
     BURSAR,
-    "Pay back what a counter payment does not pay for",
+    "Pay back what a payment does not pay for",
 );
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -31,49 +37,136 @@ pub struct Command {
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let Command { payment, amount, reason } = call.command.clone();
-    let mut payment =
+    let Command { payment, amount, .. } = call.command;
+    let payment =
         ctx.table.get(&store::payment_key(payment)).await?.ok_or(Refusal::PaymentUnknown)?;
-    if payment.value.channel == Channel::Card {
-        return Err(Refusal::RefundAtProvider.into());
-    }
-    let refund = match &call.idempotency_key {
-        Some(key) => format!("{}#{}", payment.value.id, key.scope),
-        None => format!("{}#{}", payment.value.id, payment.version),
+    let of = Origin::Payment(payment.value.id);
+    let id = match &call.idempotency_key {
+        Some(key) => RefundId::derived_from(&key.scope),
+        None => call.new_id(),
     };
+    let mut transaction = ctx.table.transaction();
+    let (mut refund, payment) = match ctx.table.get(&store::refund_key(of, id)).await? {
+        Some(known) if known.value.amount != amount => {
+            return Err(RequestRefusal::IdempotencyKeyReused.into());
+        }
+        Some(known) => (known, payment),
+        None if payment.value.channel == Channel::Card => {
+            let mut first = ctx.table.transaction();
+            let begun = begin(ctx, call, &mut first, id, payment).await?;
+            first.commit().await?;
+            begun
+        }
+        None => begin(ctx, call, &mut transaction, id, payment).await?,
+    };
+    let mut found = Found::Payment(payment);
+    if refund.value.state == RefundState::Initiated {
+        let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
+        ask(ctx, &mut transaction, (&mut refund, &mut found), cause).await?;
+    }
+    let Found::Payment(payment) = found else { unreachable!("it is of a payment") };
+    let reply = Reply::of(&payment.value);
+    call.keep_reply(&mut transaction, &reply);
+    if !transaction.is_empty() {
+        transaction.commit().await?;
+    }
+    Ok(reply)
+}
+
+/// Takes the money out of what is unapplied: over the counter it is gone, through the provider it is on its way.
+async fn begin(
+    ctx: &Ctx,
+    call: &Call<Command>,
+    transaction: &mut Transaction<'_>,
+    id: RefundId,
+    mut payment: Stored<Payment>,
+) -> Result<(Stored<Refund>, Stored<Payment>), Failure> {
+    let Command { amount, reason, .. } = call.command.clone();
     let wanted = Wanted { now: call.now, series: &[], invoices: &[] };
-    let student = payment.value.student;
-    let currency = payment.value.amount.currency;
+    let (student, currency) = (payment.value.student, payment.value.amount.currency);
     let mut books = Bookkeeping::open(ctx, student, currency, wanted).await?;
     let booking = books.booking_today(call.now);
     let account = &mut books.account.value;
-    let turn = begin_refund(&mut payment.value, amount, &refund, account, booking)?;
-    let mut transaction = ctx.table.transaction();
+    let turn = begin_refund(&mut payment.value, amount, &id.to_string(), account, booking)?;
     let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
-    books.write(&mut transaction, &[turn], cause);
+    books.write(transaction, &[turn], cause);
     transaction.update(&payment);
-    transaction.create(&Refund {
-        id: refund,
-        payment: payment.value.id,
+    let is_gone = payment.value.channel != Channel::Card;
+    let refund = Refund {
+        id,
+        of: Origin::Payment(payment.value.id),
+        payment_ref: payment.value.provider_ref.clone().filter(|_| !is_gone),
         amount,
+        unplaced: 0,
         reason,
-        refunded_by: call.person(),
+        state: if is_gone { RefundState::Paid } else { RefundState::Initiated },
+        provider_ref: None,
+        failure_reason: None,
+        refunded_by: Some(call.person()),
         refunded_at: call.now,
-    });
-    let reply = Reply::of(&payment.value);
-    call.keep_reply(&mut transaction, &reply);
-    transaction.commit().await?;
-    Ok(reply)
+        asked_at: call.now,
+        concluded_at: is_gone.then_some(call.now),
+    };
+    transaction.create(&refund);
+    payment.version += 1;
+    Ok((Stored { value: refund, version: 1 }, payment))
+}
+
+/// Asks the provider and writes down what it said. That it will pay is no news: the webhook is the truth.
+pub(super) async fn ask(
+    ctx: &Ctx,
+    transaction: &mut Transaction<'_>,
+    (refund, found): (&mut Stored<Refund>, &mut Found),
+    cause: Cause<'_>,
+) -> Result<(), Failure> {
+    let payment_ref = refund.value.payment_ref.clone().unwrap_or_default();
+    let answer = ctx.provider.refund(&refund.value, &payment_ref).await;
+    let (word, provider_ref) = match answer {
+        Ok(Answer::Report(report)) => {
+            let word = match report.word {
+                RefundWord::Paid => RefundWord::Undecided,
+                other => other,
+            };
+            (word, Some(report.provider_ref))
+        }
+        Ok(Answer::Refused { reason }) => (RefundWord::Failed { reason }, None),
+        Ok(Answer::Unknown) => (RefundWord::Failed { reason: "provider_unknown".into() }, None),
+        Err(fault) => {
+            // Unknown is not failed: the schedule asks again.
+            tracing::warn!(
+                correlation_id = cause.correlation_id,
+                refund = %refund.value.id,
+                error = fault.chain(),
+                "it is not known what the payment provider did"
+            );
+            (RefundWord::Undecided, None)
+        }
+    };
+    let told = (&word, provider_ref.as_deref());
+    returning::follow_in(ctx, transaction, (refund, found), told, cause).await
 }
 
 #[cfg(test)]
 mod tests {
+    use events::{Event, PaymentRefunded, RefundFailed};
+    use serde_json::json;
+
+    use super::super::{list_refunds, query_pending_refunds, receive_webhook};
     use super::*;
-    use crate::domain::{Account, PaymentState};
-    use crate::fixtures::{account, charge, check_ledger, code, ctx, francs, give, unapplied_cash};
+    use crate::domain::{Account, InvoiceState, PaymentState};
+    use crate::fixtures::{
+        account, charge, check_ledger, code, count, ctx, ctx_with, francs, give, give_by_card,
+        invoice, provider, refund_webhook, unapplied_cash,
+    };
 
     fn refund(payment: PaymentId, minor: i64) -> Call<Command> {
         testkit::call(Command { payment, amount: francs(minor), reason: "left".into() })
+    }
+
+    async fn states(ctx: &Ctx, payment: PaymentId) -> Vec<RefundState> {
+        let call = testkit::call(list_refunds::Command { payment });
+        let listed = list_refunds::handle(ctx, &call).await.expect("lists");
+        listed.items.into_iter().map(|refund| refund.status).collect()
     }
 
     #[tokio::test]
@@ -89,6 +182,140 @@ mod tests {
             },
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn money_goes_back_through_the_provider_once_whatever_happens_on_the_wire() {
+        let provider = provider().await;
+        testkit::under_every_fault(
+            async |table| {
+                let ctx = ctx_with(table, &provider);
+                let payment = give_by_card(&ctx, &provider, "pm_card_visa").await;
+                (refund(payment, 60_000), provider.refunds().len())
+            },
+            async |table, (call, _)| handle(&ctx_with(table, &provider), call).await.map(drop),
+            async |table, (call, before)| {
+                let ctx = ctx_with(table, &provider);
+                assert_eq!(provider.refunds().len(), before + 1, "it is asked for once");
+                let books = account(&ctx, "ada").await;
+                assert_eq!(books.balance(Account::RefundsPayable), francs(-60_000));
+                assert_eq!(books.unapplied_cash(), francs(90_000));
+                assert_eq!(states(&ctx, call.command.payment).await, [RefundState::Pending]);
+                assert_eq!(check_ledger(&ctx).await, 4);
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn the_provider_s_word_is_booked_once_whatever_happens_on_the_wire() {
+        let provider = provider().await;
+        testkit::under_every_fault(
+            async |table| {
+                let ctx = ctx_with(table, &provider);
+                let payment = give_by_card(&ctx, &provider, "pm_card_visa").await;
+                handle(&ctx, &refund(payment, 150_000)).await.expect("asked");
+                let told = provider.refunds_of(payment).remove(0);
+                (payment, refund_webhook("refund.updated", &told))
+            },
+            async |table, (_, told)| {
+                receive_webhook::handle(&ctx_with(table, &provider), told).await.map(drop)
+            },
+            async |table, (payment, told)| {
+                let ctx = ctx_with(table, &provider);
+                receive_webhook::handle(&ctx, told).await.expect("told twice");
+                let books = account(&ctx, "ada").await;
+                assert_eq!(books.balance(Account::RefundsPayable), francs(0));
+                assert_eq!(books.balance(Account::ProviderClearing), francs(0));
+                assert_eq!(states(&ctx, *payment).await, [RefundState::Paid]);
+                assert_eq!(count(&ctx, PaymentRefunded::NAME).await, 1);
+                assert_eq!(check_ledger(&ctx).await, 5);
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_refund_that_fails_or_bounces_is_the_student_s_money_again() {
+        for method in ["pm_sim_refund_fails", "pm_sim_refund_bounces"] {
+            let test = testkit::TestTable::new().await;
+            let provider = provider().await;
+            let ctx = ctx_with(&test.table, &provider);
+            let payment = give_by_card(&ctx, &provider, method).await;
+            handle(&ctx, &refund(payment, 50_000)).await.expect("asked");
+            let told = provider.refunds_of(payment).remove(0);
+            let mut failed = told.clone();
+            failed["status"] = json!("failed");
+            failed["failure_reason"] = json!("lost_or_stolen_card");
+            for told in [&told, &failed, &told, &failed] {
+                let told = refund_webhook("refund.failed", told);
+                receive_webhook::handle(&ctx, &told).await.expect("taken");
+            }
+            assert_eq!(states(&ctx, payment).await, [RefundState::Failed], "{method}");
+            assert_eq!(unapplied_cash(&ctx, "ada").await, 150_000);
+            assert_eq!(count(&ctx, RefundFailed::NAME).await, 1);
+            let clearing = account(&ctx, "ada").await.balance(Account::ProviderClearing);
+            assert_eq!(clearing, francs(150_000));
+            check_ledger(&ctx).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_provider_refuses_is_not_on_its_way() {
+        let test = testkit::TestTable::new().await;
+        let provider = provider().await;
+        let ctx = ctx_with(&test.table, &provider);
+        let payment = give_by_card(&ctx, &provider, "pm_sim_refund_refused").await;
+        let reply = handle(&ctx, &refund(payment, 50_000)).await.expect("asked");
+        assert_eq!((reply.status, reply.refunded), (PaymentState::Succeeded, francs(0)));
+        assert_eq!(states(&ctx, payment).await, [RefundState::Failed]);
+        assert_eq!(unapplied_cash(&ctx, "ada").await, 150_000);
+        check_ledger(&ctx).await;
+    }
+
+    #[tokio::test]
+    async fn what_the_provider_did_not_answer_is_asked_and_not_assumed() {
+        let test = testkit::TestTable::new().await;
+        let provider = provider().await;
+        let ctx = ctx_with(&test.table, &provider);
+        let payment = give_by_card(&ctx, &provider, "pm_sim_refund_timeout").await;
+        handle(&ctx, &refund(payment, 50_000)).await.expect("begun");
+        assert_eq!(states(&ctx, payment).await, [RefundState::Pending]);
+        for (hours, state) in [(0, RefundState::Pending), (1, RefundState::Paid)] {
+            let now = testkit::now() + jiff::SignedDuration::from_hours(hours);
+            let tick = shell::Tick { now, correlation_id: "test".into() };
+            query_pending_refunds::handle(&ctx, &tick).await.expect("asks");
+            assert_eq!(states(&ctx, payment).await, [state], "after {hours} hours");
+        }
+        assert_eq!(provider.refunds_of(payment).len(), 1, "it was paid once");
+        check_ledger(&ctx).await;
+    }
+
+    #[tokio::test]
+    async fn what_the_provider_pays_back_by_itself_opens_what_it_paid_for() {
+        let test = testkit::TestTable::new().await;
+        let provider = provider().await;
+        let ctx = ctx_with(&test.table, &provider);
+        let charge = charge(&ctx, "ada", "one").await;
+        crate::fixtures::pay(&ctx, &charge, "pm_card_visa").await;
+        let intent = provider.intents().remove(0);
+        let told = json!({
+            "id": "re_desk", "status": "succeeded", "amount": 60_000, "currency": "xaf",
+            "payment_intent": intent["id"],
+        });
+        let early = refund_webhook("refund.created", &told);
+        receive_webhook::handle(&ctx, &early).await.expect("before the payment itself was told");
+        receive_webhook::handle(&ctx, &early).await.expect("twice");
+        let told = crate::fixtures::webhook(&intent);
+        receive_webhook::handle(&ctx, &told).await.expect("late");
+        let invoice = invoice(&ctx, &charge).await;
+        assert_eq!(
+            (invoice.open(), invoice.state()),
+            (francs(60_000), InvoiceState::PartiallyPaid)
+        );
+        let books = account(&ctx, "ada").await;
+        assert_eq!(books.balance(Account::ProviderClearing), francs(90_000));
+        check_ledger(&ctx).await;
     }
 
     #[tokio::test]
@@ -113,13 +340,44 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn money_that_came_through_the_provider_and_money_that_never_came_stay() {
+    async fn another_amount_than_was_asked_for_is_booked_as_it_went_and_nothing_else_with_it() {
+        let test = testkit::TestTable::new().await;
+        let provider = provider().await;
+        let ctx = ctx_with(&test.table, &provider);
+        let payment = give_by_card(&ctx, &provider, "pm_card_visa").await;
+        handle(&ctx, &refund(payment, 50_000)).await.expect("asked");
+        let mut told = provider.refunds_of(payment).remove(0);
+        told["amount"] = json!(70_000);
+        let told = refund_webhook("refund.updated", &told);
+        for _ in 0..2 {
+            receive_webhook::handle(&ctx, &told).await.expect("taken");
+        }
+        assert_eq!(unapplied_cash(&ctx, "ada").await, 80_000, "what left is gone");
+        let mut euros = provider.refunds_of(payment).remove(0);
+        (euros["id"], euros["currency"]) = (json!("re_euros"), json!("eur"));
+        euros["metadata"] = json!({});
+        let told = refund_webhook("refund.updated", &euros);
+        for _ in 0..2 {
+            receive_webhook::handle(&ctx, &told).await.expect("taken");
+        }
+        assert_eq!(unapplied_cash(&ctx, "ada").await, 80_000);
+        let nobody = json!({
+            "id": "re_nobody", "status": "succeeded", "amount": 5, "currency": "xaf",
+            "payment_intent": "pi_nobody",
+        });
+        let told = refund_webhook("refund.updated", &nobody);
+        receive_webhook::handle(&ctx, &told).await.expect("left alone");
+        check_ledger(&ctx).await;
+    }
+
+    #[tokio::test]
+    async fn money_that_never_came_is_not_paid_back() {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
         let nowhere = kernel::Id::derived_from("nowhere");
         assert_eq!(code(handle(&ctx, &refund(nowhere, 1)).await), "PAYMENT_UNKNOWN");
         let due = charge(&ctx, "ada", "one").await;
         let card = crate::fixtures::pay(&ctx, &due, "pm_card_visa").await.id;
-        assert_eq!(code(handle(&ctx, &refund(card, 1)).await), "REFUND_AT_PROVIDER");
+        assert_eq!(code(handle(&ctx, &refund(card, 1)).await), "PAYMENT_NOT_RECEIVED");
     }
 }

@@ -83,6 +83,7 @@ async fn initiate(ctx: &Ctx, call: &Call<Command>) -> Result<Stored<Payment>, Fa
         concluded_at: None,
         failure_reason: None,
         refunded: Money::zero(amount.currency),
+        charged_back: 0,
     };
     let mut transaction = ctx.table.transaction();
     transaction.create(&payment);

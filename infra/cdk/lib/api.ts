@@ -9,7 +9,7 @@ import { HttpLambdaIntegration } from "aws-cdk-lib/aws-apigatewayv2-integrations
 import type { IFunction } from "aws-cdk-lib/aws-lambda";
 import { LogGroup } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
-import type { Route } from "./context.ts";
+import type { Context } from "./context.ts";
 import type { Settings } from "./settings.ts";
 
 const REQUESTS_PER_SECOND = 200;
@@ -37,10 +37,11 @@ const LOG_LINE = AccessLogFormat.custom(
 export class Api extends NestedStack {
   readonly url: string;
   readonly apiId: string;
+  private readonly api: HttpApi;
 
-  constructor(scope: Construct, settings: Settings, routes: Route[], authorizer: IFunction) {
+  constructor(scope: Construct, settings: Settings, contexts: Context[], authorizer: IFunction) {
     super(scope, "Api", { description: "Matricula: the HTTP API" });
-    const api = new HttpApi(this, "Api", {
+    this.api = new HttpApi(this, "Api", {
       apiName: `matricula-${settings.stage}`,
       createDefaultStage: false,
       corsPreflight: {
@@ -56,47 +57,53 @@ export class Api extends NestedStack {
       identitySource: ["$request.header.Authorization"],
       resultsCacheTtl: Duration.seconds(AUTHORIZER_CACHE_S),
     });
-    const created = new Map<string, HttpRoute>();
-    for (const { route, open, operation, handler } of routes) {
+    const routes = contexts.map((context) => new Routes(scope, context, this.api, signedIn));
+    this.stage(scope, settings, routes);
+    this.url = this.api.apiEndpoint;
+    this.apiId = this.api.apiId;
+  }
+
+  /** Stands in the root: a stage refuses settings of a route that is not there yet. */
+  private stage(scope: Construct, settings: Settings, routes: Routes[]): void {
+    const stage = new HttpStage(scope, "Stage", {
+      httpApi: this.api,
+      autoDeploy: true,
+      throttle: { rateLimit: REQUESTS_PER_SECOND, burstLimit: REQUESTS_AT_ONCE },
+      detailedMetricsEnabled: true,
+      accessLogSettings: { destination: new LogGroupLogDestination(accessLog(scope, settings)), format: LOG_LINE },
+    });
+    const resource = stage.node.defaultChild as CfnStage;
+    resource.routeSettings = {
+      [LOG_INS.route]: { ThrottlingRateLimit: LOG_INS.perSecond, ThrottlingBurstLimit: LOG_INS.atOnce, DetailedMetricsEnabled: true },
+    };
+    resource.node.addDependency(...routes);
+  }
+}
+
+/** The routes of one context: a stack takes 500 resources and 200 parameters, and a route needs three and one. */
+class Routes extends NestedStack {
+  constructor(scope: Construct, context: Context, api: HttpApi, signedIn: HttpLambdaAuthorizer) {
+    super(scope, `${context.node.id}Routes`, { description: `Matricula: the routes of ${context.node.id}` });
+    for (const { route, open, operation, handler } of context.routes) {
       const one = new HttpRoute(this, route, {
         httpApi: api,
         routeKey: routeKey(route),
         integration: new HttpLambdaIntegration(operation, handler),
         authorizer: open ? new HttpNoneAuthorizer() : signedIn,
       });
-      created.set(route, one);
       if (open) {
         Validations.of(one).acknowledge({ id: "AwsSolutions-APIG4", reason: `${operation} is for anybody: it is open by design.` });
       }
     }
-    const stage = new HttpStage(this, "Stage", {
-      httpApi: api,
-      autoDeploy: true,
-      throttle: { rateLimit: REQUESTS_PER_SECOND, burstLimit: REQUESTS_AT_ONCE },
-      detailedMetricsEnabled: true,
-      accessLogSettings: { destination: new LogGroupLogDestination(this.accessLog(settings)), format: LOG_LINE },
-    });
-    this.limitLogIns(stage, created);
-    this.url = api.apiEndpoint;
-    this.apiId = api.apiId;
   }
+}
 
-  private accessLog(settings: Settings): LogGroup {
-    return new LogGroup(this, "AccessLog", {
-      logGroupName: `/aws/vendedlogs/matricula-${settings.stage}-api`,
-      retention: settings.logRetention,
-      removalPolicy: settings.removal,
-    });
-  }
-
-  private limitLogIns(stage: HttpStage, created: Map<string, HttpRoute>): void {
-    const resource = stage.node.defaultChild as CfnStage;
-    resource.routeSettings = {
-      [LOG_INS.route]: { ThrottlingRateLimit: LOG_INS.perSecond, ThrottlingBurstLimit: LOG_INS.atOnce, DetailedMetricsEnabled: true },
-    };
-    // A stage refuses settings of a route that is not there yet.
-    resource.node.addDependency(created.get(LOG_INS.route)!);
-  }
+function accessLog(scope: Construct, settings: Settings): LogGroup {
+  return new LogGroup(scope, "AccessLog", {
+    logGroupName: `/aws/vendedlogs/matricula-${settings.stage}-api`,
+    retention: settings.logRetention,
+    removalPolicy: settings.removal,
+  });
 }
 
 function routeKey(route: string): HttpRouteKey {

@@ -48,7 +48,7 @@ export class MatriculaStack extends Stack {
       enrollment: saga(this, "enrollment", functions, settings),
       import: saga(this, "import", functions, settings),
     };
-    const api = new Api(this, settings, contexts.flatMap((context) => context.routes), authorizer);
+    const api = new Api(this, settings, contexts, authorizer);
 
     shared.alarms.failedExecutions("enrollment", machines.enrollment);
     shared.alarms.failedExecutions("import", machines.import);

@@ -9,7 +9,9 @@ use super::world::{
     World, cart, course, credentials, francs, month, moodle_site, newcomer, offered, part,
     planned_term, section_of, service_client, sign_in_provider, term, term_id, tuition, waitlisted,
 };
-use crate::requests::{Request, administrator, bursar, person, registrar, student, student_id};
+use crate::requests::{
+    Request, administrator, as_administrator, bursar, person, registrar, student, student_id,
+};
 
 pub struct Operation {
     pub context: &'static str,
@@ -61,6 +63,7 @@ pub const OPERATIONS: &[Operation] = &[
     on("identity", "enroll-second-factor", |w, n| Request::post(json!({ "password": NEW_PASSWORD })).by(w.logged_in("log-in", n))),
     on("identity", "confirm-second-factor", |w, n| Request::put(json!({ "code": w.one_time_password(n) })).by(w.logged_in("log-in", n))),
     on("identity", "remove-second-factor", |w, n| Request::post(json!({ "password": NEW_PASSWORD })).by(w.logged_in("log-in", n))),
+    first("identity", "enroll-second-factor", "second factor that is lost", |w, n| Request::post(json!({ "password": NEW_PASSWORD })).by(w.logged_in("log-in", n))),
     on("identity", "end-session", |w, n| Request::delete().at("session", &w.logged_in("log-in", n).session).by(w.logged_in("log-in", n))),
     on("identity", "invite-person", |_, n| Request::post(newcomer(INVITED, n, None)).by(registrar())),
     on("identity", "accept-invitation", |w, n| Request::post(json!({ "token": w.invitation(n), "password": PASSWORD })).at("account", &w.text("invite-person", n, "account"))),
@@ -70,7 +73,8 @@ pub const OPERATIONS: &[Operation] = &[
     on("identity", "log-out", |w, n| Request::delete().by(w.logged_in("log-in before log-out", n))),
     first("identity", "log-in", "log-in before end-sessions", |_, n| Request::post(credentials(INVITED, n, NEW_PASSWORD))),
     on("identity", "end-sessions", |w, n| Request::delete().by(w.logged_in("log-in before end-sessions", n))),
-    on("identity", "reset-second-factor", |w, n| Request::post(json!({ "reason": "The telephone was lost." })).at("person", &w.text("invite-person", n, "person")).by(administrator())),
+    first("identity", "log-in", "log-in of the staff", |_, n| Request::post(credentials(INVITED, n, NEW_PASSWORD))),
+    on("identity", "reset-second-factor", |w, n| Request::post(json!({ "reason": "The telephone was lost." })).at("person", &w.text("verify-email", n, "person")).by(as_administrator(w.logged_in("log-in of the staff", n)))),
     on("identity", "assign-role", |w, n| Request::post(json!({ "person": w.people[n], "role": "hr_officer" })).by(administrator())),
     on("identity", "read-roles", |w, n| Request::get().at("person", &w.people[n]).by(administrator())),
     on("identity", "read-audit-trail", |w, n| Request::get().at("person", &w.people[n]).by(administrator())),

@@ -2,7 +2,7 @@
 //! and give again. It is told in any order, any number of times, and perhaps before the money itself was: every
 //! movement is booked once.
 
-use events::{ChargebackReversed, PaymentChargedBack, PaymentRefunded, RefundFailed};
+use events::{ChargebackBooked, ChargebackReversed, PaymentRefunded, RefundFailed};
 use kernel::{Id, Money, RefundId};
 use shell::Failure;
 use table::{Stored, Transaction};
@@ -456,8 +456,7 @@ fn tell_dispute(
     match movement {
         Movement::Out => {
             let reason = dispute.reason.clone();
-            let event =
-                PaymentChargedBack { dispute: dispute_ref, payment, student, amount, reason };
+            let event = ChargebackBooked { dispute: dispute_ref, payment, student, amount, reason };
             transaction.event(event, version, now, correlation_id);
         }
         Movement::Back => {

@@ -189,7 +189,7 @@ impl Event for RefundFailed {
 
 /// The payer's bank took money of a payment back: what it paid for is open again.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct PaymentChargedBack {
+pub struct ChargebackBooked {
     /// The provider's id of the dispute.
     pub dispute: String,
     pub payment: PaymentId,
@@ -199,8 +199,8 @@ pub struct PaymentChargedBack {
     pub reason: String,
 }
 
-impl Event for PaymentChargedBack {
-    const NAME: &'static str = "billing.payment.charged_back";
+impl Event for ChargebackBooked {
+    const NAME: &'static str = "billing.chargeback.booked";
     const VERSION: u32 = 1;
 
     fn subject(&self) -> String {
@@ -233,8 +233,8 @@ impl Event for ChargebackReversed {
     }
 
     fn example() -> Self {
-        let PaymentChargedBack { dispute, payment, student, amount, .. } =
-            PaymentChargedBack::example();
+        let ChargebackBooked { dispute, payment, student, amount, .. } =
+            ChargebackBooked::example();
         Self { dispute, payment, student, amount }
     }
 }

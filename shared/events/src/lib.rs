@@ -12,7 +12,7 @@ mod verification;
 
 pub use billing::{
     BalanceHoldLifted, BalanceHoldPlaced, ChargePosted, ChargeReversed, ChargeSettled,
-    ChargebackReversed, PaymentChargedBack, PaymentFailed, PaymentRefunded, PaymentSucceeded,
+    ChargebackBooked, ChargebackReversed, PaymentFailed, PaymentRefunded, PaymentSucceeded,
     RefundFailed,
 };
 pub use catalog::{
@@ -88,7 +88,7 @@ pub fn catalogue() -> Vec<Description> {
         Description::of::<BalanceHoldLifted>(),
         Description::of::<PaymentRefunded>(),
         Description::of::<RefundFailed>(),
-        Description::of::<PaymentChargedBack>(),
+        Description::of::<ChargebackBooked>(),
         Description::of::<ChargebackReversed>(),
         Description::of::<WorkMarked>(),
         Description::of::<ResultRead>(),

@@ -1,6 +1,6 @@
-//! The payment provider, played: Stripe's published dialect as far as Matricula speaks it. What a payment comes to, what
-//! becomes of its refunds and whether its payer turns to their bank is said by its payment method; what was asked for is
-//! remembered by idempotency key, webhooks are signed and sent again if refused.
+//! The payment provider, played: Stripe's published dialect as far as Matricula speaks it. What a payment comes to,
+//! what becomes of its refunds and whether its payer turns to their bank is said by its payment method; what was asked
+//! for is remembered by idempotency key, webhooks are signed and sent again if refused.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};

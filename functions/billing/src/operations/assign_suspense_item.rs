@@ -1,5 +1,5 @@
-//! Gives money that nobody could place to the student whose it is: it is a payment from then on, and pays what they owe.
-//! Decided once: the same word again changes nothing, another is refused.
+//! Gives money that nobody could place to the student whose it is: it is a payment from then on, and pays what they
+//! owe. Decided once: the same word again changes nothing, another is refused.
 
 use kernel::{Id, InvoiceId, Money, PaymentId, PersonId, SuspenseItemId};
 use schemars::JsonSchema;

@@ -1,5 +1,6 @@
-//! What the provider tells of a payment, a refund or a dispute. Only its signature opens this door; told twice, late or in any order, it is
-//! booked once. Money that cannot be placed goes into suspense, and the provider hears that all is well.
+//! What the provider tells of a payment, a refund or a dispute. Only its signature opens this door; told twice, late or
+//! in any order, it is booked once. Money that cannot be placed goes into suspense, and the provider hears that all is
+//! well.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -54,7 +55,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Raw>) -> Result<Reply, Failure> {
 #[cfg(test)]
 mod tests {
     use events::{
-        ChargeSettled, Event, PaymentChargedBack, PaymentFailed, PaymentRefunded, PaymentSucceeded,
+        ChargeSettled, ChargebackBooked, Event, PaymentFailed, PaymentRefunded, PaymentSucceeded,
     };
     use kernel::{Id, PaymentId};
     use serde_json::{Value, json};
@@ -390,7 +391,7 @@ mod tests {
                 assert_eq!(stands.state, ChargeState::Posted, "it is open again");
                 let balance = async |of| account(&ctx, "ada").await.balance(of);
                 assert_eq!(balance(Account::ProviderClearing).await, francs(0));
-                assert_eq!(count(&ctx, PaymentChargedBack::NAME).await, 1);
+                assert_eq!(count(&ctx, ChargebackBooked::NAME).await, 1);
                 assert_eq!(check_ledger(&ctx).await, 4, "charge, payment, chargeback and its fee");
             },
         )

@@ -114,7 +114,8 @@ test("every route asks the authorizer, but those that are open by design", () =>
   assert.deepEqual(open.sort(), [
     "$default", "GET /.well-known/jwks.json", "GET /.well-known/openid-configuration", "GET /docs", "GET /healthz", "GET /openapi.json", "GET /readyz",
     "POST /accounts", "POST /accounts/{account}/invitation", "POST /accounts/{account}/password", "POST /accounts/{account}/verification",
-    "POST /password-resets", "POST /sessions", "POST /sessions/refresh", "POST /webhooks/payments",
+    "POST /password-resets", "POST /sessions", "POST /sessions/refresh", "POST /webhooks/moodle/{site}",
+    "POST /webhooks/payments",
   ]);
   const [{ properties }] = ofType("prod", "AWS::ApiGatewayV2::Authorizer") as [any];
   assert.equal(properties.AuthorizerResultTtlInSeconds, 30);

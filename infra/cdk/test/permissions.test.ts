@@ -11,9 +11,10 @@ const ABOUT = "What every function may do: function → action → resources. Re
 type Permissions = Record<string, Record<string, string[]>>;
 
 function permissions(stage: Stage): Permissions {
-  const roles = new Map(ofType(stage, "AWS::IAM::Role").map((role) => [role.id, role]));
+  // Operations of two contexts may have one name: ids are unique in their stack only.
+  const roles = new Map(ofType(stage, "AWS::IAM::Role").map((role) => [`${role.stack} ${role.id}`, role]));
   const byFunction: [string, Record<string, string[]>][] = ofType(stage, "AWS::Lambda::Function").map((one) => {
-    const role = roles.get(one.properties["Role"]["Fn::GetAtt"][0])!;
+    const role = roles.get(`${one.stack} ${one.properties["Role"]["Fn::GetAtt"][0]}`)!;
     return [one.properties["FunctionName"], byAction(role)];
   });
   return Object.fromEntries(byFunction.sort(([a], [b]) => (a < b ? -1 : 1)));

@@ -129,7 +129,11 @@ trait Told: DeserializeOwned {
 
     fn report(&self) -> Option<Self::Report>;
 
-    /// That the money was declined, where the provider shows of what.
+    /// That the money was declined, where the provider shows of what; that has no report where its currency is none.
+    #[expect(
+        clippy::option_option,
+        reason = "what is not shown is not the same as what says nothing"
+    )]
     fn declined(_: ProviderError, _: &str) -> Option<Option<Self::Report>> {
         None
     }
@@ -184,9 +188,9 @@ impl StripeDispute {
     fn report(&self, kind: &str) -> Option<DisputeReport> {
         let word = match (kind, self.status.as_str()) {
             ("charge.dispute.funds_withdrawn", _) => DisputeState::Withdrawn,
-            ("charge.dispute.funds_reinstated", _) => DisputeState::Won,
             ("charge.dispute.closed", "lost") => DisputeState::Lost,
-            ("charge.dispute.closed", "won" | "warning_closed") => DisputeState::Won,
+            ("charge.dispute.funds_reinstated", _)
+            | ("charge.dispute.closed", "won" | "warning_closed") => DisputeState::Won,
             ("charge.dispute.created", _) => DisputeState::Open,
             _ => return None,
         };

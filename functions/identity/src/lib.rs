@@ -1,8 +1,8 @@
 //! Identity: people, their accounts and sessions, and the roles they hold.
 
+mod audit;
 mod client_secrets;
 mod client_store;
-mod audit;
 mod derivation;
 mod devices;
 pub mod domain;

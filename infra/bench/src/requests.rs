@@ -124,8 +124,8 @@ pub fn administrator() -> Caller {
 }
 
 /// Somebody who has logged in, as if they were an administrator.
-pub fn as_administrator(caller: Caller) -> Caller {
-    Caller { grants: administrator().grants, ..caller }
+pub fn as_administrator(caller: &Caller) -> Caller {
+    Caller { grants: administrator().grants, ..*caller }
 }
 
 pub fn registrar() -> Caller {

@@ -77,7 +77,7 @@ async fn line_state(
     let Some(seats) = stored.map(|stored| stored.value) else { return Ok(None) };
     let of_it = [(section, seats.clone())].into();
     let shared_seats = store::shared_seats(&ctx.table, &of_it).await?;
-    let background = Background { shared_seats, today, ..Background::default() };
+    let background = Background { today, shared_seats, ..Background::default() };
     let somebody_waits = background.line(&seats).waiting > 0;
     Ok(somebody_waits.then_some((seats, background)))
 }

@@ -190,7 +190,7 @@ async fn pass_second_factor(
         return Err(Refusal::SecondFactorNeeded.into());
     };
     found.guesses.check_wait(call.now)?;
-    let opened = ctx.opened(&factor.value).await?;
+    let opened = ctx.second_factors.opened(&factor.value, call.now).await?;
     if let Err(refusal) = factor.value.take(opened.seed.read(typed, call.now)) {
         found.guesses.count(&ctx.table, call.now).await?;
         return Err(refusal.into());
@@ -223,7 +223,7 @@ async fn admit_newcomer(
     session.begin_after(end.as_ref());
     session.passed_second_factor = provider.settings.tells_second_factor(identity);
     session.device = Some(call.new_id());
-    let (roles, _) = store::roles(&ctx.table, opening.person).await?;
+    let (_, (roles, _)) = store::person_and_roles(&ctx.table, opening.person).await?;
     spend(&mut transaction, sign_in, call);
     link(ctx, call, &mut transaction, &session, (external, provider)).await?;
     start(ctx, call, transaction, session, (&roles, end.as_ref())).await

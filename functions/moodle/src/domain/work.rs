@@ -65,6 +65,10 @@ impl Trouble {
 }
 
 /// An entity that was marked: what should stand there may differ from what does.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are told apart by name, and none follows from another"
+)]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
     pub site: SiteCode,

@@ -64,21 +64,21 @@ impl Session<'_> {
         for some in seen.findings.chunks(FOUND_AT_ONCE_MAX) {
             let mut transaction = self.ctx.table.transaction();
             transaction.check(&store::lease_key(&self.site), Some(self.lease.version));
-            some.iter().for_each(|finding| _ = transaction.overwrite(finding));
+            for finding in some {
+                transaction.overwrite(finding);
+            }
             transaction.commit().await?;
         }
         let mut transaction = self.ctx.table.transaction();
-        match check.value.behind(next, seen.tally) {
-            Some(further) => transaction.put(&further, Some(check.version)),
-            None => {
-                let standing = self.ctx.table.get(&store::drift_report_key(&self.site)).await?;
-                let report = DriftReport::of(&check.value, seen.tally, self.now());
-                let counted = report.tally.found();
-                shell::telemetry::count("MoodleDrift", counted, ("site", &self.site.0));
-                transaction.put(&report, standing.map(|standing| standing.version));
-                transaction.delete(check)
-            }
-        };
+        if let Some(further) = check.value.behind(next, seen.tally) {
+            transaction.put(&further, Some(check.version));
+        } else {
+            let standing = self.ctx.table.get(&store::drift_report_key(&self.site)).await?;
+            let report = DriftReport::of(&check.value, seen.tally, self.now());
+            shell::telemetry::count("MoodleDrift", report.tally.found(), ("site", &self.site.0));
+            transaction.put(&report, standing.map(|standing| standing.version));
+            transaction.delete(check);
+        }
         Ok(transaction.commit().await?)
     }
 
@@ -299,8 +299,10 @@ impl Session<'_> {
             let user = accounts.get(&person).map(|mapping| mapping.moodle_id);
             let there = user.and_then(|user| listed.get(&user));
             let wanted = wanted_enrolment(&self.settings, one, sent.contains_key(&id.1));
-            if wanted.is_some() || waiting.contains(&id) {
-                user.iter().for_each(|user| _ = extra.remove(user));
+            if let Some(user) = user
+                && (wanted.is_some() || waiting.contains(&id))
+            {
+                extra.remove(&user);
             }
             if waiting.contains(&id) {
                 continue;

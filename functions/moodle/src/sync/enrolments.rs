@@ -1,5 +1,6 @@
 //! Enrolments in a site, of many courses in one request: sent whole each time, suspended where a student dropped.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -170,7 +171,9 @@ impl Session<'_> {
                 let enrolments: Vec<Enrolment> = seats.iter().map(Seat::enrolment).collect();
                 let enrolled = self.client.enrol_users(&enrolments).await;
                 if !enrolled.as_ref().is_err_and(CallFailure::is_clear_no) {
-                    seats.iter().for_each(|seat| seat.may_stand.store(true, Ordering::Relaxed));
+                    for seat in seats {
+                        seat.may_stand.store(true, Ordering::Relaxed);
+                    }
                 }
                 enrolled?;
                 let outdated: Vec<RoleAssignment> =
@@ -254,11 +257,11 @@ impl Session<'_> {
         let mut listed = HashMap::new();
         let mut differing = Vec::new();
         for seat in seats {
-            if !listed.contains_key(&seat.course) {
-                listed.insert(seat.course, self.listed_or_gone(seat.course).await?);
-            }
-            let there = listed[&seat.course].as_ref();
-            let there = there.map(|users| users.get(&seat.user));
+            let there = match listed.entry(seat.course) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => unknown.insert(self.listed_or_gone(seat.course).await?),
+            };
+            let there = there.as_ref().map(|users| users.get(&seat.user));
             if there.is_some_and(|there| enrolment_difference(Some(seat.wanted), there).is_none()) {
                 settled.push(seat.looked(Outcome::InStep));
             } else {

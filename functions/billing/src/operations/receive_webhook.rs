@@ -400,7 +400,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_dispute_that_is_won_pays_again_and_one_that_is_lost_does_not() {
-        let cases: [(&[(&str, &str)], i64, usize); 5] = [
+        type Case<'a> = (&'a [(&'a str, &'a str)], i64, usize);
+        let cases: [Case<'_>; 5] = [
             (&[("created", "needs_response"), ("closed", "lost")], 150_000, 4),
             (&[("funds_withdrawn", "needs_response"), ("funds_reinstated", "won")], 0, 6),
             (&[("funds_reinstated", "won"), ("funds_withdrawn", "needs_response")], 0, 2),

@@ -48,7 +48,8 @@ pub async fn serve_line(
     let line: Vec<Place> = line.into_iter().filter(waits).collect();
     let mut served = false;
     for place in line.iter().take(ASKED_MAX) {
-        let outcome = run_step(async || serve(ctx, place, cause).await).await?;
+        // On the heap: with a whole situation in it, it is large.
+        let outcome = Box::pin(run_step(async || serve(ctx, place, cause).await)).await?;
         // Another section of a cross-list may still have a seat.
         if outcome == Outcome::NoSeat && sections.len() == 1 {
             return Ok(None);

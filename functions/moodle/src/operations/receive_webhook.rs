@@ -127,14 +127,12 @@ mod tests {
 
     const SECRET: &str = "webhook-secret";
 
-    fn call(fields: Value) -> Call<Command> {
+    fn call(mut fields: Value) -> Call<Command> {
         let mut event = json!({
             "site": "academics", "token": SECRET, "eventname": "\\core\\event\\user_updated",
         });
-        event
-            .as_object_mut()
-            .expect("an object")
-            .extend(fields.as_object().expect("an object").clone());
+        let event_fields = event.as_object_mut().expect("an object");
+        event_fields.append(fields.as_object_mut().expect("an object"));
         testkit::call(serde_json::from_value(event).expect("an event"))
     }
 

@@ -250,7 +250,7 @@ async fn a_drop_after_an_enrolment_that_was_clearly_refused_leaves_nothing_behin
 async fn a_drop_after_an_enrolment_that_was_never_sent_leaves_nothing_behind() {
     let world = one_enrolment_left().await;
     let deadline = Instant::now() + ROUND_MIN - Duration::from_secs(5);
-    let run = deadline::within(deadline, world.run_after(100)).await;
+    let run = Box::pin(deadline::within(deadline, world.run_after(100))).await;
     assert!(run.more, "there is no time to send");
     world.drop_registration("b", "ada").await;
     world.run_after(200).await;
@@ -280,7 +280,7 @@ async fn halves_of_a_look_up_are_not_asked_for_when_time_has_run_out() {
     }
     world.site.refuse_look_ups_of("bob@matricula.example");
     let deadline = Instant::now() + ROUND_MIN - Duration::from_secs(5);
-    let run = deadline::within(deadline, world.run()).await;
+    let run = Box::pin(deadline::within(deadline, world.run())).await;
     assert!(run.more);
     let asked = world.site.take_asked().requests;
     assert_eq!(asked["core_user_get_users_by_field"], 1, "by id number, and no more");

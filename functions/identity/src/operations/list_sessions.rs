@@ -30,8 +30,9 @@ pub struct Item {
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Listing<Item>, Failure> {
     let person = call.person();
     let current = call.caller.as_ref().expect("the route is not public").session;
-    let end = ctx.table.get(&store::sessions_end_key(person)).await?.map(|end| end.value);
-    let page = ctx.table.query(&store::sessions_of(person), &call.page).await?;
+    let (end, sessions) = (store::sessions_end_key(person), store::sessions_of(person));
+    let (end, page) = tokio::join!(ctx.table.get(&end), ctx.table.query(&sessions, &call.page));
+    let (end, page) = (end?.map(|end| end.value), page?);
     let sessions = page.records.into_iter().map(|session| session.value);
     let standing = sessions.filter(|session| session.stands(end.as_ref(), call.now));
     let item = |session: Session| Item {

@@ -10,6 +10,7 @@ mod key_ring;
 mod key_store;
 pub mod operations;
 mod passwords;
+mod people;
 mod refresh;
 mod second_factors;
 mod standings;
@@ -20,7 +21,8 @@ use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use events::{LinkPurpose, link_token};
-use kernel::{AccountId, SessionId, Timestamp};
+use jiff::tz::TimeZone;
+use kernel::{AccountId, Date, SessionId, Timestamp};
 use shell::{Fault, HttpOperation, Listing, Remembered};
 use table::Table;
 use tokio::sync::Mutex;
@@ -46,6 +48,7 @@ pub struct Ctx {
     second_factor_keys: Arc<Mutex<Option<Arc<SecondFactorKeys>>>>,
     policy: OnceLock<SecondFactorPolicy>,
     verification_secret: OnceLock<Arc<str>>,
+    time_zone: OnceLock<TimeZone>,
 }
 
 impl Ctx {
@@ -60,12 +63,22 @@ impl Ctx {
             second_factor_keys: Arc::default(),
             policy: OnceLock::new(),
             verification_secret: OnceLock::new(),
+            time_zone: OnceLock::new(),
         }
     }
 
     /// Who signs the tokens: the API of one stage, by its address.
     pub(crate) fn issuer(&self) -> &str {
         self.issuer.get_or_init(|| shell::required_environment("TOKEN_ISSUER").into())
+    }
+
+    /// The day that it is where the institution is.
+    pub(crate) fn today(&self, now: Timestamp) -> Date {
+        let zone = self.time_zone.get_or_init(|| {
+            TimeZone::get(&shell::required_environment("TIME_ZONE"))
+                .expect("TIME_ZONE is one of the IANA time zones")
+        });
+        now.to_zoned(zone.clone()).date()
     }
 
     pub(crate) async fn refresh_key(&self) -> Result<&RefreshKey, Fault> {
@@ -161,6 +174,7 @@ impl shell::Context for Ctx {
 pub fn http_operations() -> Vec<HttpOperation> {
     let mut operations = of_ones_own_account();
     operations.extend(of_people_and_roles());
+    operations.extend(of_the_register());
     operations
 }
 
@@ -249,6 +263,53 @@ fn of_people_and_roles() -> Vec<HttpOperation> {
         HttpOperation::of::<op::assign_role::Command, op::assign_role::Reply>(
             CONTEXT,
             op::assign_role::ROUTE,
+        ),
+    ]
+}
+
+/// The register of people: who they are, in all systems, and how they are found.
+fn of_the_register() -> Vec<HttpOperation> {
+    use operations as op;
+    vec![
+        HttpOperation::of::<op::register_person::Command, op::read_person::Reply>(
+            CONTEXT,
+            op::register_person::ROUTE,
+        ),
+        HttpOperation::of::<op::list_people::Command, Listing<op::list_people::Item>>(
+            CONTEXT,
+            op::list_people::ROUTE,
+        ),
+        HttpOperation::of::<op::read_person::Command, op::read_person::Reply>(
+            CONTEXT,
+            op::read_person::ROUTE,
+        ),
+        HttpOperation::of::<op::edit_person::Command, op::read_person::Reply>(
+            CONTEXT,
+            op::edit_person::ROUTE,
+        ),
+        HttpOperation::of::<op::change_legal_name::Command, op::read_person::Reply>(
+            CONTEXT,
+            op::change_legal_name::ROUTE,
+        ),
+        HttpOperation::of::<op::add_external_id::Command, op::read_person::Reply>(
+            CONTEXT,
+            op::add_external_id::ROUTE,
+        ),
+        HttpOperation::of::<op::remove_external_id::Command, ()>(
+            CONTEXT,
+            op::remove_external_id::ROUTE,
+        ),
+        HttpOperation::of::<op::search_directory::Command, Listing<op::search_directory::Item>>(
+            CONTEXT,
+            op::search_directory::ROUTE,
+        ),
+        HttpOperation::of::<op::list_duplicates::Command, Listing<op::list_duplicates::Item>>(
+            CONTEXT,
+            op::list_duplicates::ROUTE,
+        ),
+        HttpOperation::of::<op::dismiss_duplicate::Command, op::dismiss_duplicate::Reply>(
+            CONTEXT,
+            op::dismiss_duplicate::ROUTE,
         ),
     ]
 }

@@ -3,7 +3,7 @@
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use events::{PasswordChanged, PersonChanged, PersonRegistered, RoleAssigned};
+use events::{PasswordChanged, RoleAssigned};
 use kernel::{AccountId, DeviceId, PersonId, SessionId, Timestamp};
 use shell::{Caller, Failure, RequestRefusal};
 use table::{Batch, Key, Partition, Record, Stored, Table, Transaction};
@@ -138,6 +138,7 @@ pub fn claim_key(identifier: &Identifier) -> Key<Claim> {
         ClaimKind::Email => "EMAIL",
         ClaimKind::StudentNumber => "STUDENT-NUMBER",
         ClaimKind::StaffNumber => "STAFF-NUMBER",
+        ClaimKind::External => "EXTERNAL",
     };
     Key::new(format!("CLAIM#{kind}#{}", identifier.folded), "CLAIM")
 }
@@ -383,29 +384,8 @@ pub async fn person_and_roles(
     Ok((batch.take(&person)?, roles_in(&mut batch, id)?))
 }
 
-/// A person with their roles and some claims, in one call. A claim that nobody made is nobody's.
-pub async fn person_roles_and_claims(
-    table: &Table,
-    id: PersonId,
-    identifiers: &[Identifier],
-) -> Result<(Option<Stored<Person>>, ReadRoles, Vec<ReadClaim>), Failure> {
-    let (person, roles) = (person_key(id), roles_key(id));
-    let mut keys = vec![(&person).into(), (&roles).into()];
-    keys.extend(identifiers.iter().map(|identifier| (&claim_key(identifier)).into()));
-    let mut batch = table.get_batch(keys).await?;
-    let claims = claims_in(&mut batch, identifiers)?;
-    Ok((batch.take(&person)?, roles_in(&mut batch, id)?, claims))
-}
-
 /// A claim with the version to write over, which is absent as long as nobody has made it.
 pub type ReadClaim = (Claim, Option<u64>);
-
-pub async fn claims(table: &Table, identifiers: &[Identifier]) -> Result<Vec<ReadClaim>, Failure> {
-    let keys: Vec<_> =
-        identifiers.iter().map(|identifier| (&claim_key(identifier)).into()).collect();
-    let mut batch = table.get_batch(keys).await?;
-    claims_in(&mut batch, identifiers)
-}
 
 pub async fn claim(table: &Table, identifier: Identifier) -> Result<ReadClaim, Failure> {
     Ok(match table.get(&claim_key(&identifier)).await? {
@@ -414,43 +394,11 @@ pub async fn claim(table: &Table, identifier: Identifier) -> Result<ReadClaim, F
     })
 }
 
-fn claims_in(batch: &mut Batch, identifiers: &[Identifier]) -> Result<Vec<ReadClaim>, Failure> {
-    let mut claims = Vec::new();
-    for identifier in identifiers {
-        claims.push(match batch.take(&claim_key(identifier))? {
-            Some(Stored { value, version }) => (value, Some(version)),
-            None => (Claim::of_nobody(identifier.clone()), None),
-        });
-    }
-    Ok(claims)
-}
-
 /// What wrote a record and when, for its event.
 #[derive(Debug, Clone, Copy)]
 pub struct Cause<'a> {
     pub now: Timestamp,
     pub correlation_id: &'a str,
-}
-
-/// A write of a person with its event. Nobody is told of somebody without an e-mail address: there is no way
-/// to reach them.
-pub fn write_person(
-    transaction: &mut Transaction<'_>,
-    person: &Person,
-    read_version: Option<u64>,
-    cause: Cause<'_>,
-) {
-    transaction.put(person, read_version);
-    let Person { id, name, locale, .. } = person.clone();
-    let Some(email) = person.email.clone() else { return };
-    let version = read_version.unwrap_or_default() + 1;
-    if read_version.is_none() {
-        let event = PersonRegistered { person: id, name, email, locale };
-        transaction.event(event, version, cause.now, cause.correlation_id);
-    } else {
-        let event = PersonChanged { person: id, name, email, locale, profile_version: version };
-        transaction.event(event, version, cause.now, cause.correlation_id);
-    }
 }
 
 /// A write of a person's roles, with an event for each of those that are new.

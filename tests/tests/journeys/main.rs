@@ -18,6 +18,7 @@ mod imports;
 mod moodle;
 mod payments;
 mod planning;
+mod register;
 mod registration;
 mod repetition;
 mod restart;

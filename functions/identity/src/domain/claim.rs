@@ -3,7 +3,7 @@
 use kernel::{AccountId, Email, PersonId};
 use serde::{Deserialize, Serialize};
 
-use super::Refusal;
+use super::{ExternalId, Refusal};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -11,6 +11,8 @@ pub enum ClaimKind {
     Email,
     StudentNumber,
     StaffNumber,
+    /// What another system calls a person.
+    External,
 }
 
 /// What is claimed, in the form that it is compared by.
@@ -40,6 +42,18 @@ impl Identifier {
         Self { kind: ClaimKind::StaffNumber, folded: number.trim().to_lowercase() }
     }
 
+    pub fn external(id: &ExternalId) -> Self {
+        match id.system.as_str() {
+            "student-number" => Self::student_number(&id.value),
+            "staff-number" => Self::staff_number(&id.value),
+            _ => Self { kind: ClaimKind::External, folded: id.folded() },
+        }
+    }
+
+    pub fn is_external(&self) -> bool {
+        self.kind == ClaimKind::External
+    }
+
     /// What somebody typed to log in: an e-mail address, or else a student number.
     pub fn of_login(login: &str) -> Self {
         if login.contains('@') {
@@ -54,6 +68,7 @@ impl Identifier {
             ClaimKind::Email => Refusal::EmailTaken,
             ClaimKind::StudentNumber => Refusal::StudentNumberTaken,
             ClaimKind::StaffNumber => Refusal::StaffNumberTaken,
+            ClaimKind::External => Refusal::ExternalIdTaken,
         }
     }
 }

@@ -43,6 +43,19 @@ pub enum Refusal {
     RoleUnknown,
     ValidityInvalid,
     OwnAdministration,
+    PersonNotYours,
+    TooManyNames,
+    BirthDateInvalid,
+    EmailProven,
+    ExternalIdInvalid,
+    ExternalIdTaken,
+    ExternalIdHeld,
+    ExternalIdUnknown,
+    ExternalIdOfImport,
+    TooManyExternalIds,
+    CriterionNeeded,
+    SamePerson,
+    TooManyDistinctions,
 }
 
 pub static SENTENCES: Sentences = shell::sentences!();
@@ -87,6 +100,19 @@ impl Refuse for Refusal {
             Self::RoleUnknown => ("ROLE_UNKNOWN", 404),
             Self::ValidityInvalid => ("VALIDITY_INVALID", 422),
             Self::OwnAdministration => ("OWN_ADMINISTRATION", 409),
+            Self::PersonNotYours => ("PERSON_NOT_YOURS", 403),
+            Self::TooManyNames => ("TOO_MANY_NAMES", 422),
+            Self::BirthDateInvalid => ("BIRTH_DATE_INVALID", 422),
+            Self::EmailProven => ("EMAIL_PROVEN", 409),
+            Self::ExternalIdInvalid => ("EXTERNAL_ID_INVALID", 422),
+            Self::ExternalIdTaken => ("EXTERNAL_ID_TAKEN", 409),
+            Self::ExternalIdHeld => ("EXTERNAL_ID_HELD", 409),
+            Self::ExternalIdUnknown => ("EXTERNAL_ID_UNKNOWN", 404),
+            Self::ExternalIdOfImport => ("EXTERNAL_ID_OF_IMPORT", 409),
+            Self::TooManyExternalIds => ("TOO_MANY_EXTERNAL_IDS", 422),
+            Self::CriterionNeeded => ("CRITERION_NEEDED", 422),
+            Self::SamePerson => ("SAME_PERSON", 422),
+            Self::TooManyDistinctions => ("TOO_MANY_DISTINCTIONS", 422),
         }
     }
 

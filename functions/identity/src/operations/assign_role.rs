@@ -7,6 +7,7 @@ use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
 
 use crate::Ctx;
 use crate::domain::{Assigned, Identifier, Refusal, RoleAssignment, Validity, check_giver};
+use crate::people;
 use crate::store::{self, Cause};
 
 pub const ROUTE: Route = Route::create(
@@ -65,7 +66,8 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         _ => return Err(Refusal::PersonNotNamed.into()),
     };
     let (known, mut roles) = store::person_and_roles(&ctx.table, person).await?;
-    known.ok_or(Refusal::PersonUnknown)?;
+    let known = known.ok_or(Refusal::PersonUnknown)?;
+    let before = roles.0.clone();
     let assigned = roles.0.assign_for(
         Validity { valid_from, valid_to },
         role,
@@ -80,6 +82,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
             let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
             let reply = Reply::of(person, &new);
             store::write_roles(&mut transaction, &roles, &[new], cause);
+            people::write_role_entries(&mut transaction, &known, &before, &roles.0);
             reply
         }
     };

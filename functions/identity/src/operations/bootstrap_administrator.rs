@@ -10,6 +10,7 @@ use shell::{Failure, Role, Step};
 use super::assign_role::Reply;
 use crate::Ctx;
 use crate::domain::{Assigned, Identifier, Refusal};
+use crate::people;
 use crate::store::{self, Cause};
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -21,7 +22,9 @@ pub struct Command {
 pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
     let (claim, _) = store::claim(&ctx.table, Identifier::email(&step.command.email)).await?;
     let (_, person) = claim.holder().ok_or(Refusal::AccountUnknown)?;
-    let mut roles = store::roles(&ctx.table, person).await?;
+    let (known, mut roles) = store::person_and_roles(&ctx.table, person).await?;
+    let known = known.ok_or(Refusal::AccountUnknown)?;
+    let before = roles.0.clone();
     let new = match roles.0.assign(Role::Administrator, None, None, step.now)? {
         Assigned::Before(standing) => return Ok(Reply::of(person, &standing)),
         Assigned::Now(new) => new,
@@ -30,6 +33,7 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
     let mut transaction = ctx.table.transaction();
     let cause = Cause { now: step.now, correlation_id: &step.correlation_id };
     store::write_roles(&mut transaction, &roles, &[new], cause);
+    people::write_role_entries(&mut transaction, &known, &before, &roles.0);
     transaction.commit().await?;
     Ok(reply)
 }

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
 
 use crate::Ctx;
-use crate::domain::{Account, AccountState, Identifier, PasswordHash, Person, Refusal};
+use crate::domain::{Account, AccountState, Identifier, PasswordHash, Person, Refusal, Roles};
+use crate::people::{self, Before};
 use crate::store::{self, Cause};
 
 pub const ROUTE: Route = Route::create(
@@ -62,7 +63,9 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
     if claim.person.is_none() {
         let new = Person { account: None, ..Person::behind(&account) };
-        store::write_person(&mut transaction, &new, None, cause);
+        let (roles, identifier) = ((Roles::none_of(new.id), None), claim.identifier.clone());
+        let before = Before { person: None, roles: &roles, claimed_by_caller: Some(&identifier) };
+        people::write(ctx, &mut transaction, before, new, &roles.0, cause).await?;
         claim.give_to(person, None)?;
     }
     claim.pending = Some(id);

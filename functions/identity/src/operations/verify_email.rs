@@ -13,6 +13,7 @@ use crate::Ctx;
 use crate::domain::{
     Account, AccountState, Assigned, Claim, Identifier, Person, Refusal, Roles, Verdict,
 };
+use crate::people::{self, Before};
 use crate::store::{self, Cause};
 
 pub const ROUTE: Route = Route::call(
@@ -85,16 +86,19 @@ pub(super) async fn opening<'t>(
     }
     let mut transaction = ctx.table.transaction();
     let cause = Cause { now, correlation_id };
-    let (person, person_version, mut roles) = if let Some(imported) = claim.person {
-        let (person, roles) = store::person_and_roles(&ctx.table, imported).await?;
-        let Stored { value: mut person, version } = person.ok_or(Refusal::PersonUnknown)?;
-        person.link(&account.value);
-        (person, Some(version), roles)
-    } else {
-        let person = Person::behind(&account.value);
-        let roles = (Roles::none_of(person.id), None);
-        (person, None, roles)
+    let (standing, before_roles) = match claim.person {
+        Some(imported) => {
+            let (person, roles) = store::person_and_roles(&ctx.table, imported).await?;
+            (Some(person.ok_or(Refusal::PersonUnknown)?), roles)
+        }
+        None => (None, (Roles::none_of(Person::behind(&account.value).id), None)),
     };
+    let mut person = match &standing {
+        Some(imported) => imported.value.clone(),
+        None => Person::behind(&account.value),
+    };
+    person.link(&account.value);
+    let mut roles = before_roles.clone();
     // Who comes by themselves is a student; who is invited becomes what the staff make them.
     let is_invited = matches!(account.value.state, AccountState::Invited { .. });
     if roles.0.assignments.is_empty() && !is_invited {
@@ -103,7 +107,13 @@ pub(super) async fn opening<'t>(
             store::write_roles(&mut transaction, &roles, &[assignment], cause);
         }
     }
-    store::write_person(&mut transaction, &person, person_version, cause);
+    let identifier = claim.identifier.clone();
+    let before = Before {
+        person: standing.as_ref(),
+        roles: &before_roles,
+        claimed_by_caller: Some(&identifier),
+    };
+    let person = people::write(ctx, &mut transaction, before, person, &roles.0, cause).await?.value;
     claim.give_to(person.id, Some(id))?;
     transaction.put(&claim, claim_version);
     if let Some(number) = &person.student_number {

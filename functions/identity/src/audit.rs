@@ -1,25 +1,63 @@
 //! What identity notes in the audit trail. Each person has a chain; what lies in it is told with their values in full.
 
+use kernel::PersonName;
 use table::Noted;
 
-use crate::domain::{Person, RoleAssignment, Validity};
+use crate::domain::{ExternalId, Person, RoleAssignment, Validity};
 
 /// A profile that has come to be, or has changed.
 pub fn profile(old: Option<&Person>, new: &Person) -> Noted {
-    let given = |person: &Person| person.name.given.clone();
-    let family = |person: &Person| person.name.family.clone();
+    let noted = names(Noted::change("profile"), old, new);
     let email = |person: &Person| person.email.as_ref().map(|email| email.as_str().to_owned());
+    let other_emails =
+        |person: &Person| listed(person.other_emails.iter().map(|email| email.as_str().to_owned()));
     let language = |person: &Person| format!("{:?}", person.locale).to_lowercase();
+    let pronouns = |person: &Person| person.pronouns.clone();
     let student_number = |person: &Person| person.student_number.clone();
     let staff_number = |person: &Person| person.staff_number.clone();
-    Noted::change("profile")
-        .field("given_name", old.map(given), Some(given(new)))
-        .field("family_name", old.map(family), Some(family(new)))
+    let external_ids = |person: &Person| {
+        let shown = |id: &ExternalId| format!("{}:{} ({})", id.system, id.value, id.kind);
+        listed(person.external_ids.iter().map(shown))
+    };
+    noted
+        .field("birth_date", old.and_then(|old| old.birth_date), new.birth_date)
+        .field("pronouns", old.and_then(pronouns), pronouns(new))
         .field("email", old.and_then(email), email(new))
+        .field("other_emails", old.and_then(other_emails), other_emails(new))
         .field("locale", old.map(language), Some(language(new)))
         .field("student_number", old.and_then(student_number), student_number(new))
         .field("staff_number", old.and_then(staff_number), staff_number(new))
+        .field("external_ids", old.and_then(external_ids), external_ids(new))
         .field("account", old.and_then(|old| old.account), new.account)
+        .field(
+            "directory_opt_out",
+            old.and_then(|old| old.directory_opt_out),
+            new.directory_opt_out,
+        )
+}
+
+/// The legal name that holds, all of them where it has ever changed, and the preferred one.
+fn names(noted: Noted, old: Option<&Person>, new: &Person) -> Noted {
+    let given = |person: &Person| person.name.given.clone();
+    let family = |person: &Person| person.name.family.clone();
+    let legal_names = |person: &Person| {
+        listed(person.legal_names.iter().map(|one| match one.valid_from {
+            Some(from) => format!("{} from {from}", one.name.full()),
+            None => one.name.full(),
+        }))
+    };
+    let preferred_name = |person: &Person| person.preferred_name.as_ref().map(PersonName::full);
+    noted
+        .field("given_name", old.map(given), Some(given(new)))
+        .field("family_name", old.map(family), Some(family(new)))
+        .field("legal_names", old.and_then(legal_names), legal_names(new))
+        .field("preferred_name", old.and_then(preferred_name), preferred_name(new))
+}
+
+/// One text of several; none of none.
+fn listed(texts: impl Iterator<Item = String>) -> Option<String> {
+    let texts: Vec<_> = texts.collect();
+    (!texts.is_empty()).then(|| texts.join("; "))
 }
 
 /// A role that a person holds from now on.
@@ -41,8 +79,8 @@ pub fn ended(role: &RoleAssignment) -> Noted {
 }
 
 /// Roles that came with something else, such as an import.
-pub fn with_roles(noted: Noted, roles: &[RoleAssignment]) -> Noted {
-    roles.iter().fold(noted, |noted, role| {
+pub fn with_roles<'a>(noted: Noted, roles: impl IntoIterator<Item = &'a RoleAssignment>) -> Noted {
+    roles.into_iter().fold(noted, |noted, role| {
         let department = role.department.as_ref().map(|department| format!(" in {department}"));
         let text = format!("{}{}", role.role.name(), department.unwrap_or_default());
         noted.field("role", None, Some(text))

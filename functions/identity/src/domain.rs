@@ -3,6 +3,9 @@
 mod account;
 mod attempts;
 mod claim;
+mod entries;
+mod external_id;
+mod folding;
 mod grant_refusal;
 mod key_set;
 mod person;
@@ -16,12 +19,19 @@ mod sign_in;
 pub use account::{Account, AccountState, Password, PasswordHash, Reset, Verdict, check_password};
 pub use attempts::{LoginAttempts, ResetRequests};
 pub use claim::{Claim, ClaimKind, Identifier};
+pub use entries::{
+    Alike, Entry, List, NameBeginning, check_keeper, directory_entries, entries, keeps,
+    likeness_of_email, likenesses,
+};
+pub use external_id::{ExternalId, KIND_PATTERN, SYSTEM_PATTERN};
+pub use folding::folded;
 pub use grant_refusal::GrantRefusal;
 pub use key_set::{KeySeed, KeySet, Seed};
-pub use person::{ImportedPerson, Person};
+pub use person::{Distinction, ImportedPerson, LegalName, Person, check_birth_date, checked_name};
 pub use refusal::{Refusal, SENTENCES};
 pub use roles::{
-    Assigned, RoleAssignment, Roles, SecondFactorPolicy, Validity, check_giver, check_resetter,
+    Assigned, RoleAssignment, Roles, SecondFactorPolicy, Validity, check_giver, check_registrar,
+    check_resetter,
 };
 pub use second_factor::{Code, SealedSeed, SecondFactor};
 pub use service_client::{Client, ClientSecret, ClientSettings, SecretDigest};

@@ -5,6 +5,7 @@ mod provider;
 use std::sync::Arc;
 
 use events::LinkPurpose;
+use jiff::tz::TimeZone;
 use kernel::{AccountId, Id, Locale, PersonId, PersonName, SessionId, SourceId, Timestamp};
 use shell::authorizer::Authorized;
 use shell::{Call, Caller, Failure, Grant, Role, Scope};
@@ -49,6 +50,7 @@ pub fn ctx(table: &Table) -> Ctx {
         policy: SecondFactorPolicy::Optional.into(),
         refresh_key: RefreshKey::derived_from("the identity secret of a test").into(),
         verification_secret: Arc::<str>::from("the other one").into(),
+        time_zone: TimeZone::UTC.into(),
     }
 }
 
@@ -112,6 +114,10 @@ pub fn imported_ada() -> import_people::Row {
         staff_number: None,
         roles: vec![Role::Teacher],
         department: Some("MATH".into()),
+        preferred_name: None,
+        birth_date: None,
+        pronouns: None,
+        external_ids: Vec::new(),
     }
 }
 

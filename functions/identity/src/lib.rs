@@ -15,6 +15,7 @@ pub mod operations;
 #[cfg(test)]
 mod over_long;
 pub mod passwords;
+mod people;
 mod refresh;
 mod relying_party;
 mod reread;
@@ -29,7 +30,8 @@ use std::sync::{Arc, OnceLock};
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use events::{LinkPurpose, link_token};
-use kernel::{AccountId, ServiceClientId, SessionId, Timestamp};
+use jiff::tz::TimeZone;
+use kernel::{AccountId, Date, ServiceClientId, SessionId, Timestamp};
 use shell::{Fault, HttpOperation, Listing, Remembered, TrailEntry};
 use table::Table;
 
@@ -58,6 +60,7 @@ pub struct Ctx {
     second_factors: Arc<SecondFactorRing>,
     policy: OnceLock<SecondFactorPolicy>,
     verification_secret: OnceLock<Arc<str>>,
+    time_zone: OnceLock<TimeZone>,
 }
 
 impl Ctx {
@@ -75,6 +78,7 @@ impl Ctx {
             second_factors: Arc::new(SecondFactorRing::of_environment()),
             policy: OnceLock::new(),
             verification_secret: OnceLock::new(),
+            time_zone: OnceLock::new(),
         }
     }
 
@@ -86,6 +90,15 @@ impl Ctx {
     /// Where a sign-in provider sends the browser back to: the portal, which hands on what it came back with.
     pub(crate) fn redirect_uri(&self) -> &str {
         self.redirect_uri.get_or_init(|| shell::required_environment("SIGN_IN_REDIRECT_URI").into())
+    }
+
+    /// The day that it is where the institution is.
+    pub(crate) fn today(&self, now: Timestamp) -> Date {
+        let zone = self.time_zone.get_or_init(|| {
+            TimeZone::get(&shell::required_environment("TIME_ZONE"))
+                .expect("TIME_ZONE is one of the IANA time zones")
+        });
+        now.to_zoned(zone.clone()).date()
     }
 
     pub(crate) async fn refresh_key(&self) -> Result<&RefreshKey, Fault> {
@@ -161,6 +174,7 @@ pub fn http_operations() -> Vec<HttpOperation> {
     operations.extend(of_people_and_roles());
     operations.extend(of_service_clients());
     operations.extend(of_sign_ins());
+    operations.extend(of_the_register());
     operations
 }
 
@@ -317,6 +331,53 @@ fn of_sign_ins() -> Vec<HttpOperation> {
         HttpOperation::of::<op::complete_sign_in::Command, op::log_in::Tokens>(
             CONTEXT,
             op::complete_sign_in::ROUTE,
+        ),
+    ]
+}
+
+/// The register of people: who they are, in all systems, and how they are found.
+fn of_the_register() -> Vec<HttpOperation> {
+    use operations as op;
+    vec![
+        HttpOperation::of::<op::register_person::Command, op::read_person::Reply>(
+            CONTEXT,
+            op::register_person::ROUTE,
+        ),
+        HttpOperation::of::<op::list_people::Command, Listing<op::list_people::Item>>(
+            CONTEXT,
+            op::list_people::ROUTE,
+        ),
+        HttpOperation::of::<op::read_person::Command, op::read_person::Reply>(
+            CONTEXT,
+            op::read_person::ROUTE,
+        ),
+        HttpOperation::of::<op::edit_person::Command, op::read_person::Reply>(
+            CONTEXT,
+            op::edit_person::ROUTE,
+        ),
+        HttpOperation::of::<op::change_legal_name::Command, op::read_person::Reply>(
+            CONTEXT,
+            op::change_legal_name::ROUTE,
+        ),
+        HttpOperation::of::<op::add_external_id::Command, op::read_person::Reply>(
+            CONTEXT,
+            op::add_external_id::ROUTE,
+        ),
+        HttpOperation::of::<op::remove_external_id::Command, ()>(
+            CONTEXT,
+            op::remove_external_id::ROUTE,
+        ),
+        HttpOperation::of::<op::search_directory::Command, Listing<op::search_directory::Item>>(
+            CONTEXT,
+            op::search_directory::ROUTE,
+        ),
+        HttpOperation::of::<op::list_duplicates::Command, Listing<op::list_duplicates::Item>>(
+            CONTEXT,
+            op::list_duplicates::ROUTE,
+        ),
+        HttpOperation::of::<op::dismiss_duplicate::Command, op::dismiss_duplicate::Reply>(
+            CONTEXT,
+            op::dismiss_duplicate::ROUTE,
         ),
     ]
 }

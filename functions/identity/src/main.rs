@@ -77,6 +77,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         // Import steps
         "import-people" => shell::step(ctx, op::import_people::handle).await,
         // Schedules
+        "begin-legal-names" => shell::schedule(ctx, op::begin_legal_names::handle).await,
         "rotate-signing-keys" => shell::schedule(ctx, op::rotate_signing_keys::handle).await,
         operation => serve_clients_and_sign_ins(ctx, operation).await,
     }
@@ -149,6 +150,37 @@ async fn serve_audit_trail(ctx: &Ctx, operation: &str) -> Result<(), lambda_runt
         "prove-audit-trail" => shell::step(ctx, op::prove_audit_trail::handle).await,
         // Schedules
         "watch-audit-trail" => shell::schedule(ctx, op::watch_audit_trail::handle).await,
+        operation => serve_the_register(ctx, operation).await,
+    }
+}
+
+/// The register of people.
+async fn serve_the_register(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error> {
+    match operation {
+        "register-person" => {
+            shell::http(&op::register_person::ROUTE, ctx, op::register_person::handle).await
+        }
+        "list-people" => shell::http(&op::list_people::ROUTE, ctx, op::list_people::handle).await,
+        "read-person" => shell::http(&op::read_person::ROUTE, ctx, op::read_person::handle).await,
+        "edit-person" => shell::http(&op::edit_person::ROUTE, ctx, op::edit_person::handle).await,
+        "change-legal-name" => {
+            shell::http(&op::change_legal_name::ROUTE, ctx, op::change_legal_name::handle).await
+        }
+        "add-external-id" => {
+            shell::http(&op::add_external_id::ROUTE, ctx, op::add_external_id::handle).await
+        }
+        "remove-external-id" => {
+            shell::http(&op::remove_external_id::ROUTE, ctx, op::remove_external_id::handle).await
+        }
+        "search-directory" => {
+            shell::http(&op::search_directory::ROUTE, ctx, op::search_directory::handle).await
+        }
+        "list-duplicates" => {
+            shell::http(&op::list_duplicates::ROUTE, ctx, op::list_duplicates::handle).await
+        }
+        "dismiss-duplicate" => {
+            shell::http(&op::dismiss_duplicate::ROUTE, ctx, op::dismiss_duplicate::handle).await
+        }
         unknown => panic!("identity has no operation {unknown:?}"),
     }
 }

@@ -3,7 +3,7 @@
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use events::{PasswordChanged, PersonChanged, PersonRegistered, RoleAssigned};
+use events::{PasswordChanged, RoleAssigned};
 use kernel::{AccountId, DeviceId, PersonId, SessionId, Timestamp};
 use shell::{Caller, Failure, RequestRefusal};
 use table::{Batch, Key, Partition, Record, Stored, Table, Trail, Transaction};
@@ -371,7 +371,6 @@ pub fn subject_of_nobody(identifier: &Identifier) -> String {
     format!("{:?}:{}", identifier.kind, URL_SAFE_NO_PAD.encode(digest))
 }
 
-#[cfg(test)]
 pub async fn roles(table: &Table, person: PersonId) -> Result<ReadRoles, Failure> {
     Ok(match table.get(&roles_key(person)).await? {
         Some(Stored { value, version }) => (value, Some(version)),
@@ -401,40 +400,13 @@ pub async fn person_roles_and_trail(
     Ok((batch.take(&person)?, roles_in(&mut batch, id)?, trail))
 }
 
-/// A person with their roles, some claims and the end of their audit trail, in one call. A claim that nobody made is
-/// nobody's.
-pub async fn person_roles_and_claims(
-    table: &Table,
-    id: PersonId,
-    identifiers: &[Identifier],
-) -> Result<(Option<Stored<Person>>, ReadRoles, Vec<ReadClaim>, Trail), Failure> {
-    let (person, roles) = (person_key(id), roles_key(id));
-    let mut keys = vec![(&person).into(), (&roles).into(), Trail::key(id)];
-    keys.extend(identifiers.iter().map(|identifier| (&claim_key(identifier)).into()));
-    let mut batch = table.get_batch(keys).await?;
-    let claims = claims_in(&mut batch, identifiers)?;
-    let trail = Trail::take(&mut batch, id)?;
-    Ok((batch.take(&person)?, roles_in(&mut batch, id)?, claims, trail))
-}
-
 /// A claim with the version to write over, which is absent as long as nobody has made it.
 pub type ReadClaim = (Claim, Option<u64>);
 
+/// Some claims in one call. One that nobody made is nobody's.
 pub async fn claims(table: &Table, identifiers: &[Identifier]) -> Result<Vec<ReadClaim>, Failure> {
-    let keys: Vec<_> =
-        identifiers.iter().map(|identifier| (&claim_key(identifier)).into()).collect();
+    let keys = identifiers.iter().map(|identifier| (&claim_key(identifier)).into()).collect();
     let mut batch = table.get_batch(keys).await?;
-    claims_in(&mut batch, identifiers)
-}
-
-pub async fn claim(table: &Table, identifier: Identifier) -> Result<ReadClaim, Failure> {
-    Ok(match table.get(&claim_key(&identifier)).await? {
-        Some(Stored { value, version }) => (value, Some(version)),
-        None => (Claim::of_nobody(identifier), None),
-    })
-}
-
-fn claims_in(batch: &mut Batch, identifiers: &[Identifier]) -> Result<Vec<ReadClaim>, Failure> {
     let mut claims = Vec::new();
     for identifier in identifiers {
         claims.push(match batch.take(&claim_key(identifier))? {
@@ -445,32 +417,18 @@ fn claims_in(batch: &mut Batch, identifiers: &[Identifier]) -> Result<Vec<ReadCl
     Ok(claims)
 }
 
+pub async fn claim(table: &Table, identifier: Identifier) -> Result<ReadClaim, Failure> {
+    Ok(match table.get(&claim_key(&identifier)).await? {
+        Some(Stored { value, version }) => (value, Some(version)),
+        None => (Claim::of_nobody(identifier), None),
+    })
+}
+
 /// What wrote a record and when, for its event.
 #[derive(Debug, Clone, Copy)]
 pub struct Cause<'a> {
     pub now: Timestamp,
     pub correlation_id: &'a str,
-}
-
-/// A write of a person with its event. Nobody is told of somebody without an e-mail address: there is no way
-/// to reach them.
-pub fn write_person(
-    transaction: &mut Transaction<'_>,
-    person: &Person,
-    read_version: Option<u64>,
-    cause: Cause<'_>,
-) {
-    transaction.put(person, read_version);
-    let Person { id, name, locale, .. } = person.clone();
-    let Some(email) = person.email.clone() else { return };
-    let version = read_version.unwrap_or_default() + 1;
-    if read_version.is_none() {
-        let event = PersonRegistered { person: id, name, email, locale };
-        transaction.event(event, version, cause.now, cause.correlation_id);
-    } else {
-        let event = PersonChanged { person: id, name, email, locale, profile_version: version };
-        transaction.event(event, version, cause.now, cause.correlation_id);
-    }
 }
 
 /// A write of a person's roles, with an event for each of those that are new.

@@ -27,6 +27,29 @@ pub enum State {
     Failed,
 }
 
+/// What is uploaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// OneRoster 1.2, a zip of a whole university.
+    #[default]
+    Oneroster,
+    /// A table of people as CSV.
+    PeopleCsv,
+    /// A table of people as the first sheet of an Excel workbook.
+    PeopleXlsx,
+}
+
+impl Format {
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Oneroster => "zip",
+            Self::PeopleCsv => "csv",
+            Self::PeopleXlsx => "xlsx",
+        }
+    }
+}
+
 /// Rows that there are to apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
@@ -58,6 +81,8 @@ pub struct Progress {
 pub struct Import {
     pub id: ImportId,
     pub file_name: String,
+    #[serde(default)]
+    pub format: Format,
     pub created_by: PersonId,
     pub created_at: Timestamp,
     pub state: State,
@@ -108,10 +133,17 @@ pub struct Caught {
 }
 
 impl Import {
-    pub fn new(id: ImportId, file_name: String, created_by: PersonId, now: Timestamp) -> Self {
+    pub fn new(
+        id: ImportId,
+        file_name: String,
+        format: Format,
+        created_by: PersonId,
+        now: Timestamp,
+    ) -> Self {
         Self {
             id,
             file_name,
+            format,
             created_by,
             created_at: now,
             state: State::Created,
@@ -365,7 +397,8 @@ mod tests {
 
     fn import() -> Import {
         let now = testkit::now();
-        Import::new(ImportId::derived_from("one"), "all.zip".into(), testkit::person("ada"), now)
+        let id = ImportId::derived_from("one");
+        Import::new(id, "all.zip".into(), Format::Oneroster, testkit::person("ada"), now)
     }
 
     fn validated(chunks: u32) -> Import {

@@ -9,6 +9,7 @@ pub mod machine;
 pub mod oneroster;
 pub mod operations;
 pub mod page;
+mod people_file;
 mod store;
 #[cfg(test)]
 mod stub;

@@ -1,13 +1,13 @@
 //! OneRoster 1.2 CSV: what is wrong with a file, and what there is to apply. Pure functions over readers; memory is
 //! bounded by the number of rows, at some ten bytes each, not by what stands in them.
 
-mod archive;
-mod chunks;
+pub(crate) mod archive;
+pub(crate) mod chunks;
 mod encoding;
 mod examine;
-mod parse;
-mod report;
-mod rows;
+pub(crate) mod parse;
+pub(crate) mod report;
+pub(crate) mod rows;
 
 pub use archive::{Archive, File, Limits};
 pub use chunks::{Chunk, Stopped, Target, write_chunks};

@@ -22,14 +22,16 @@ pub mod validate_import;
 use kernel::ImportId;
 use shell::{Access, Allow, Role, Scope};
 
+use crate::domain::Format;
+
 /// Whoever imports.
 const IMPORTERS: Access = Access::Roles(&[
     Allow { role: Role::Registrar, scope: Scope::All },
     Allow { role: Role::Administrator, scope: Scope::All },
 ]);
 
-fn upload_key(import: ImportId) -> String {
-    format!("imports/{import}/upload.zip")
+fn upload_key(import: ImportId, format: Format) -> String {
+    format!("imports/{import}/upload.{}", format.extension())
 }
 
 fn chunk_key(import: ImportId, chunk: u32) -> String {

@@ -20,7 +20,7 @@ use table::{OUTBOX_SHARDS, OutboxItem, Table};
 use crate::Ctx;
 use crate::bucket::Bucket;
 use crate::bus::{Bus, Outboxes};
-use crate::domain::Import;
+use crate::domain::{Format, Import};
 use crate::machine::Machine;
 
 /// What the calls find and leave.
@@ -238,7 +238,8 @@ pub async fn new_import(table: &Table) -> ImportId {
 /// An import in the state that the test is about.
 pub async fn import_with(table: &Table, change: impl FnOnce(&mut Import)) -> ImportId {
     let id: ImportId = testkit::call(()).new_id();
-    let mut import = Import::new(id, "all.zip".into(), testkit::person("ada"), testkit::now());
+    let (ada, now) = (testkit::person("ada"), testkit::now());
+    let mut import = Import::new(id, "all.zip".into(), Format::Oneroster, ada, now);
     change(&mut import);
     let mut transaction = table.transaction();
     transaction.create(&import);

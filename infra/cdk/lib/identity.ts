@@ -3,7 +3,7 @@ import { Duration, Stack } from "aws-cdk-lib";
 import type { IFunction } from "aws-cdk-lib/aws-lambda";
 import type { Construct } from "constructs";
 import { Context, type Shared } from "./context.ts";
-import { cursors, issuer, notes, type Permission, reads, rotates, secondFactorPolicy, secret, tokens, writes } from "./permissions.ts";
+import { cursors, issuer, notes, type Permission, reads, rotates, secondFactorPolicy, secret, timeZone, tokens, writes } from "./permissions.ts";
 
 export function identity(scope: Construct, shared: Shared): { context: Context; authorizer: IFunction } {
   const context = new Context(scope, "identity", shared);
@@ -14,7 +14,7 @@ export function identity(scope: Construct, shared: Shared): { context: Context; 
   // HTTP
   const authorizer = context.authorizer("authorize", [reads, tokens, secondFactorPolicy]);
   context.openHttp("register-account", "POST /accounts", [writes]);
-  context.openHttp("verify-email", "POST /accounts/{account}/verification", [writes, links]);
+  context.openHttp("verify-email", "POST /accounts/{account}/verification", [writes, links, timeZone]);
   context.openHttp("log-in", "POST /sessions", [writes, tokens, refresh, secondFactors, secondFactorPolicy], hashes);
   context.openHttp("refresh-session", "POST /sessions/refresh", [writes, tokens, refresh]);
   context.http("log-out", "DELETE /sessions/current", [writes]);
@@ -30,12 +30,12 @@ export function identity(scope: Construct, shared: Shared): { context: Context; 
   context.http("reset-second-factor", "POST /people/{person}/second-factor/reset", [writes]);
   context.http("read-roles", "GET /people/{person}/roles", [notes]);
   context.http("end-role", "DELETE /people/{person}/roles/{assignment}", [writes]);
-  context.http("invite-person", "POST /invitations", [writes]);
-  context.openHttp("accept-invitation", "POST /accounts/{account}/invitation", [writes, links], hashes);
+  context.http("invite-person", "POST /invitations", [writes, timeZone]);
+  context.openHttp("accept-invitation", "POST /accounts/{account}/invitation", [writes, links, timeZone], hashes);
   context.openHttp("read-keys", "GET /.well-known/jwks.json", [tokens]);
   context.openHttp("read-configuration", "GET /.well-known/openid-configuration", [issuer]);
-  context.http("read-profile", "GET /me", [reads]);
-  context.http("edit-profile", "PATCH /me", [writes]);
+  context.http("read-profile", "GET /me", [reads, timeZone]);
+  context.http("edit-profile", "PATCH /me", [writes, timeZone]);
   context.http("assign-role", "POST /role-assignments", [writes]);
   context.http("create-service-client", "POST /service-clients", [writes]);
   context.http("list-service-clients", "GET /service-clients", [reads, cursors]);
@@ -49,15 +49,26 @@ export function identity(scope: Construct, shared: Shared): { context: Context; 
   context.openHttp("list-sign-in-providers", "GET /sign-in-providers", [reads, cursors]);
   context.openHttp("begin-sign-in", "POST /sign-ins", [writes, returns]);
   context.openHttp("complete-sign-in", "POST /sign-ins/{sign_in}/completion", [
-    writes, tokens, refresh, secondFactors, secondFactorPolicy, returns, readsClientSecrets,
+    writes, tokens, refresh, secondFactors, secondFactorPolicy, returns, readsClientSecrets, timeZone,
   ]);
   context.http("read-audit-trail", "GET /people/{person}/audit-trail", [notes, cursors]);
   context.http("list-audit-entries", "GET /audit-trail", [notes, cursors]);
+  context.http("register-person", "POST /people", [writes, timeZone]);
+  context.http("list-people", "GET /people", [reads, cursors, timeZone]);
+  context.http("read-person", "GET /people/{person}", [notes, timeZone]);
+  context.http("edit-person", "PATCH /people/{person}", [writes, timeZone]);
+  context.http("change-legal-name", "POST /people/{person}/legal-names", [writes, timeZone]);
+  context.http("add-external-id", "POST /people/{person}/external-ids", [writes, timeZone]);
+  context.http("remove-external-id", "DELETE /people/{person}/external-ids", [writes, timeZone]);
+  context.http("search-directory", "GET /directory", [reads, cursors, timeZone]);
+  context.http("list-duplicates", "GET /people/duplicates", [reads, cursors, timeZone]);
+  context.http("dismiss-duplicate", "POST /people/duplicates/dismissals", [writes]);
   // Steps
   context.step("bootstrap-administrator", [writes]);
   context.step("prove-audit-trail", [reads]);
-  context.step("import-people", [writes]);
+  context.step("import-people", [writes, timeZone]);
   // Schedules
+  context.schedule("begin-legal-names", Duration.hours(1), [writes, timeZone]);
   context.schedule("rotate-signing-keys", Duration.days(1), [rotates("SIGNING_SECRET")]);
   context.schedule("watch-audit-trail", Duration.minutes(1), [notes]);
   return { context, authorizer };

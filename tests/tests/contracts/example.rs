@@ -45,10 +45,12 @@ fn words() -> Value {
         "refresh_token": "rt_example",
         "role": "registrar",
         "roles": ["student"],
+        "system": "moodle:academics",
         "token": "0f".repeat(32),
         "task_token": "AQCEAAAAKgAAAAMAAAAAAAAAAexample",
         "system": "idp:university",
         "type": "payment_intent.succeeded",
+        "value": "17",
     })
 }
 

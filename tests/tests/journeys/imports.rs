@@ -100,10 +100,15 @@ fn what_is_no_archive_at_all_is_explained_too() {
     assert_eq!(report[0]["code"], "ARCHIVE_UNREADABLE");
 }
 
-/// Begins an import with this file, and answers its id.
 fn upload(file: &[u8]) -> String {
+    upload_as("oneroster", file)
+}
+
+/// Begins an import with this file, and answers its id.
+pub fn upload_as(format: &str, file: &[u8]) -> String {
     let registrar = &staff().registrar.api;
-    let begun = registrar.post("/imports", &json!({ "file_name": "université.zip" })).expect(201);
+    let import = json!({ "file_name": "université", "format": format });
+    let begun = registrar.post("/imports", &import).expect(201);
     assert_eq!(begun.body["state"], "created");
     let id = begun.text("/id");
     let response =
@@ -115,7 +120,11 @@ fn upload(file: &[u8]) -> String {
     id
 }
 
-fn approve_and_await(import: &str) -> Value {
+pub fn await_validated(import: &str) -> Value {
+    await_state(import, "validated", VALIDATED_WITHIN)
+}
+
+pub fn approve_and_await(import: &str) -> Value {
     let path = format!("/imports/{import}/approval");
     let reply = staff().registrar.api.post(&path, &json!({ "approve": true })).expect(200);
     assert_eq!(reply.body["approved"], true);

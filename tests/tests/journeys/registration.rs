@@ -85,7 +85,7 @@ fn a_profile_is_edited_only_as_it_was_read() {
     assert_eq!(read.body["roles"], json!([{ "role": "student", "department": null }]));
     let edit = |name: &str| {
         let name = json!({ "given": name, "family": "Rivière" });
-        person.api.call("PATCH", "/me").json(&json!({ "name": name }))
+        person.api.call("PATCH", "/me").json(&json!({ "preferred_name": name }))
     };
     edit("Paule").send().expect_refusal(428, "IF_MATCH_REQUIRED");
     let edited = edit("Paule").header("if-match", &etag).send().expect(200);

@@ -104,7 +104,8 @@ mod tests {
             async |_| placed(3),
             async |table, told| handle(&Ctx::new(table.clone()), told).await,
             async |table, told| {
-                handle(&Ctx::new(table.clone()), told).await.expect("told twice");
+                let again = handle(&Ctx::new(table.clone()), told).await;
+                assert!(matches!(again, Err(Failure::DoneBefore)), "told twice: {again:?}");
                 assert_eq!(in_force(table).await, ["Overdue: 150000 XAF"]);
                 assert_eq!(testkit::published(table).await.len(), 1);
                 let section = offer(table, "a", |_| ()).await;

@@ -3,7 +3,7 @@
 use kernel::{AccountId, Email, PersonId};
 use serde::{Deserialize, Serialize};
 
-use super::Refusal;
+use super::{ExternalId, Refusal};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -11,7 +11,7 @@ pub enum ClaimKind {
     Email,
     StudentNumber,
     StaffNumber,
-    /// What another system calls somebody.
+    /// What another system calls a person.
     External,
 }
 
@@ -42,9 +42,16 @@ impl Identifier {
         Self { kind: ClaimKind::StaffNumber, folded: number.trim().to_lowercase() }
     }
 
-    /// An id in another system, as that system spells it; neither the system nor the kind has a `#`.
-    pub fn external(system: &str, kind: &str, value: &str) -> Self {
-        Self { kind: ClaimKind::External, folded: format!("{system}#{kind}#{value}") }
+    pub fn external(id: &ExternalId) -> Self {
+        match id.system.as_str() {
+            "student-number" => Self::student_number(&id.value),
+            "staff-number" => Self::staff_number(&id.value),
+            _ => Self { kind: ClaimKind::External, folded: id.folded() },
+        }
+    }
+
+    pub fn is_external(&self) -> bool {
+        self.kind == ClaimKind::External
     }
 
     /// What somebody typed to log in: an e-mail address, or else a student number.

@@ -47,6 +47,12 @@ pub fn check_giver(giver: &[Grant], role: Role) -> Result<(), Refusal> {
     if giver.iter().any(gives) { Ok(()) } else { Err(Refusal::RoleNotYours) }
 }
 
+/// Whom somebody may register: a registrar students, and others those to whom they may give a role.
+pub fn check_registrar(giver: &[Grant], role: Role) -> Result<(), Refusal> {
+    let registers_students = giver.iter().any(|grant| grant.role == Role::Registrar);
+    if registers_students && role == Role::Student { Ok(()) } else { check_giver(giver, role) }
+}
+
 /// Whose second factor somebody may take away: an administrator anybody's, others that of students alone.
 pub fn check_resetter(giver: &[Grant], roles: &Roles, now: Timestamp) -> Result<(), Refusal> {
     let is_administrator = giver.iter().any(|grant| grant.role == Role::Administrator);

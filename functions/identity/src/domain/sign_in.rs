@@ -6,7 +6,7 @@ use kernel::{Email, PersonId, SignInId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Identifier, Refusal, SecretDigest};
+use super::{ExternalId, Identifier, Refusal, SecretDigest};
 
 /// Short name of a provider: `university`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -138,8 +138,9 @@ impl std::fmt::Debug for Identity {
 
 impl ProviderSettings {
     pub fn external_identifier(&self, identity: &Identity) -> Identifier {
-        let ExternalIdSource { system, kind, .. } = &self.external_id;
-        Identifier::external(system, kind, &identity.external_id)
+        let ExternalIdSource { system, kind, .. } = self.external_id.clone();
+        let value = identity.external_id.clone();
+        Identifier::external(&ExternalId { system, kind, value })
     }
 
     /// The address by which a person may be linked. One that nobody has verified links nobody.

@@ -7,7 +7,7 @@ use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
 
 use crate::domain::{Assigned, Identifier, Refusal, RoleAssignment, Validity, check_giver};
 use crate::store::{self, Cause};
-use crate::{Ctx, audit};
+use crate::{Ctx, audit, people};
 
 pub const ROUTE: Route = Route::create(
     "assign-role",
@@ -65,7 +65,8 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         _ => return Err(Refusal::PersonNotNamed.into()),
     };
     let (known, mut roles, trail) = store::person_roles_and_trail(&ctx.table, person).await?;
-    known.ok_or(Refusal::PersonUnknown)?;
+    let known = known.ok_or(Refusal::PersonUnknown)?;
+    let before = roles.0.clone();
     let assigned = roles.0.assign_for(
         Validity { valid_from, valid_to },
         role,
@@ -82,6 +83,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
             let deed = call.deed(ROUTE.operation);
             trail.append(&mut transaction, &deed, audit::assigned(&new));
             store::write_roles(&mut transaction, &roles, &[new], cause);
+            people::write_role_entries(&mut transaction, &known, &before, &roles.0);
             reply
         }
     };

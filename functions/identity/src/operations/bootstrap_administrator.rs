@@ -10,7 +10,7 @@ use shell::{Failure, Role, Step};
 use super::assign_role::Reply;
 use crate::domain::{Assigned, Identifier, Refusal};
 use crate::store::{self, Cause};
-use crate::{Ctx, audit};
+use crate::{Ctx, audit, people};
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -21,7 +21,9 @@ pub struct Command {
 pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
     let (claim, _) = store::claim(&ctx.table, Identifier::email(&step.command.email)).await?;
     let (_, person) = claim.holder().ok_or(Refusal::AccountUnknown)?;
-    let (_, mut roles, trail) = store::person_roles_and_trail(&ctx.table, person).await?;
+    let (known, mut roles, trail) = store::person_roles_and_trail(&ctx.table, person).await?;
+    let known = known.ok_or(Refusal::AccountUnknown)?;
+    let before = roles.0.clone();
     let new = match roles.0.assign(Role::Administrator, None, None, step.now)? {
         Assigned::Before(standing) => return Ok(Reply::of(person, &standing)),
         Assigned::Now(new) => new,
@@ -32,6 +34,7 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
     let deed = step.deed("bootstrap-administrator");
     trail.append(&mut transaction, &deed, audit::assigned(&new));
     store::write_roles(&mut transaction, &roles, &[new], cause);
+    people::write_role_entries(&mut transaction, &known, &before, &roles.0);
     transaction.commit().await?;
     Ok(reply)
 }

@@ -325,7 +325,7 @@ mod tests {
     use super::super::set_sign_in_provider::tests::agreed;
     use super::super::{begin_sign_in, import_people};
     use super::*;
-    use crate::domain::{Password, ProviderSettings};
+    use crate::domain::{ExternalId, Password, ProviderSettings};
     use crate::fixtures::{
         CODE, PlayedProvider, ProviderKey, REDIRECT_URI, ada, caller_of, code, code_for, ctx,
         enrolled, imported_ada, log_in, provider_claims, second_factor_code, university, verified,
@@ -393,7 +393,7 @@ mod tests {
                 let key = sign_in_store::sign_in_key(call.command.sign_in);
                 let sign_in = table.get(&key).await.expect("reads").expect("begun").value;
                 assert_eq!(sign_in.spent_at, Some(testkit::now()));
-                let claim = Identifier::external("idp:university", "id", "u-1815");
+                let claim = Identifier::external(&ExternalId::new("idp:university", "u-1815"));
                 let (claim, _) = store::claim(table, claim).await.expect("reads");
                 let person = claim.holder().expect("it leads to ada").1;
                 let page = table.query(&store::sessions_of(person), &PageRequest::default()).await;

@@ -1,4 +1,5 @@
-//! A change to the caller's own name or language.
+//! A change to what the caller says of themselves: how they want to be called, their language, and whether they are in
+//! the directory.
 
 use kernel::{Locale, PersonName};
 use schemars::JsonSchema;
@@ -6,42 +7,57 @@ use serde::Deserialize;
 use shell::{Access, Call, Failure, Route};
 
 use super::read_profile::Reply;
-use crate::domain::Refusal;
-use crate::store::{self, Cause};
-use crate::{Ctx, audit};
+use super::told;
+use crate::Ctx;
+use crate::domain::{Refusal, checked_name};
+use crate::people::{self, Before};
+use crate::store;
 
 pub const ROUTE: Route =
     Route::edit("edit-profile", "/me", Access::LoggedIn, "Edit your own profile");
 
 /// What is absent stays as it is.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::option_option, reason = "null takes away, absence leaves as it is")]
 pub struct Command {
-    pub name: Option<PersonName>,
+    /// What you want to be called; null for the legal name, which the registrar or HR changes.
+    #[serde(default, deserialize_with = "told")]
+    pub preferred_name: Option<Option<PersonName>>,
+    #[serde(default, deserialize_with = "told")]
+    #[schemars(length(min = 1, max = 40))]
+    pub pronouns: Option<Option<String>>,
     pub locale: Option<Locale>,
+    /// Whether you are to be in no directory. It counts at once.
+    pub directory_opt_out: Option<bool>,
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let (person, (roles, _), trail) =
-        store::person_roles_and_trail(&ctx.table, call.person()).await?;
-    let mut person = person.ok_or(Refusal::PersonUnknown)?;
-    let before = person.value.clone();
-    let Command { name, locale } = call.command.clone();
-    person.value.name = name.unwrap_or(person.value.name);
-    person.value.locale = locale.unwrap_or(person.value.locale);
-    // An edit whose reply was lost comes again with the version from before it: it has had its effect.
-    if person.value == before {
-        return Ok(Reply::of(&person, &roles, call.now));
+    let (before, roles, trail) = store::person_roles_and_trail(&ctx.table, call.person()).await?;
+    let before = before.ok_or(Refusal::PersonUnknown)?;
+    let mut person = before.value.clone();
+    let Command { preferred_name, pronouns, locale, directory_opt_out } = call.command.clone();
+    if let Some(name) = preferred_name {
+        person.preferred_name = name.as_ref().map(checked_name).transpose()?;
     }
-    call.check_version(person.version)?;
+    if let Some(pronouns) = pronouns {
+        person.pronouns = pronouns;
+    }
+    person.locale = locale.unwrap_or(person.locale);
+    if let Some(opted_out) = directory_opt_out {
+        person.opt_out(opted_out, call.now);
+    }
+    // An edit whose reply was lost comes again with the version from before it: it has had its effect.
+    if person == before.value {
+        return Ok(Reply::of(ctx, &before, &roles.0, call.now));
+    }
+    call.check_version(before.version)?;
     let mut transaction = ctx.table.transaction();
-    let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
-    store::write_person(&mut transaction, &person.value, Some(person.version), cause);
-    let noted = audit::profile(Some(&before), &person.value);
-    trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
+    let known = Before::of(Some(&before), &roles, trail);
+    let deed = call.deed(ROUTE.operation);
+    let written = people::write(ctx, &mut transaction, known, person, &roles.0, &deed).await?;
     transaction.commit().await?;
-    person.version += 1;
-    Ok(Reply::of(&person, &roles, call.now))
+    Ok(Reply::of(ctx, &written, &roles.0, call.now))
 }
 
 #[cfg(test)]
@@ -57,7 +73,7 @@ mod tests {
     use crate::fixtures::{ada, as_person, code, ctx, noted, verified};
 
     fn spanish(person: PersonId, if_match: u64) -> Call<Command> {
-        let command = Command { name: None, locale: Some(Locale::Es) };
+        let command = Command { locale: Some(Locale::Es), ..Command::default() };
         Call { if_match: Some(if_match), ..as_person(person, command) }
     }
 
@@ -90,14 +106,39 @@ mod tests {
         let (_, person) = verified(&ctx, ada()).await;
         handle(&ctx, &spanish(person, 1)).await.expect("edits");
         let name = PersonName { given: "Ada".into(), family: "King".into() };
-        let stale = Command { name: Some(name), locale: None };
+        let stale = Command { preferred_name: Some(Some(name)), ..Command::default() };
         let stale = Call { if_match: Some(1), ..as_person(person, stale) };
         assert_eq!(code(handle(&ctx, &stale).await), "PRECONDITION_FAILED");
         let fresh = Call { if_match: Some(2), ..stale };
         let reply = handle(&ctx, &fresh).await.expect("edits");
         assert_eq!((reply.name.family.as_str(), reply.locale), ("King", Locale::Es));
+        assert_eq!(reply.legal_name.family, "Lovelace", "that one is the registrar's to change");
         let noted = noted(&ctx.table, person, ROUTE.operation).await;
-        assert_eq!(noted[1..], ["profile: family_name Lovelace → King"]);
+        assert_eq!(noted[1..], ["profile: preferred_name – → Ada King"]);
+        let (name, pronouns) = (Some(None), Some(Some("she/her".to_owned())));
+        let plain = Command { preferred_name: name, pronouns, ..Command::default() };
+        let plain = Call { if_match: Some(3), ..as_person(person, plain) };
+        let reply = handle(&ctx, &plain).await.expect("edits");
+        assert_eq!(
+            (reply.name.family.as_str(), reply.pronouns.as_deref()),
+            ("Lovelace", Some("she/her"))
+        );
+    }
+
+    #[tokio::test]
+    async fn an_opt_out_has_a_date_that_stays_until_it_is_taken_back() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (_, person) = verified(&ctx, ada()).await;
+        let opt_out = async |opted_out, version, minutes| {
+            let command = Command { directory_opt_out: Some(opted_out), ..Command::default() };
+            let mut call = Call { if_match: Some(version), ..as_person(person, command) };
+            call.now += jiff::SignedDuration::from_mins(minutes);
+            handle(&ctx, &call).await.expect("edits").directory_opt_out
+        };
+        assert_eq!(opt_out(true, 1, 0).await, Some(testkit::now()));
+        assert_eq!(opt_out(true, 2, 5).await, Some(testkit::now()), "as before");
+        assert_eq!(opt_out(false, 2, 6).await, None);
     }
 
     #[tokio::test]

@@ -2,14 +2,17 @@
 //! nothing; each
 //! row is written whole or not at all.
 
-use kernel::{PersonId, PersonName, SourceId};
+use kernel::{Date, PersonName, SourceId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Failure, Imported, Role, RowOutcome, Step};
-use table::{Deed, Stored, Transaction};
+use table::{Deed, Noted};
 
-use crate::domain::{Assigned, Identifier, ImportedPerson, Person, Roles};
-use crate::store::{self, Cause, ReadClaim};
+use crate::domain::{
+    Assigned, ExternalId, ImportedPerson, Person, Refusal, Roles, check_birth_date, checked_name,
+};
+use crate::people::{self, Before};
+use crate::store::{self, Cause};
 use crate::{Ctx, audit};
 
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -32,6 +35,17 @@ pub struct Row {
     pub roles: Vec<Role>,
     /// Of those roles that are held in a department.
     pub department: Option<String>,
+    #[serde(default)]
+    pub preferred_name: Option<PersonName>,
+    #[serde(default)]
+    pub birth_date: Option<Date>,
+    #[serde(default)]
+    #[schemars(length(max = 40))]
+    pub pronouns: Option<String>,
+    #[serde(default)]
+    #[schemars(length(max = 32))]
+    /// `system:value` each.
+    pub external_ids: Vec<String>,
 }
 
 pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Imported, Failure> {
@@ -42,27 +56,12 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Imported, Failure
 
 async fn import_person(ctx: &Ctx, row: &Row, deed: &Deed<'_>) -> Result<RowOutcome, Failure> {
     let cause = Cause { now: deed.at, correlation_id: deed.correlation_id };
-    let told = ImportedPerson::read(
-        row.source.clone(),
-        &PersonName { given: row.given_name.clone(), family: row.family_name.clone() },
-        row.email.as_deref(),
-        row.student_number.as_deref(),
-        row.staff_number.as_deref(),
-    )?;
-    let id: PersonId = row.source.id();
-    let wanted = Person::imported(None, told.clone()).identifiers();
-    let (standing, mut roles, claims, trail) =
-        store::person_roles_and_claims(&ctx.table, id, &wanted).await?;
-    let read_version = standing.as_ref().map(|standing| standing.version);
-    let standing = standing.map(|standing| standing.value);
-    let person = Person::imported(standing.as_ref(), told);
-    let mut transaction = ctx.table.transaction();
-    if standing.as_ref() != Some(&person) {
-        store::write_person(&mut transaction, &person, read_version, cause);
-        let before = standing.as_ref().map(Person::identifiers).unwrap_or_default();
-        claim_what_is_new(&mut transaction, &person, &before, claims)?;
-        give_up_what_was(ctx, &mut transaction, &person, before).await?;
-    }
+    let today = ctx.today(cause.now);
+    let told = told(row, today)?;
+    let (standing, before, trail) =
+        store::person_roles_and_trail(&ctx.table, row.source.id()).await?;
+    let person = Person::imported(standing.as_ref().map(|known| &known.value), told, today)?;
+    let mut roles = before.clone();
     let mut new = Vec::new();
     for role in &row.roles {
         let department = Roles::department_for(*role, row.department.as_deref());
@@ -70,57 +69,43 @@ async fn import_person(ctx: &Ctx, row: &Row, deed: &Deed<'_>) -> Result<RowOutco
             new.push(assignment);
         }
     }
+    let mut transaction = ctx.table.transaction();
+    match &standing {
+        Some(known) if known.value == person && new.is_empty() => return Ok(RowOutcome::Unchanged),
+        Some(known) if known.value == person => {
+            people::write_role_entries(&mut transaction, known, &before.0, &roles.0);
+            let noted = audit::with_roles(Noted::change("profile"), &new);
+            trail.append(&mut transaction, deed, noted);
+        }
+        known => {
+            let before = Before::of(known.as_ref(), &before, trail);
+            people::write(ctx, &mut transaction, before, person, &roles.0, deed).await?;
+        }
+    }
     if !new.is_empty() {
         store::write_roles(&mut transaction, &roles, &new, cause);
     }
-    if transaction.is_empty() {
-        return Ok(RowOutcome::Unchanged);
-    }
-    let noted = audit::with_roles(audit::profile(standing.as_ref(), &person), &new);
-    trail.append(&mut transaction, deed, noted);
     transaction.commit().await?;
     Ok(RowOutcome::Applied)
 }
 
-fn claim_what_is_new(
-    transaction: &mut Transaction<'_>,
-    person: &Person,
-    before: &[Identifier],
-    claims: Vec<ReadClaim>,
-) -> Result<(), Failure> {
-    let now = person.identifiers();
-    for (mut claim, read_version) in claims {
-        if before.contains(&claim.identifier) || !now.contains(&claim.identifier) {
-            continue;
-        }
-        claim.give_to(person.id, person.account)?;
-        transaction.put(&claim, read_version);
+fn told(row: &Row, today: Date) -> Result<ImportedPerson, Refusal> {
+    let name = PersonName { given: row.given_name.clone(), family: row.family_name.clone() };
+    let told = ImportedPerson::read(
+        row.source.clone(),
+        &name,
+        row.email.as_deref(),
+        row.student_number.as_deref(),
+        row.staff_number.as_deref(),
+    )?;
+    if let Some(birth_date) = row.birth_date {
+        check_birth_date(birth_date, today)?;
     }
-    Ok(())
-}
-
-/// An address or a number that the person no longer has is free again.
-async fn give_up_what_was(
-    ctx: &Ctx,
-    transaction: &mut Transaction<'_>,
-    person: &Person,
-    mut before: Vec<Identifier>,
-) -> Result<(), Failure> {
-    let now = person.identifiers();
-    before.retain(|identifier| !now.contains(identifier));
-    if before.is_empty() {
-        return Ok(());
-    }
-    for (mut claim, read_version) in store::claims(&ctx.table, &before).await? {
-        let Some(version) = read_version else { continue };
-        if claim.pending.is_some() {
-            claim.give_up();
-            transaction.put(&claim, read_version);
-        } else {
-            transaction.delete(&Stored { value: claim, version });
-        }
-    }
-    Ok(())
+    let preferred_name = row.preferred_name.as_ref().map(checked_name).transpose()?;
+    let (birth_date, pronouns) = (row.birth_date, row.pronouns.clone());
+    let external_ids = row.external_ids.iter().map(|text| ExternalId::read(text, None));
+    let external_ids = external_ids.collect::<Result<_, _>>()?;
+    Ok(ImportedPerson { preferred_name, birth_date, pronouns, external_ids, ..told })
 }
 
 #[cfg(test)]
@@ -129,7 +114,7 @@ mod tests {
     use shell::RefusedRow;
 
     use super::*;
-    use crate::domain::Claim;
+    use crate::domain::{Claim, Identifier};
     use crate::fixtures::{ada, ctx, imported_ada, log_in, noted, registered, verified};
 
     fn row(number: u64, source: &str, email: Option<&str>) -> Row {
@@ -143,6 +128,10 @@ mod tests {
             staff_number: None,
             roles: vec![Role::Student],
             department: Some("MATH".into()),
+            preferred_name: None,
+            birth_date: None,
+            pronouns: None,
+            external_ids: Vec::new(),
         }
     }
 
@@ -223,6 +212,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_a_table_tells_beyond_oneroster_is_kept_and_another_name_begins_today() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let preferred = PersonName { given: "Mina".into(), family: "Ngono".into() };
+        let whole = Row {
+            preferred_name: Some(preferred.clone()),
+            birth_date: Some(jiff::civil::date(2001, 2, 3)),
+            pronouns: Some("she/her".into()),
+            external_ids: vec!["moodle:academics:17".into()],
+            ..row(1, "p1", Some("amina@matricula.example"))
+        };
+        let taken = Row { external_ids: whole.external_ids.clone(), ..row(2, "p2", None) };
+        let unborn = Row { birth_date: Some(jiff::civil::date(2031, 1, 1)), ..row(3, "p3", None) };
+        let no_id = Row { external_ids: vec!["payroll:1".into()], ..row(4, "p4", None) };
+        let first = imported(&ctx, vec![whole.clone(), taken, unborn, no_id]).await;
+        let bad = [
+            refused(2, "EXTERNAL_ID_TAKEN"),
+            refused(3, "BIRTH_DATE_INVALID"),
+            refused(4, "EXTERNAL_ID_INVALID"),
+        ];
+        assert_eq!((first.applied, first.refused.as_slice()), (1, bad.as_slice()));
+        let married = Row { family_name: "Mbarga".into(), ..whole };
+        assert_eq!(imported(&ctx, vec![married.clone()]).await.applied, 1);
+        assert_eq!(imported(&ctx, vec![married]).await.unchanged, 1);
+        let amina = person(&ctx, "p1").await.expect("she is there");
+        let (today, before) = (ctx.today(testkit::now()), jiff::civil::date(2027, 1, 14));
+        assert_eq!(amina.legal_name(today).family, "Mbarga");
+        assert_eq!(amina.legal_name(before).family, "Ngono");
+        assert_eq!((amina.told_name(), amina.external_ids.len()), (&preferred, 1));
+    }
+
+    #[tokio::test]
     async fn an_address_given_up_is_free_for_somebody_else() {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
@@ -298,7 +319,8 @@ mod tests {
         };
         assert_eq!(imported(&ctx, vec![renamed]).await.applied, 1);
         let noted = noted(&ctx.table, person_id, "import-people").await;
-        let told = "profile: given_name Augusta Ada → Ada, student_number S-1815 → S-1852";
+        let told = "profile: given_name Augusta Ada → Ada, legal_names – → Augusta Ada Lovelace; \
+                    Ada Lovelace from 2027-01-15, student_number S-1815 → S-1852";
         assert_eq!(noted[1..], [told]);
         let ada_now = person(&ctx, &imported_ada().source.0).await.expect("she is there");
         assert_eq!((ada_now.id, ada_now.name.given.as_str()), (person_id, "Ada"));

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
 use table::{Noted, Trail};
 
-use crate::domain::{Account, AccountState, Identifier, PasswordHash, Person, Refusal};
-use crate::store::{self, Cause};
-use crate::{Ctx, audit};
+use crate::Ctx;
+use crate::domain::{Account, AccountState, Identifier, PasswordHash, Person, Refusal, Roles};
+use crate::people::{self, Before};
+use crate::store;
 
 pub const ROUTE: Route = Route::create(
     "invite-person",
@@ -64,19 +65,24 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         was_used: false,
     };
     let mut transaction = ctx.table.transaction();
-    let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
-    let mut noted = Noted::change("profile");
-    if claim.person.is_none() {
+    let deed = call.deed(ROUTE.operation);
+    if claim.person.is_some() {
+        let noted = Noted::change("profile").field("invitation", None, Some(id));
+        trail.append(&mut transaction, &deed, noted);
+    } else {
         let new = Person { account: None, ..Person::behind(&account) };
-        noted = audit::profile(None, &new);
-        store::write_person(&mut transaction, &new, None, cause);
+        let (roles, identifier) = ((Roles::none_of(new.id), None), claim.identifier.clone());
+        let before = Before {
+            claimed_by_caller: Some(&identifier),
+            invitation: Some(id),
+            ..Before::of(None, &roles, trail)
+        };
+        people::write(ctx, &mut transaction, before, new, &roles.0, &deed).await?;
         claim.give_to(person, None)?;
     }
     claim.pending = Some(id);
     transaction.put(&claim, claim_version);
     transaction.create(&account);
-    let noted = noted.field("invitation", None, Some(id));
-    trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     let reply = Reply { account: id, person };
     let Account { id: account, email, name, locale, .. } = account;
     let (invited_at, invited_by) = (call.now, call.person());

@@ -35,7 +35,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Listing<TrailEntr
 
 #[cfg(test)]
 mod tests {
-    use kernel::{Locale, PersonName};
+    use kernel::PersonName;
     use shell::TrailAct;
     use table::PageRequest;
 
@@ -46,7 +46,13 @@ mod tests {
     async fn married(ctx: &Ctx) -> PersonId {
         let (_, person) = verified(ctx, ada()).await;
         let name = Some(PersonName { given: "Ada".into(), family: "King".into() });
-        let edit = as_person(person, edit_profile::Command { name, locale: Some(Locale::Fr) });
+        let edit = as_person(
+            person,
+            edit_profile::Command {
+                preferred_name: Some(name),
+                ..edit_profile::Command::default()
+            },
+        );
         edit_profile::handle(ctx, &edit).await.expect("edits");
         person
     }
@@ -70,10 +76,7 @@ mod tests {
         ];
         assert_eq!(told, all);
         let change = &trail[1].changes[0];
-        assert_eq!(
-            (change.field.as_str(), change.old.as_deref()),
-            ("family_name", Some("Lovelace"))
-        );
+        assert_eq!((change.field.as_str(), change.old.as_deref()), ("preferred_name", None));
         assert_eq!(
             (trail[1].chain.clone(), &trail[1].hash),
             (person.to_string(), &trail[0].previous)

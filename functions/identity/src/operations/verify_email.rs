@@ -6,14 +6,15 @@ use kernel::{AccountId, PersonId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Call, Failure, Role, Route};
-use table::{Actor, Deed, Stored, Trail, Transaction};
+use table::{Actor, Deed, Trail, Transaction};
 
 use super::register_account::Status;
+use crate::Ctx;
 use crate::domain::{
     Account, AccountState, Assigned, Claim, Identifier, Person, Refusal, Roles, Verdict,
 };
+use crate::people::{self, Before};
 use crate::store::{self, Cause};
-use crate::{Ctx, audit};
 
 pub const ROUTE: Route = Route::call(
     "verify-email",
@@ -87,27 +88,32 @@ pub(super) async fn opening<'t>(
     let mut transaction = ctx.table.transaction();
     let Deed { at: now, correlation_id, .. } = *deed;
     let cause = Cause { now, correlation_id };
-    let (before, person_version, mut roles, trail) = if let Some(imported) = claim.person {
+    let (standing, before_roles, trail) = if let Some(imported) = claim.person {
         let (person, roles, trail) = store::person_roles_and_trail(&ctx.table, imported).await?;
-        let Stored { value, version } = person.ok_or(Refusal::PersonUnknown)?;
-        (Some(value), Some(version), roles, trail)
+        (Some(person.ok_or(Refusal::PersonUnknown)?), roles, trail)
     } else {
         let new = Person::behind(&account).id;
-        (None, None, (Roles::none_of(new), None), Trail::begin(new))
+        (None, (Roles::none_of(new), None), Trail::begin(new))
     };
-    let mut person = before.clone().unwrap_or_else(|| Person::behind(&account));
+    let known = standing.as_ref().map(|known| known.value.clone());
+    let mut person = known.unwrap_or_else(|| Person::behind(&account));
     person.link(&account);
-    let mut noted = audit::profile(before.as_ref(), &person);
+    let mut roles = before_roles.clone();
     // Who comes by themselves is a student; who is invited becomes what the staff make them.
     let is_invited = matches!(account.state, AccountState::Invited { .. });
     if roles.0.assignments.is_empty() && !is_invited {
         let assigned = roles.0.assign(Role::Student, None, None, now)?;
         if let Assigned::Now(assignment) = assigned {
-            noted = audit::with_roles(noted, std::slice::from_ref(&assignment));
             store::write_roles(&mut transaction, &roles, &[assignment], cause);
         }
     }
-    store::write_person(&mut transaction, &person, person_version, cause);
+    let identifier = claim.identifier.clone();
+    let before = Before {
+        claimed_by_caller: Some(&identifier),
+        ..Before::of(standing.as_ref(), &before_roles, trail)
+    };
+    let deed = Deed { actor: Actor::named(person.id), ..*deed };
+    let person = people::write(ctx, &mut transaction, before, person, &roles.0, &deed).await?.value;
     claim.give_to(person.id, Some(id))?;
     transaction.put(&claim, claim_version);
     if let Some(number) = &person.student_number {
@@ -118,8 +124,6 @@ pub(super) async fn opening<'t>(
     }
     account.state = AccountState::Active { person: person.id };
     transaction.put(&account, read_version);
-    let deed = Deed { actor: Actor::named(person.id), ..*deed };
-    trail.append(&mut transaction, &deed, noted);
     Ok(Opening { person: person.id, transaction })
 }
 

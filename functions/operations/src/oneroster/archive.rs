@@ -5,7 +5,8 @@ use std::io::{self, Read, Seek};
 
 use zip::ZipArchive;
 
-/// The files of OneRoster that Matricula reads, in the order in which they are examined.
+/// The files of OneRoster that Matricula reads, in the order in which they are examined; and tables of people, which
+/// come alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum File {
     Manifest,
@@ -16,6 +17,8 @@ pub enum File {
     Roles,
     Classes,
     Enrollments,
+    PeopleCsv,
+    PeopleXlsx,
 }
 
 impl File {
@@ -39,7 +42,14 @@ impl File {
             Self::Roles => "roles.csv",
             Self::Classes => "classes.csv",
             Self::Enrollments => "enrollments.csv",
+            Self::PeopleCsv => "people.csv",
+            Self::PeopleXlsx => "people.xlsx",
         }
+    }
+
+    /// Whether every column of it is ours, so that one that we do not know is a mistake.
+    pub fn is_ours(self) -> bool {
+        matches!(self, Self::PeopleCsv | Self::PeopleXlsx)
     }
 
     /// What the manifest calls it after `file.`.
@@ -82,7 +92,7 @@ impl<R: Read + Seek> Archive<R> {
     /// Unpacks a file as it is read. None where there is none, or where it is packed in a way that OneRoster has not.
     pub fn file<'a>(&'a mut self, file: File, budget: &'a Budget) -> Option<impl Read + 'a> {
         let inner = self.zip.by_name(file.name()).ok()?;
-        Some(Bounded { inner, budget })
+        Some(budget.bounded(inner))
     }
 }
 
@@ -118,6 +128,11 @@ impl Budget {
         let left = self.rows.get();
         self.rows.set(left.saturating_sub(1));
         left > 0
+    }
+
+    /// Reads no more than may be read.
+    pub fn bounded<'b, R: Read + 'b>(&'b self, inner: R) -> impl Read + 'b {
+        Bounded { inner, budget: self }
     }
 
     pub fn is_archive_used_up(&self) -> bool {

@@ -79,14 +79,14 @@ pub fn write_chunks<R: Read + Seek>(
             File::Users => writer.add(person(row, knowledge)),
             File::Classes => writer.add(section(row, knowledge)),
             File::Enrollments => writer.add(history(row, knowledge)),
-            File::Manifest | File::Orgs | File::Roles => {}
+            File::Manifest | File::Orgs | File::Roles | File::PeopleCsv | File::PeopleXlsx => {}
         });
         writer.end_chunk();
     }
     writer.finish()
 }
 
-struct ChunkWriter<F> {
+pub struct ChunkWriter<F> {
     take: F,
     file: File,
     target: Target,
@@ -99,7 +99,7 @@ struct ChunkWriter<F> {
 }
 
 impl<F: FnMut(Chunk) -> Result<(), Stopped>> ChunkWriter<F> {
-    fn new(take: F) -> Self {
+    pub fn new(take: F) -> Self {
         Self {
             take,
             file: File::Manifest,
@@ -112,13 +112,13 @@ impl<F: FnMut(Chunk) -> Result<(), Stopped>> ChunkWriter<F> {
         }
     }
 
-    fn begin(&mut self, file: File, target: Target) {
+    pub fn begin(&mut self, file: File, target: Target) {
         self.file = file;
         self.target = target;
         self.first = true;
     }
 
-    fn add<T: Serialize>(&mut self, row: Option<T>) {
+    pub fn add<T: Serialize>(&mut self, row: Option<T>) {
         let Some(row) = row.filter(|_| !self.stopped) else { return };
         let row = serde_json::to_string(&row).expect("a row is JSON");
         if self.count == ROWS_MAX || self.rows.len() + row.len() >= BYTES_MAX {
@@ -131,7 +131,7 @@ impl<F: FnMut(Chunk) -> Result<(), Stopped>> ChunkWriter<F> {
         self.count += 1;
     }
 
-    fn end_chunk(&mut self) {
+    pub fn end_chunk(&mut self) {
         if self.count == 0 || self.stopped {
             return;
         }
@@ -150,7 +150,7 @@ impl<F: FnMut(Chunk) -> Result<(), Stopped>> ChunkWriter<F> {
         self.count = 0;
     }
 
-    fn finish(self) -> Result<u32, Stopped> {
+    pub fn finish(self) -> Result<u32, Stopped> {
         if self.stopped { Err(Stopped) } else { Ok(self.written) }
     }
 }

@@ -171,7 +171,7 @@ impl Pass {
             };
             seen.clear();
             rows::read(reader, file, &self.budget, &mut self.report, |row| match file {
-                File::Manifest => {}
+                File::Manifest | File::PeopleCsv | File::PeopleXlsx => {}
                 File::Orgs => knowledge.org(row, &mut seen),
                 File::AcademicSessions => knowledge.session(row, &mut seen),
                 File::Courses => knowledge.course(row, &mut seen),

@@ -7,6 +7,7 @@ use super::File;
 use super::encoding::unaccented;
 use super::report::Problem;
 use super::rows::Row;
+use crate::people_file;
 
 const SOURCED_ID_MAX: usize = 255;
 const TITLE_MAX: usize = 200;
@@ -42,6 +43,7 @@ pub fn columns(file: File) -> (&'static [&'static str], &'static [&'static str])
             ],
         ),
         File::Enrollments => (&["sourcedId", "classSourcedId", "userSourcedId", "role"], &[]),
+        File::PeopleCsv | File::PeopleXlsx => people_file::COLUMNS,
     }
 }
 
@@ -285,7 +287,7 @@ fn source<'a>(row: &mut Row<'a>) -> Option<&'a str> {
 
 /// The code as the catalog writes them: upper case letters, digits, dots and dashes. Accents and blanks are mended;
 /// what is neither is wrong.
-fn code(row: &mut Row<'_>, column: &str, text: &str) -> Option<String> {
+pub fn code(row: &mut Row<'_>, column: &str, text: &str) -> Option<String> {
     let code: String = text
         .to_uppercase()
         .chars()

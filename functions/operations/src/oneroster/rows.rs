@@ -22,9 +22,22 @@ pub fn read(
     file: File,
     budget: &Budget,
     report: &mut Report,
+    each: impl FnMut(&mut Row<'_>),
+) -> bool {
+    read_delimited(b',', reader, file, budget, report, each)
+}
+
+pub fn read_delimited(
+    delimiter: u8,
+    reader: impl Read,
+    file: File,
+    budget: &Budget,
+    report: &mut Report,
     mut each: impl FnMut(&mut Row<'_>),
 ) -> bool {
-    let mut csv = csv::ReaderBuilder::new().flexible(true).has_headers(false).from_reader(reader);
+    let mut csv = csv::ReaderBuilder::new();
+    csv.flexible(true).has_headers(false).delimiter(delimiter);
+    let mut csv = csv.from_reader(reader);
     let mut record = ByteRecord::new();
     let top = Place { file, row: None };
     let Ok(true) = csv.read_byte_record(&mut record) else {
@@ -32,7 +45,7 @@ pub fn read(
         return false;
     };
     let Some(columns) = header(&record, file, report) else { return false };
-    let mut number = 1;
+    let (mut number, width) = (1, record.len());
     loop {
         if !budget.next_row(record.as_slice().len()) {
             report.error(top, None, Problem::RowsTooMany, "");
@@ -42,11 +55,11 @@ pub fn read(
         let at = Place { file, row: Some(number) };
         match csv.read_byte_record(&mut record) {
             Ok(false) => return true,
-            Ok(true) if record.len() != columns.len() => {
-                let counts = format!("{} / {}", record.len(), columns.len());
+            Ok(true) if record.len() != width => {
+                let counts = format!("{} / {width}", record.len());
                 report.error(at, None, Problem::FieldsWrongCount, &counts);
             }
-            Ok(true) => each(&mut Row { at, record: &record, columns: &columns, report, ok: true }),
+            Ok(true) => each(&mut Row::new(at, &record, &columns, report)),
             Err(_) => {
                 let problem = if budget.is_archive_used_up() {
                     Problem::UnpackedTooLarge
@@ -63,7 +76,7 @@ pub fn read(
 }
 
 /// Places of the columns by name; none when the rows could not be read with them.
-fn header(record: &ByteRecord, file: File, report: &mut Report) -> Option<Columns> {
+pub fn header(record: &ByteRecord, file: File, report: &mut Report) -> Option<Columns> {
     let at = Place { file, row: Some(1) };
     let (required, known) = parse::columns(file);
     let mut columns = Columns::new();
@@ -71,6 +84,9 @@ fn header(record: &ByteRecord, file: File, report: &mut Report) -> Option<Column
     for (place, field) in record.iter().enumerate() {
         let name = String::from_utf8_lossy(field);
         let name = name.trim_start_matches('\u{feff}').trim();
+        if name.is_empty() && file.is_ours() {
+            continue;
+        }
         if columns.insert(name.to_owned(), place).is_some() {
             twice.insert(name.to_owned());
         }
@@ -89,11 +105,13 @@ fn header(record: &ByteRecord, file: File, report: &mut Report) -> Option<Column
     }
     let mut unknown: Vec<&String> = columns
         .keys()
-        .filter(|name| name.starts_with(OUR_PREFIX) && !known.contains(&name.as_str()))
+        .filter(|name| file.is_ours() || name.starts_with(OUR_PREFIX))
+        .filter(|name| !known.contains(&name.as_str()) && !required.contains(&name.as_str()))
         .collect();
     unknown.sort();
     for name in unknown {
         report.error(at, Some(name), Problem::ColumnUnknown, &known.join(", "));
+        complete &= !file.is_ours();
     }
     complete.then_some(columns)
 }
@@ -108,6 +126,20 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
+    pub fn new(
+        at: Place,
+        record: &'a ByteRecord,
+        columns: &'a Columns,
+        report: &'a mut Report,
+    ) -> Self {
+        Self { at, record, columns, report, ok: true }
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_blank(&self) -> bool {
+        self.record.iter().all(|field| field.trim_ascii().is_empty())
+    }
+
     /// The row as spreadsheets number it.
     pub fn number(&self) -> u64 {
         self.at.row.unwrap_or_default()
@@ -178,9 +210,13 @@ impl<'a> Row<'a> {
     }
 
     pub fn date(&mut self, column: &str) -> Option<Date> {
+        self.required(column, 255)?;
+        self.optional_date(column)
+    }
+
+    pub fn optional_date(&mut self, column: &str) -> Option<Date> {
         const LENGTH: usize = 10;
         let strict = |text: &str| (text.len() == LENGTH).then(|| text.parse().ok()).flatten();
-        self.required(column, 255)?;
         self.parsed(column, Problem::DateWrong, "2027-01-31", strict)
     }
 

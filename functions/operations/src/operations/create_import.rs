@@ -9,13 +9,13 @@ use shell::{Call, ClientScope, Failure, Route};
 
 use super::{IMPORTERS, upload_key};
 use crate::Ctx;
-use crate::domain::{Import, State};
+use crate::domain::{Format, Import, State};
 
 pub const ROUTE: Route = Route::create(
     "create-import",
     "/imports",
     IMPORTERS,
-    "Begin an import: upload a OneRoster 1.2 zip to the address in the reply",
+    "Begin an import: upload a OneRoster 1.2 zip, or a table of people, to the address in the reply",
 )
 .for_clients(ClientScope::ImportsWrite);
 
@@ -28,20 +28,23 @@ pub struct Command {
     /// What the file is called at home; for people only.
     #[schemars(length(min = 1, max = 200))]
     pub file_name: String,
+    /// OneRoster where it is left out.
+    #[serde(default)]
+    pub format: Format,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Reply {
     pub id: ImportId,
     pub state: State,
-    /// PUT the zip here within 15 minutes; whoever holds the address may.
+    /// PUT the file here within 15 minutes; whoever holds the address may.
     pub upload_url: String,
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let import =
-        Import::new(call.new_id(), call.command.file_name.clone(), call.person(), call.now);
-    let upload_url = ctx.imports.upload_url(&upload_key(import.id), UPLOAD_VALID).await?;
+    let Command { file_name, format } = call.command.clone();
+    let import = Import::new(call.new_id(), file_name, format, call.person(), call.now);
+    let upload_url = ctx.imports.upload_url(&upload_key(import.id, format), UPLOAD_VALID).await?;
     let reply = Reply { id: import.id, state: import.state, upload_url };
     let mut transaction = ctx.table.transaction();
     transaction.create(&import);
@@ -57,7 +60,7 @@ mod tests {
     use crate::stub;
 
     fn command() -> Command {
-        Command { file_name: "autumn.zip".into() }
+        Command { file_name: "autumn.zip".into(), format: Format::Oneroster }
     }
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use shell::{Call, ClientScope, Failure, Route};
 
 use super::IMPORTERS;
 use crate::Ctx;
-use crate::domain::{Counts, Import, Progress, SENTENCES, State};
+use crate::domain::{Counts, Format, Import, Progress, SENTENCES, State};
 use crate::store;
 
 pub const ROUTE: Route =
@@ -25,6 +25,7 @@ pub struct Reply {
     pub id: ImportId,
     pub version: u64,
     pub file_name: String,
+    pub format: Format,
     pub created_at: Timestamp,
     pub state: State,
     /// Rows that there are to apply; zero until the file is validated.
@@ -48,9 +49,21 @@ impl Reply {
             code: code.clone(),
             message: shell::sentence(&SENTENCES, locale, code, &[]),
         });
-        let Import { id, file_name, created_at, state, counts, progress, findings, .. } =
+        let Import { id, file_name, format, created_at, state, counts, progress, .. } =
             import.clone();
-        Self { id, version, file_name, created_at, state, counts, progress, findings, failure }
+        let findings = import.findings;
+        Self {
+            id,
+            version,
+            file_name,
+            format,
+            created_at,
+            state,
+            counts,
+            progress,
+            findings,
+            failure,
+        }
     }
 }
 

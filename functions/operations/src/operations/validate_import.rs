@@ -10,13 +10,15 @@ use serde::{Deserialize, Serialize};
 use shell::{Failure, Fault, Step};
 use table::Stored;
 use tokio::sync::mpsc;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::task::JoinSet;
 
 use super::{chunk_key, upload_key};
 use crate::Ctx;
 use crate::bucket::{Content, Writer};
-use crate::domain::{Import, Refusal, State, Verdict};
+use crate::domain::{Counts, Format, Import, Refusal, State, Verdict};
+use crate::oneroster::report::Report;
 use crate::oneroster::{Archive, Chunk, Examination, Limits, Stopped, examine, write_chunks};
+use crate::people_file::{self, Examined};
 use crate::store::{self, ReportLine};
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -40,17 +42,10 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
     if stored.value.state != State::Validating {
         return Ok(Reply { state: stored.value.state });
     }
-    let (examination, chunks) = examined(ctx, import).await?;
-    let verdict = Verdict {
-        valid: examination.is_valid(),
-        counts: examination.counts(),
-        chunks,
-        findings: examination.report.total(),
-        lines_kept: 0,
-    };
+    let Found { valid, counts, report, chunks } = found(ctx, import, stored.value.format).await?;
+    let verdict = Verdict { valid, counts, chunks, findings: report.total(), lines_kept: 0 };
     store::clear_report(&ctx.table, import).await?;
-    let lines: Vec<ReportLine> = examination
-        .report
+    let lines: Vec<ReportLine> = report
         .into_lines()
         .into_iter()
         .zip(0..)
@@ -71,16 +66,46 @@ async fn written(ctx: &Ctx, stored: Stored<Import>) -> Result<Stored<Import>, Fa
 }
 
 /// What was found, and how many chunks have been written.
-async fn examined(ctx: &Ctx, import: ImportId) -> Result<(Examination, u32), Failure> {
-    let bytes = match ctx.imports.get(&upload_key(import), Limits::ARCHIVE_BYTES).await? {
+struct Found {
+    valid: bool,
+    counts: Counts,
+    report: Report,
+    chunks: u32,
+}
+
+impl Found {
+    fn in_archive(examination: Examination, chunks: u32) -> Self {
+        let (valid, counts) = (examination.is_valid(), examination.counts());
+        Self { valid, counts, report: examination.report, chunks }
+    }
+
+    fn in_table(examined: Examined, chunks: u32) -> Self {
+        let Examined { report, counts, is_valid } = examined;
+        Self { valid: is_valid, counts, report, chunks }
+    }
+}
+
+async fn found(ctx: &Ctx, import: ImportId, format: Format) -> Result<Found, Failure> {
+    let bytes_max = people_file::bytes_max(format);
+    let bytes = match ctx.imports.get(&upload_key(import, format), bytes_max).await? {
         Content::Whole(bytes) => bytes,
         Content::Missing => return Err(Refusal::UploadMissing.into()),
+        Content::LargerThanAllowed if format == Format::Oneroster => {
+            return Ok(Found::in_archive(Examination::too_large(bytes_max), 0));
+        }
         Content::LargerThanAllowed => {
-            return Ok((Examination::too_large(Limits::ARCHIVE_BYTES), 0));
+            return Ok(Found::in_table(people_file::too_large(format), 0));
         }
     };
     let (chunks, taken) = mpsc::channel(CHUNKS_WAITING_MAX);
-    let reading = read(bytes, chunks);
+    // Beside the uploads; it waits where they are slower.
+    let reading = tokio::task::spawn_blocking(move || {
+        let take = |chunk| chunks.blocking_send(chunk).map_err(|_| Stopped);
+        match format {
+            Format::Oneroster => read_archive(bytes, take),
+            Format::PeopleCsv | Format::PeopleXlsx => read_table(&bytes, format, take),
+        }
+    });
     upload(ctx.imports.writer(), import, taken).await?;
     let outcome =
         reading.await.map_err(|error| Fault::outside("the file could not be examined", error))?;
@@ -91,23 +116,30 @@ async fn examined(ctx: &Ctx, import: ImportId) -> Result<(Examination, u32), Fai
 const CHUNKS_WAITING_MAX: usize = 4;
 const UPLOADS_AT_ONCE_MAX: usize = 8;
 
-/// Reads the archive beside the uploads; it waits where they are slower.
-fn read(
+fn read_archive(
     bytes: Vec<u8>,
-    chunks: mpsc::Sender<Chunk>,
-) -> JoinHandle<Result<(Examination, u32), Stopped>> {
-    tokio::task::spawn_blocking(move || {
-        let Some(mut archive) = Archive::open(Cursor::new(bytes), Limits::DEFAULT) else {
-            return Ok((Examination::not_an_archive(), 0));
-        };
-        let examination = examine(&mut archive);
-        if !examination.is_valid() {
-            return Ok((examination, 0));
-        }
-        let take = |chunk| chunks.blocking_send(chunk).map_err(|_| Stopped);
-        let count = write_chunks(&mut archive, &examination, take)?;
-        Ok((examination, count))
-    })
+    take: impl FnMut(Chunk) -> Result<(), Stopped>,
+) -> Result<Found, Stopped> {
+    let Some(mut archive) = Archive::open(Cursor::new(bytes), Limits::DEFAULT) else {
+        return Ok(Found::in_archive(Examination::not_an_archive(), 0));
+    };
+    let examination = examine(&mut archive);
+    if !examination.is_valid() {
+        return Ok(Found::in_archive(examination, 0));
+    }
+    let chunks = write_chunks(&mut archive, &examination, take)?;
+    Ok(Found::in_archive(examination, chunks))
+}
+
+fn read_table(
+    bytes: &[u8],
+    format: Format,
+    take: impl FnMut(Chunk) -> Result<(), Stopped>,
+) -> Result<Found, Stopped> {
+    let examined = people_file::examine(bytes, format);
+    let chunks =
+        if examined.is_valid { people_file::write_chunks(bytes, format, take)? } else { 0 };
+    Ok(Found::in_table(examined, chunks))
 }
 
 async fn upload(

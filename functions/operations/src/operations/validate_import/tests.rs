@@ -12,7 +12,7 @@ fn ctx(table: &Table, stub: &Stub) -> Ctx {
 }
 
 fn upload_to(stub: &Stub, import: ImportId, file: impl Into<Vec<u8>>) {
-    stub.put_object(&format!("/in/{}", upload_key(import)), file);
+    stub.put_object(&format!("/in/{}", upload_key(import, Format::Oneroster)), file);
 }
 
 async fn validated(ctx: &Ctx, import: ImportId, run: u32) -> Result<State, Failure> {
@@ -113,4 +113,39 @@ async fn when_the_bucket_takes_no_chunk_there_is_no_verdict() {
     assert!(matches!(result, Err(Failure::Fault(fault)) if fault.retryable));
     stub.mend();
     assert_eq!(validated(&ctx, import, 1).await.expect("a verdict"), State::Validated);
+}
+
+const PEOPLE: &str = "source_id,given_name,family_name,email,roles
+p1,Ana,N\u{fa}\u{f1}ez,ana@matricula.example,student
+p2,L\u{e9}o,Mbarga,not an address,teacher
+p3,Max,Roy,,teacher
+";
+
+#[tokio::test]
+async fn a_table_of_people_is_validated_without_the_rows_that_are_wrong() {
+    let (test, stub) = (testkit::TestTable::new().await, Stub::start().await);
+    let ctx = ctx(&test.table, &stub);
+    let import = stub::import_with(&test.table, |import| import.format = Format::PeopleCsv).await;
+    stub.put_object(&format!("/in/imports/{import}/upload.csv"), PEOPLE);
+    assert_eq!(validated(&ctx, import, 1).await.expect("a verdict"), State::Validated);
+    assert_eq!(codes(&test.table, import).await, ["EMAIL_WRONG"]);
+    let stored = store::import(&test.table, import).await.expect("an import").value;
+    assert_eq!((stored.counts.people, stored.progress.chunks, stored.findings), (2, 1, 1));
+    let chunk = &stub.objects()[&format!("/in/{}", chunk_key(import, 1))];
+    let chunk: serde_json::Value = serde_json::from_slice(chunk).expect("JSON");
+    assert_eq!((&chunk["target"], &chunk["file"]), (&"people".into(), &"people.csv".into()));
+    let rows = chunk["rows"].as_array().expect("rows");
+    let numbers: Vec<_> = rows.iter().map(|row| row["row"].as_u64()).collect();
+    assert_eq!(numbers, [Some(2), Some(4)]);
+}
+
+#[tokio::test]
+async fn a_workbook_above_the_limit_is_not_even_opened() {
+    let (test, stub) = (testkit::TestTable::new().await, Stub::start().await);
+    let ctx = ctx(&test.table, &stub);
+    let import = stub::import_with(&test.table, |import| import.format = Format::PeopleXlsx).await;
+    let bytes = vec![0; crate::people_file::bytes_max(Format::PeopleXlsx) + 1];
+    stub.put_object(&format!("/in/imports/{import}/upload.xlsx"), bytes);
+    assert_eq!(validated(&ctx, import, 1).await.expect("a verdict"), State::Invalid);
+    assert_eq!(codes(&test.table, import).await, ["ARCHIVE_TOO_LARGE"]);
 }

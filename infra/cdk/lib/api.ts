@@ -10,6 +10,7 @@ import type { IFunction } from "aws-cdk-lib/aws-lambda";
 import { LogGroup } from "aws-cdk-lib/aws-logs";
 import type { Construct } from "constructs";
 import type { Context } from "./context.ts";
+import { live } from "./releases.ts";
 import type { Settings } from "./settings.ts";
 
 const REQUESTS_PER_SECOND = 200;
@@ -80,15 +81,15 @@ export class Api extends NestedStack {
   }
 }
 
-/** The routes of one context: a stack takes 500 resources and 200 parameters, and a route needs three and one. */
+/** The routes of one context, with what makes its functions live: a stack takes 500 resources and 200 parameters. */
 class Routes extends NestedStack {
   constructor(scope: Construct, context: Context, api: HttpApi, signedIn: HttpLambdaAuthorizer) {
     super(scope, `${context.node.id}Routes`, { description: `Matricula: the routes of ${context.node.id}` });
-    for (const { route, open, operation, handler } of context.routes) {
+    for (const { route, open, operation, created } of context.routes) {
       const one = new HttpRoute(this, route, {
         httpApi: api,
         routeKey: routeKey(route),
-        integration: new HttpLambdaIntegration(operation, handler),
+        integration: new HttpLambdaIntegration(operation, live(this, context, operation, created)),
         authorizer: open ? new HttpNoneAuthorizer() : signedIn,
       });
       if (open) {

@@ -10,7 +10,7 @@ import type { Construct } from "constructs";
 import { consumeEvents, consumeStreams, type Events, runOnSchedule } from "./events.ts";
 import type { Alarms } from "./observability.ts";
 import { type Permission, policyStatement, type Statement } from "./permissions.ts";
-import { type Live, live, type Releases } from "./releases.ts";
+import { live, type Releases } from "./releases.ts";
 import type { Secrets } from "./secrets.ts";
 import type { Settings } from "./settings.ts";
 
@@ -37,7 +37,7 @@ export interface Route {
   readonly route: string;
   readonly open: boolean;
   readonly operation: string;
-  readonly handler: IFunction;
+  readonly created: Function;
 }
 
 const HTTP_TIMEOUT_S = 10;
@@ -85,7 +85,7 @@ export class Context extends NestedStack {
 
   /** Tells the API who the caller is. */
   authorizer(operation: string, permissions: Permission[]): IFunction {
-    return this.live(operation, permissions, {}).handler;
+    return live(this, this, operation, this.function(operation, permissions, {}));
   }
 
   /** Is called by a state machine, or by an operator. */
@@ -145,12 +145,8 @@ export class Context extends NestedStack {
     return created;
   }
 
-  private live(operation: string, permissions: Permission[], options: Options): Live {
-    return live(this, operation, this.function(operation, permissions, options), this.shared);
-  }
-
   private addRoute(operation: string, route: string, open: boolean, permissions: Permission[], options: Options): void {
-    this.routes.push({ route, open, operation, handler: this.live(operation, permissions, options).handler });
+    this.routes.push({ route, open, operation, created: this.function(operation, permissions, options) });
   }
 
   private role(operation: string, granted: Statement[]) {

@@ -4,17 +4,12 @@ import { LambdaApplication, LambdaDeploymentConfig, LambdaDeploymentGroup } from
 import { type IRole, ManagedPolicy, Role, ServicePrincipal } from "aws-cdk-lib/aws-iam";
 import { Alias, type Function, type IFunction } from "aws-cdk-lib/aws-lambda";
 import type { Construct } from "constructs";
-import type { Context, Shared } from "./context.ts";
+import type { Context } from "./context.ts";
 import type { Settings } from "./settings.ts";
 
 export interface Releases {
   /** What CodeDeploy needs; nothing in dev and on the local cloud, which does not know CodeDeploy. */
   readonly canary?: { readonly application: LambdaApplication; readonly role: IRole };
-}
-
-export interface Live {
-  /** What callers call. */
-  readonly handler: IFunction;
 }
 
 export function releases(scope: Construct, settings: Settings): Releases {
@@ -30,8 +25,9 @@ export function releases(scope: Construct, settings: Settings): Releases {
   return { canary: { application: new LambdaApplication(scope, "CodeDeploy"), role: role.withoutPolicyUpdates() } };
 }
 
-export function live(scope: Context, operation: string, created: Function, shared: Shared): Live {
-  if (shared.settings.stage !== "prod") return { handler: created };
+/** What callers call of a function; stands where `scope` is, which need not be where the function is. */
+export function live(scope: Construct, { contextName, shared }: Context, operation: string, created: Function): IFunction {
+  if (shared.settings.stage !== "prod") return created;
   // The version before is what a rollback goes back to.
   created.currentVersion.applyRemovalPolicy(RemovalPolicy.RETAIN);
   const alias = new Alias(scope, `${operation}-live`, { aliasName: "live", version: created.currentVersion });
@@ -40,8 +36,8 @@ export function live(scope: Context, operation: string, created: Function, share
       ...shared.releases.canary,
       alias,
       deploymentConfig: LambdaDeploymentConfig.CANARY_10PERCENT_5MINUTES,
-      alarms: [shared.alarms.releaseErrors(scope, `${scope.contextName}-${operation}`)],
+      alarms: [shared.alarms.releaseErrors(scope, `${contextName}-${operation}`)],
     });
   }
-  return { handler: alias };
+  return alias;
 }

@@ -30,13 +30,12 @@ pub use key_set::{KeySeed, KeySet, Seed};
 pub use person::{Distinction, ImportedPerson, LegalName, Person, check_birth_date, checked_name};
 pub use refusal::{Refusal, SENTENCES};
 pub use roles::{
-    Assigned, RoleAssignment, Roles, SecondFactorPolicy, Validity, check_giver, check_registrar,
-    check_resetter,
+    Assigned, RoleAssignment, Roles, SecondFactorPolicy, Validity, check_addresser, check_giver,
+    check_opener, check_registrar, check_resetter,
 };
 pub use second_factor::{Code, SealedSeed, SecondFactor};
 pub use service_client::{Client, ClientSecret, ClientSettings, SecretDigest};
 pub use session::{Refreshed, Session, SessionsEnd};
 pub use sign_in::{
-    ExternalIdSource, Identity, Link, Provider, ProviderCode, ProviderSettings, SignIn,
-    UnknownPerson,
+    ExternalIdSource, Identity, Provider, ProviderCode, ProviderSettings, SignIn, UnknownPerson,
 };

@@ -1,9 +1,9 @@
 //! Sign-in providers and sign-ins in the table.
 
-use kernel::{PersonId, SignInId, Timestamp};
+use kernel::{SignInId, Timestamp};
 use table::{Key, Partition, Record};
 
-use crate::domain::{ExternalIdSource, Link, Provider, ProviderCode, SignIn};
+use crate::domain::{Provider, ProviderCode, SignIn};
 
 const PROVIDERS: &str = "SIGN-IN-PROVIDERS";
 
@@ -27,23 +27,6 @@ impl Record for SignIn {
     fn collectable_at(&self) -> Option<Timestamp> {
         Some(self.expires_at())
     }
-}
-
-impl Record for Link {
-    const KIND: &'static str = "external-id-link";
-    const SCHEMA: u32 = 1;
-
-    fn key(&self) -> Key<Self> {
-        link_key_of(self.person, &self.system, &self.kind)
-    }
-}
-
-pub fn link_key(person: PersonId, source: &ExternalIdSource) -> Key<Link> {
-    link_key_of(person, &source.system, &source.kind)
-}
-
-fn link_key_of(person: PersonId, system: &str, kind: &str) -> Key<Link> {
-    Key::new(format!("PERSON#{person}"), format!("EXTERNAL#{system}#{kind}"))
 }
 
 pub fn provider_key(code: &ProviderCode) -> Key<Provider> {

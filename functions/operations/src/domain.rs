@@ -83,7 +83,8 @@ pub struct Import {
     pub file_name: String,
     #[serde(default)]
     pub format: Format,
-    pub created_by: PersonId,
+    /// Absent where a service client did it.
+    pub created_by: Option<PersonId>,
     pub created_at: Timestamp,
     pub state: State,
     /// The execution that works on it; 0 before the first.
@@ -137,7 +138,7 @@ impl Import {
         id: ImportId,
         file_name: String,
         format: Format,
-        created_by: PersonId,
+        created_by: Option<PersonId>,
         now: Timestamp,
     ) -> Self {
         Self {
@@ -398,7 +399,7 @@ mod tests {
     fn import() -> Import {
         let now = testkit::now();
         let id = ImportId::derived_from("one");
-        Import::new(id, "all.zip".into(), Format::Oneroster, testkit::person("ada"), now)
+        Import::new(id, "all.zip".into(), Format::Oneroster, Some(testkit::person("ada")), now)
     }
 
     fn validated(chunks: u32) -> Import {

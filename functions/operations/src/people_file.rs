@@ -111,7 +111,7 @@ fn each_person(
 /// Excel writes semicolons where the comma stands in decimal fractions, as in French and Spanish.
 fn delimiter(bytes: &[u8]) -> u8 {
     let header = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let count = |delimiter: u8| header.iter().filter(|byte| **byte == delimiter).count();
+    let count = |delimiter: u8| header.split(|byte| *byte == delimiter).count();
     if count(b';') > count(b',') { b';' } else { b',' }
 }
 

@@ -239,7 +239,7 @@ pub async fn new_import(table: &Table) -> ImportId {
 pub async fn import_with(table: &Table, change: impl FnOnce(&mut Import)) -> ImportId {
     let id: ImportId = testkit::call(()).new_id();
     let (ada, now) = (testkit::person("ada"), testkit::now());
-    let mut import = Import::new(id, "all.zip".into(), Format::Oneroster, ada, now);
+    let mut import = Import::new(id, "all.zip".into(), Format::Oneroster, Some(ada), now);
     change(&mut import);
     let mut transaction = table.transaction();
     transaction.create(&import);

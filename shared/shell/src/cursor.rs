@@ -1,37 +1,42 @@
-//! Cursors: positions in a list, made opaque and signed, so that nobody reads from where they were not sent.
+//! Cursors: positions in a list, sealed, so that nobody reads from where they were not sent, nor what stands there: the
+//! key of a record may hold what its reader is not shown.
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 use table::Position;
 
 use crate::RequestRefusal;
 
-/// The environment variable that names the signing key's secret.
+/// The environment variable that names the sealing key's secret.
 pub(crate) const KEY: &str = "CURSOR_SECRET";
-const TAG_BYTES: usize = 16;
 
-fn signature(key: &[u8], operation: &str, body: &[u8]) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-    mac.update(operation.as_bytes());
-    mac.update(b"\0");
-    mac.update(body);
-    mac
+/// `secret` may be of any length.
+fn key(secret: &[u8]) -> RandomizedNonceKey {
+    RandomizedNonceKey::new(&AES_256_GCM, &Sha256::digest(secret)).expect("a digest is a key")
 }
 
-pub(crate) fn write(key: &[u8], operation: &str, position: &Position) -> String {
-    let body = serde_json::to_vec(position).expect("a position is JSON");
-    let tag = signature(key, operation, &body).finalize().into_bytes();
-    URL_SAFE_NO_PAD.encode([&tag[..TAG_BYTES], &body].concat())
+pub(crate) fn write(secret: &[u8], operation: &str, position: &Position) -> String {
+    let mut sealed = serde_json::to_vec(position).expect("a position is JSON");
+    let list = Aad::from(operation.as_bytes());
+    let nonce = key(secret).seal_in_place_append_tag(list, &mut sealed).expect("it is short");
+    URL_SAFE_NO_PAD.encode([nonce.as_ref().as_slice(), &sealed].concat())
 }
 
-pub(crate) fn read(key: &[u8], operation: &str, cursor: &str) -> Result<Position, RequestRefusal> {
-    let invalid = RequestRefusal::CursorInvalid;
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| invalid.clone())?;
-    let (tag, body) = bytes.split_at_checked(TAG_BYTES).ok_or(invalid.clone())?;
-    signature(key, operation, body).verify_truncated_left(tag).map_err(|_| invalid.clone())?;
-    serde_json::from_slice(body).map_err(|_| invalid)
+pub(crate) fn read(
+    secret: &[u8],
+    operation: &str,
+    cursor: &str,
+) -> Result<Position, RequestRefusal> {
+    let open = || {
+        let mut bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let (nonce, sealed) = bytes.split_at_mut_checked(NONCE_LEN)?;
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let list = Aad::from(operation.as_bytes());
+        serde_json::from_slice(key(secret).open_in_place(nonce, list, sealed).ok()?).ok()
+    };
+    open().ok_or(RequestRefusal::CursorInvalid)
 }
 
 #[cfg(test)]
@@ -46,6 +51,14 @@ mod tests {
     fn a_cursor_reads_back_where_it_was_written() {
         let cursor = write(b"key", "list-terms", &position());
         assert_eq!(read(b"key", "list-terms", &cursor), Ok(position()));
+    }
+
+    #[test]
+    fn a_cursor_shows_nothing_of_its_position() {
+        let cursor = write(b"key", "list-terms", &position());
+        let bytes = URL_SAFE_NO_PAD.decode(&cursor).expect("base 64");
+        assert!(!String::from_utf8_lossy(&bytes).contains("TERM"));
+        assert_ne!(cursor, write(b"key", "list-terms", &position()));
     }
 
     #[test]

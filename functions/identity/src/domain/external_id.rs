@@ -42,6 +42,22 @@ impl ExternalId {
         Self { system: system.to_owned(), kind: kind_default(), value: value.to_owned() }
     }
 
+    /// Whether somebody can sign in by it.
+    pub fn opens_accounts(&self) -> bool {
+        self.system.starts_with("idp:")
+    }
+
+    fn is_of_one_kind_with(&self, other: &Self) -> bool {
+        (&self.system, &self.kind) == (&other.system, &other.kind)
+    }
+
+    /// Whether somebody with these may sign in by it: by one of its kind and no other, since an address may be given to
+    /// somebody new.
+    pub fn may_open(&self, held: &[Self]) -> bool {
+        let of_one_kind = |held: &&Self| held.is_of_one_kind_with(self);
+        held.iter().filter(of_one_kind).all(|held| held.folded() == self.folded())
+    }
+
     /// `system:value`, where the system may have a colon of its own.
     pub fn read(text: &str, kind: Option<&str>) -> Result<Self, Refusal> {
         const WITH_A_NAME: [&str; 3] = ["moodle:", "idp:", "other:"];
@@ -57,7 +73,7 @@ impl ExternalId {
     pub fn checked(mut self) -> Result<Self, Refusal> {
         const VALUE_CHARS_MAX: usize = 255;
         const NUMBER_CHARS_MAX: usize = 64;
-        self.value = self.value.trim().to_owned();
+        self.value = self.value.trim().into();
         let chars = self.value.chars().count();
         let is_clean = !self.value.chars().any(char::is_control);
         let fits = match (self.system.as_str(), self.kind.as_str()) {

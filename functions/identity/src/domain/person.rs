@@ -256,6 +256,9 @@ impl Person {
         let number = match added.system.as_str() {
             "student-number" => &mut self.student_number,
             "staff-number" => &mut self.staff_number,
+            _ if added.opens_accounts() && !added.may_open(&self.external_ids) => {
+                return Err(Refusal::ExternalIdHeld);
+            }
             _ if self.external_ids.len() >= Self::EXTERNAL_IDS_MAX => {
                 return Err(Refusal::TooManyExternalIds);
             }

@@ -63,6 +63,18 @@ pub fn check_resetter(giver: &[Grant], roles: &Roles, now: Timestamp) -> Result<
     }
 }
 
+/// Who may say by what else somebody signs in, which is as good as their password.
+pub fn check_opener(giver: &[Grant], roles: &Roles, now: Timestamp) -> Result<(), Refusal> {
+    if roles.assignments.is_empty() { Ok(()) } else { check_resetter(giver, roles, now) }
+}
+
+/// Who may change the address of somebody without an account, who will open it by that: whoever may give them what
+/// they hold.
+pub fn check_addresser(giver: &[Grant], roles: &Roles, now: Timestamp) -> Result<(), Refusal> {
+    let mut standing = roles.assignments.iter().filter(|held| !held.validity.is_over(now));
+    standing.try_for_each(|held| check_registrar(giver, held.role))
+}
+
 /// All roles of one person, which are read and written together: they go into every token as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Roles {

@@ -2,11 +2,11 @@
 //! whoever comes back.
 
 use jiff::SignedDuration;
-use kernel::{Email, PersonId, SignInId, Timestamp};
+use kernel::{Email, SignInId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ExternalId, Identifier, Refusal, SecretDigest};
+use super::{ExternalId, Refusal, SecretDigest};
 
 /// Short name of a provider: `university`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -51,8 +51,8 @@ pub struct ExternalIdSource {
     /// `sub`, if nothing else is agreed.
     #[schemars(length(min = 1, max = 60), regex(pattern = r"^[A-Za-z][A-Za-z0-9_\-]*$"))]
     pub claim: String,
-    /// `oneroster`, `moodle:<site>`, `idp:<provider>` or `other:<name>`.
-    #[schemars(regex(pattern = r"^(oneroster|(moodle|idp|other):[a-z0-9][a-z0-9-]{0,39})$"))]
+    /// `idp:<provider>`.
+    #[schemars(regex(pattern = r"^idp:[a-z0-9][a-z0-9-]{0,39}$"))]
     pub system: String,
     /// Which of the system's ids; `id`, if it has one kind of them.
     #[schemars(regex(pattern = r"^[a-z][a-z0-9-]{0,31}$"))]
@@ -104,16 +104,6 @@ impl SignIn {
     }
 }
 
-/// Which external id of its kind leads to a person: one and no other, since an address may be given to somebody new.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Link {
-    pub person: PersonId,
-    pub system: String,
-    pub kind: String,
-    pub identifier: Identifier,
-    pub linked_at: Timestamp,
-}
-
 /// Whoever came back, as the provider's token tells; every word of it is signed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -137,10 +127,9 @@ impl std::fmt::Debug for Identity {
 }
 
 impl ProviderSettings {
-    pub fn external_identifier(&self, identity: &Identity) -> Identifier {
+    pub fn external_id_of(&self, identity: &Identity) -> ExternalId {
         let ExternalIdSource { system, kind, .. } = self.external_id.clone();
-        let value = identity.external_id.clone();
-        Identifier::external(&ExternalId { system, kind, value })
+        ExternalId { system, kind, value: identity.external_id.clone() }
     }
 
     /// The address by which a person may be linked. One that nobody has verified links nobody.

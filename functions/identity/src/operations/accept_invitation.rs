@@ -45,7 +45,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     check_password(password, &found.value.email)?;
     found.value.password_hash = passwords::hash(password)?;
     let found = (found.value, Some(found.version));
-    let opening = verify_email::opening(ctx, &call.deed(ROUTE.operation), found).await?;
+    let opening = verify_email::opening(ctx, &call.deed(ROUTE.operation), found, None).await?;
     let reply = Reply { account: *account, person: opening.person };
     let mut transaction = opening.transaction;
     call.keep_reply(&mut transaction, &reply);

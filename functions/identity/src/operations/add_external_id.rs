@@ -8,7 +8,7 @@ use shell::{Call, Failure, Route};
 use super::KEEPERS;
 use super::read_person::Reply;
 use crate::Ctx;
-use crate::domain::{ExternalId, Refusal, check_keeper};
+use crate::domain::{ExternalId, Refusal, check_keeper, check_opener};
 use crate::people::{self, Before};
 use crate::store;
 
@@ -31,6 +31,9 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let (before, roles, trail) = store::person_roles_and_trail(&ctx.table, *person).await?;
     let before = before.ok_or(Refusal::PersonUnknown)?;
     check_keeper(&call.caller().grants, &roles.0)?;
+    if external_id.opens_accounts() {
+        check_opener(&call.caller().grants, &roles.0, call.now)?;
+    }
     let mut person = before.value.clone();
     person.add_external_id(external_id.clone())?;
     let mut transaction = ctx.table.transaction();

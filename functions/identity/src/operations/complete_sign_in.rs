@@ -8,16 +8,17 @@ use kernel::{AccountId, Email, Locale, PersonId, PersonName, SignInId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Call, Failure, Route};
-use table::{Record as _, Stored, Transaction};
+use table::{Actor, Deed, Record as _, Stored, Transaction};
 
 use super::log_in::{SecondFactorState, Tokens};
 use super::verify_email;
 use crate::domain::{
-    Account, AccountState, Identifier, Identity, Link, PasswordHash, Provider, Refusal, Roles,
-    SecondFactorPolicy, Session, SessionsEnd, SignIn, UnknownPerson,
+    Account, AccountState, ExternalId, Identifier, Identity, PasswordHash, Provider, Refusal,
+    Roles, SecondFactorPolicy, Session, SessionsEnd, SignIn, UnknownPerson,
 };
+use crate::people::{self, Before};
 use crate::relying_party::{Challenge, Comeback};
-use crate::store::{self, Login, ReadClaim};
+use crate::store::{self, Login};
 use crate::{Ctx, client_secrets, sign_in_store};
 
 pub const ROUTE: Route = Route::call(
@@ -105,14 +106,15 @@ async fn admit(
     identity: &Identity,
 ) -> Result<Tokens, Failure> {
     let (sign_in, _) = begun(ctx, call).await?;
-    let external = provider.settings.external_identifier(identity);
+    let external = provider.settings.external_id_of(identity).checked();
+    let external = external.map_err(|_| Refusal::SignInRefused)?;
     let email = provider.settings.linking_email(identity);
-    let mut identifiers = vec![external];
+    let mut identifiers = vec![Identifier::external(&external)];
     identifiers.extend(email.iter().map(Identifier::email));
     let mut claims = store::claims(&ctx.table, &identifiers).await?.into_iter();
-    let external = claims.next().expect("as many as were asked for");
+    let by_external = claims.next().and_then(|(claim, _)| claim.person);
     let by_email = claims.next().and_then(|(claim, _)| claim.person);
-    let Some(person) = external.0.person.or(by_email) else {
+    let Some(person) = by_external.or(by_email) else {
         let is_welcome = provider.settings.unknown_person == UnknownPerson::Register;
         let email = email.filter(|_| is_welcome).ok_or(Refusal::SignInPersonUnknown)?;
         let name = name(identity).ok_or(Refusal::SignInPersonUnknown)?;
@@ -122,6 +124,9 @@ async fn admit(
     };
     let known = ctx.table.get(&store::person_key(person)).await?;
     let known = known.ok_or(Refusal::SignInPersonUnknown)?.value;
+    if !external.may_open(&known.external_ids) {
+        return Err(Refusal::SignInPersonUnknown.into());
+    }
     let Some(account) = known.account else {
         let email = known.email.ok_or(Refusal::SignInPersonUnknown)?;
         let account = new_account(call, email, known.name, known.locale);
@@ -132,8 +137,8 @@ async fn admit(
     admit_known(ctx, call, account, (sign_in, external, provider, identity)).await
 }
 
-/// What a session is started by: the sign-in, the claim of the external id, and the provider's word.
-type Agreed<'a> = (Stored<SignIn>, ReadClaim, &'a Provider, &'a Identity);
+/// What a session is started by: the sign-in, the external id, and the provider's word.
+type Agreed<'a> = (Stored<SignIn>, ExternalId, &'a Provider, &'a Identity);
 
 /// Into an account that stands.
 async fn admit_known(
@@ -171,7 +176,7 @@ async fn admit_known(
         transaction.update(&account);
     }
     spend(&mut transaction, sign_in, call);
-    link(ctx, call, &mut transaction, &session, (external, provider)).await?;
+    link(ctx, call, &mut transaction, session.person, external).await?;
     start(ctx, call, transaction, session, (&roles, found.end.as_ref())).await
 }
 
@@ -212,7 +217,8 @@ async fn admit_newcomer(
     (sign_in, external, provider, identity): Agreed<'_>,
 ) -> Result<Tokens, Failure> {
     let id = account.id;
-    let opening = verify_email::opening(ctx, &call.deed(ROUTE.operation), (account, None)).await?;
+    let deed = call.deed(ROUTE.operation);
+    let opening = verify_email::opening(ctx, &deed, (account, None), Some(external)).await?;
     if person.is_some_and(|person| person != opening.person) {
         return Err(Refusal::SignInPersonUnknown.into());
     }
@@ -225,42 +231,26 @@ async fn admit_newcomer(
     session.device = Some(call.new_id());
     let (_, (roles, _)) = store::person_and_roles(&ctx.table, opening.person).await?;
     spend(&mut transaction, sign_in, call);
-    link(ctx, call, &mut transaction, &session, (external, provider)).await?;
     start(ctx, call, transaction, session, (&roles, end.as_ref())).await
 }
 
-/// Remembers the external id: the next time it leads here by itself. Where another one does already, the address has
-/// been given to somebody new.
+/// Remembers the external id: the next time it leads here by itself. It is its person's own deed.
 async fn link(
     ctx: &Ctx,
     call: &Call<Command>,
     transaction: &mut Transaction<'_>,
-    session: &Session,
-    ((mut external, read_version), provider): (ReadClaim, &Provider),
+    id: PersonId,
+    external: ExternalId,
 ) -> Result<(), Failure> {
-    if external.holder() == Some((session.account, session.person)) {
-        return Ok(());
+    let (standing, roles, trail) = store::person_roles_and_trail(&ctx.table, id).await?;
+    let standing = standing.ok_or(Refusal::SignInPersonUnknown)?;
+    let mut person = standing.value.clone();
+    person.add_external_id(external)?;
+    if person != standing.value {
+        let before = Before::of(Some(&standing), &roles, trail);
+        let deed = Deed { actor: Actor::named(id), ..call.deed(ROUTE.operation) };
+        people::write(ctx, transaction, before, person, &roles.0, &deed).await?;
     }
-    let source = &provider.settings.external_id;
-    let standing = ctx.table.get(&sign_in_store::link_key(session.person, source)).await?;
-    match standing {
-        Some(standing) if standing.value.identifier != external.identifier => {
-            return Err(Refusal::SignInPersonUnknown.into());
-        }
-        Some(_) => {}
-        None => {
-            transaction.create(&Link {
-                person: session.person,
-                system: source.system.clone(),
-                kind: source.kind.clone(),
-                identifier: external.identifier.clone(),
-                linked_at: call.now,
-            });
-        }
-    }
-    external.account = None;
-    external.give_to(session.person, Some(session.account))?;
-    transaction.put(&external, read_version);
     Ok(())
 }
 

@@ -8,7 +8,9 @@ use shell::{Call, Failure, Route};
 use super::read_person::Reply;
 use super::{KEEPERS, told};
 use crate::Ctx;
-use crate::domain::{ExternalId, Person, Refusal, check_birth_date, check_keeper, checked_name};
+use crate::domain::{
+    ExternalId, Person, Refusal, check_addresser, check_birth_date, check_keeper, checked_name,
+};
 use crate::people::{self, Before};
 use crate::store;
 
@@ -18,7 +20,6 @@ pub const ROUTE: Route =
 /// What is absent stays as it is; null takes away.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::option_option, reason = "null takes away, absence leaves as it is")]
 pub struct Command {
     pub person: PersonId,
     /// The right spelling of the legal name that holds today. Another name has a beginning: see `legal-names`.
@@ -57,6 +58,9 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         return Ok(Reply::of(ctx, &before, &roles.0, call.now));
     }
     call.check_version(before.version)?;
+    if person.email != before.value.email {
+        check_addresser(&call.caller().grants, &roles.0, call.now)?;
+    }
     let mut transaction = ctx.table.transaction();
     let known = Before::of(Some(&before), &roles, trail);
     let deed = call.deed(ROUTE.operation);

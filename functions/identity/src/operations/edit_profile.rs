@@ -19,7 +19,6 @@ pub const ROUTE: Route =
 /// What is absent stays as it is.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[expect(clippy::option_option, reason = "null takes away, absence leaves as it is")]
 pub struct Command {
     /// What you want to be called; null for the legal name, which the registrar or HR changes.
     #[serde(default, deserialize_with = "told")]

@@ -9,7 +9,8 @@ use shell::{Failure, Imported, Role, RowOutcome, Step};
 use table::{Deed, Noted};
 
 use crate::domain::{
-    Assigned, ExternalId, ImportedPerson, Person, Refusal, Roles, check_birth_date, checked_name,
+    Assigned, ExternalId, ImportedPerson, Person, Refusal, Roles, check_birth_date, check_opener,
+    checked_name,
 };
 use crate::people::{self, Before};
 use crate::store::{self, Cause};
@@ -68,6 +69,10 @@ async fn import_person(ctx: &Ctx, row: &Row, deed: &Deed<'_>) -> Result<RowOutco
         if let Assigned::Now(assignment) = roles.0.assign(*role, department, None, cause.now)? {
             new.push(assignment);
         }
+    }
+    let known = standing.as_ref().map_or(&[][..], |known| &known.value.external_ids);
+    if person.external_ids.iter().any(|id| id.opens_accounts() && !known.contains(id)) {
+        check_opener(&[], &roles.0, cause.now)?;
     }
     let mut transaction = ctx.table.transaction();
     match &standing {

@@ -52,7 +52,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let person = call.command.person;
     let (known, (roles, _), trail) = store::person_roles_and_trail(&ctx.table, person).await?;
     known.ok_or(Refusal::PersonUnknown)?;
-    if person != call.person() {
+    if call.caller.as_ref().is_none_or(|caller| caller.person != person) {
         let mut transaction = ctx.table.transaction();
         trail.append(&mut transaction, &call.deed(ROUTE.operation), Noted::read("roles"));
         transaction.commit().await?;

@@ -11,7 +11,7 @@ use table::{Actor, Deed, Trail, Transaction};
 use super::register_account::Status;
 use crate::Ctx;
 use crate::domain::{
-    Account, AccountState, Assigned, Claim, Identifier, Person, Refusal, Roles, Verdict,
+    Account, AccountState, Assigned, Claim, ExternalId, Identifier, Person, Refusal, Roles, Verdict,
 };
 use crate::people::{self, Before};
 use crate::store::{self, Cause};
@@ -52,7 +52,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         Verdict::ProvenBefore(person) => person,
         Verdict::Proven => {
             let account = (account.value, Some(account.version));
-            let opening = opening(ctx, &call.deed(ROUTE.operation), account).await?;
+            let opening = opening(ctx, &call.deed(ROUTE.operation), account, None).await?;
             opening.transaction.commit().await?;
             opening.person
         }
@@ -72,12 +72,13 @@ pub(super) struct Opening<'t> {
     pub transaction: Transaction<'t>,
 }
 
-/// Opens an account whose address is proven, by the code, by an invitation or by another provider. It is its person's
-/// own deed.
+/// Opens an account whose address is proven, by the code, by an invitation or by another provider, whose id of the
+/// person is kept. It is its person's own deed.
 pub(super) async fn opening<'t>(
     ctx: &'t Ctx,
     deed: &Deed<'_>,
     (mut account, read_version): (Account, Option<u64>),
+    external: Option<ExternalId>,
 ) -> Result<Opening<'t>, Failure> {
     let id = account.id;
     let (mut claim, claim_version) =
@@ -98,6 +99,7 @@ pub(super) async fn opening<'t>(
     let known = standing.as_ref().map(|known| known.value.clone());
     let mut person = known.unwrap_or_else(|| Person::behind(&account));
     person.link(&account);
+    external.map_or(Ok(()), |external| person.add_external_id(external))?;
     let mut roles = before_roles.clone();
     // Who comes by themselves is a student; who is invited becomes what the staff make them.
     let is_invited = matches!(account.state, AccountState::Invited { .. });

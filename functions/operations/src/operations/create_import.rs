@@ -43,7 +43,8 @@ pub struct Reply {
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let Command { file_name, format } = call.command.clone();
-    let import = Import::new(call.new_id(), file_name, format, call.person(), call.now);
+    let creator = call.caller.as_ref().map(|caller| caller.person);
+    let import = Import::new(call.new_id(), file_name, format, creator, call.now);
     let upload_url = ctx.imports.upload_url(&upload_key(import.id, format), UPLOAD_VALID).await?;
     let reply = Reply { id: import.id, state: import.state, upload_url };
     let mut transaction = ctx.table.transaction();

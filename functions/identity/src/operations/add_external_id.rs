@@ -52,10 +52,13 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use super::super::register_person;
     use super::super::register_person::tests::{command, registered};
+    use shell::Role;
+
     use super::*;
     use crate::domain::Identifier;
-    use crate::fixtures::{by_administrator, code, ctx};
+    use crate::fixtures::{by_administrator, by_staff, code, ctx};
 
     pub fn id(text: &str) -> ExternalId {
         ExternalId::read(text, None).expect("an id")
@@ -83,6 +86,22 @@ pub(crate) mod tests {
             },
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn what_opens_the_account_of_the_staff_is_an_administrators_to_say() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let teacher =
+            register_person::Command { role: Some(Role::Teacher), ..command("Ada", "King", None) };
+        let teacher = registered(&ctx, teacher).await;
+        let call = |role, text| by_staff(role, Command { person: teacher, external_id: id(text) });
+        let mine = call(Role::HrOfficer, "idp:university:u-1");
+        assert_eq!(code(handle(&ctx, &mine).await), "NOT_A_STUDENT");
+        handle(&ctx, &call(Role::HrOfficer, "moodle:hr:1")).await.expect("it opens nothing");
+        handle(&ctx, &call(Role::Administrator, "idp:university:u-1")).await.expect("adds");
+        let second = call(Role::Administrator, "idp:university:u-2");
+        assert_eq!(code(handle(&ctx, &second).await), "EXTERNAL_ID_HELD");
     }
 
     #[tokio::test]

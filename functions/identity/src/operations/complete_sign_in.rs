@@ -313,12 +313,13 @@ mod tests {
     use table::PageRequest;
 
     use super::super::set_sign_in_provider::tests::agreed;
-    use super::super::{begin_sign_in, import_people};
+    use super::super::{add_external_id, begin_sign_in, import_people, remove_external_id};
     use super::*;
     use crate::domain::{ExternalId, Password, ProviderSettings};
     use crate::fixtures::{
-        CODE, PlayedProvider, ProviderKey, REDIRECT_URI, ada, caller_of, code, code_for, ctx,
-        enrolled, imported_ada, log_in, provider_claims, second_factor_code, university, verified,
+        CODE, PlayedProvider, ProviderKey, REDIRECT_URI, ada, by_administrator, caller_of, code,
+        code_for, ctx, enrolled, imported_ada, log_in, noted, provider_claims, second_factor_code,
+        university, verified,
     };
 
     fn after(seconds: i64) -> Timestamp {
@@ -414,6 +415,27 @@ mod tests {
         let somebody_new = |claims: &mut Value| claims["sub"] = "u-1972".into();
         let refused = signed_in(&ctx, &played, somebody_new).await;
         assert_eq!(code(refused), "SIGN_IN_PERSON_UNKNOWN", "the address is somebody new's");
+        let noted = noted(&ctx.table, person, ROUTE.operation).await;
+        assert_eq!(noted.len(), 1, "the link, and not what finds it: {noted:?}");
+    }
+
+    #[tokio::test]
+    async fn an_id_that_an_office_added_opens_the_account_and_no_other_of_its_kind_does() {
+        let test = testkit::TestTable::new().await;
+        let (ctx, played) = (ctx(&test.table), PlayedProvider::start().await);
+        let (_, person) = verified(&ctx, ada()).await;
+        let added = ExternalId::new("idp:university", "u-1815");
+        let add = add_external_id::Command { person, external_id: added.clone() };
+        add_external_id::handle(&ctx, &by_administrator(add)).await.expect("adds");
+        assert_eq!(signed_in(&ctx, &played, |_| ()).await.expect("signs in").person, person);
+        let somebody_new = |claims: &mut Value| claims["sub"] = "u-1972".into();
+        let refused = signed_in(&ctx, &played, somebody_new).await;
+        assert_eq!(code(refused), "SIGN_IN_PERSON_UNKNOWN");
+        let ExternalId { system, kind, value } = added;
+        let remove = remove_external_id::Command { person, system, kind: Some(kind), value };
+        remove_external_id::handle(&ctx, &by_administrator(remove)).await.expect("removes");
+        let right = signed_in(&ctx, &played, somebody_new).await.expect("the right one");
+        assert_eq!(right.person, person);
     }
 
     #[tokio::test]

@@ -371,6 +371,14 @@ pub fn subject_of_nobody(identifier: &Identifier) -> String {
     format!("{:?}:{}", identifier.kind, URL_SAFE_NO_PAD.encode(digest))
 }
 
+#[cfg(test)]
+pub async fn roles(table: &Table, person: PersonId) -> Result<ReadRoles, Failure> {
+    Ok(match table.get(&roles_key(person)).await? {
+        Some(Stored { value, version }) => (value, Some(version)),
+        None => (Roles::none_of(person), None),
+    })
+}
+
 /// A person with their roles, in one call.
 pub async fn person_and_roles(
     table: &Table,

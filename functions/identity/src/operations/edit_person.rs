@@ -150,7 +150,7 @@ mod tests {
                 let (birth_date, number) = (jiff::civil::date(2001, 2, 3), "S-1".to_owned());
                 let birth_date = Some(Some(birth_date));
                 let student_number = Some(Some(number));
-                edit(Command { email, birth_date, student_number, ..nothing(person) }, 1)
+                edit(Command { birth_date, email, student_number, ..nothing(person) }, 1)
             },
             async |table, call| handle(&ctx(table), call).await.map(drop),
             async |table, _| assert_eq!(told_of(table, PersonChanged::NAME).await, 1),

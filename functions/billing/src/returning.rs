@@ -201,23 +201,40 @@ pub async fn conclude_refund(
     };
     let origin = found.origin();
     let own = match report.refund {
-        Some(id) => ctx.table.get(&store::refund_key(origin, id)).await?,
+        Some(id) => recorded(ctx, origin, report, id).await?,
         None => None,
     };
     match own {
         Some(refund) if refund.value.is_meant_by(report) => {
             let told = (&report.word, Some(report.provider_ref.as_str()));
-            follow(ctx, refund, found, told, cause).await
+            let of = Found::of(ctx, refund.value.of).await?;
+            follow(ctx, refund, of, told, cause).await
         }
         Some(refund) if report.word == RefundWord::Paid => {
             // Another amount went back than was asked for: what was asked for did not take place.
             let failed = RefundWord::Failed { reason: "amount_differs".to_owned() };
-            follow(ctx, refund, found, (&failed, None), cause).await?;
+            let of = Found::of(ctx, refund.value.of).await?;
+            follow(ctx, refund, of, (&failed, None), cause).await?;
             take_refund(ctx, Found::of(ctx, origin).await?, report, cause).await
         }
         Some(_) => Ok(()),
         None => take_refund(ctx, found, report, cause).await,
     }
+}
+
+/// The refund as it was recorded: with where the money is now, or with the suspense item in which it lay before.
+async fn recorded(
+    ctx: &Ctx,
+    origin: Origin,
+    report: &RefundReport,
+    id: RefundId,
+) -> Result<Option<Stored<Refund>>, Failure> {
+    let refund = ctx.table.get(&store::refund_key(origin, id)).await?;
+    let item = Origin::SuspenseItem(SuspenseItem::id_of(&report.payment_ref));
+    if refund.is_some() || origin == item {
+        return Ok(refund);
+    }
+    Ok(ctx.table.get(&store::refund_key(item, id)).await?)
 }
 
 /// Follows the provider's word on a refund of ours.
@@ -273,8 +290,9 @@ async fn take_refund(
     cause: Cause<'_>,
 ) -> Result<(), Failure> {
     let (id, origin) = (RefundId::derived_from(&report.provider_ref), found.origin());
-    if let Some(refund) = ctx.table.get(&store::refund_key(origin, id)).await? {
-        return follow(ctx, refund, found, (&report.word, None), cause).await;
+    if let Some(refund) = recorded(ctx, origin, report, id).await? {
+        let of = Found::of(ctx, refund.value.of).await?;
+        return follow(ctx, refund, of, (&report.word, None), cause).await;
     }
     if report.word != RefundWord::Paid {
         // Until it is paid it is not ours to book: nobody here asked for it.

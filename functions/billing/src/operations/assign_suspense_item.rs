@@ -109,14 +109,14 @@ fn payment_of(
 
 #[cfg(test)]
 pub(super) mod tests {
-    use events::{Event, PaymentSucceeded};
+    use events::{Event, PaymentRefunded, PaymentSucceeded};
     use serde_json::json;
 
-    use super::super::{receive_webhook, refund_payment};
+    use super::super::{receive_webhook, refund_payment, return_suspense_item};
     use super::*;
     use crate::domain::{Account, InvoiceState};
     use crate::fixtures::{
-        account, charge, check_ledger, code, count, ctx, ctx_with, francs, invoice, provider,
+        account, charge, check_ledger, code, count, ctx, ctx_with, francs, invoice, pay, provider,
         refund_webhook, webhook,
     };
 
@@ -168,11 +168,7 @@ pub(super) mod tests {
         let ctx = ctx_with(&test.table, &provider);
         let item = put_in_suspense(&ctx).await;
         let assigned = handle(&ctx, &to("ada", item)).await.expect("assigned").assigned;
-        let told = json!({
-            "id": "re_desk", "status": "succeeded", "amount": 60_000, "currency": "xaf",
-            "payment_intent": "pi_stranger",
-        });
-        let told = refund_webhook("refund.created", &told);
+        let told = refund_webhook("refund.created", &desk_refund(60_000));
         receive_webhook::handle(&ctx, &told).await.expect("taken");
         assert_eq!(account(&ctx, "ada").await.unapplied_cash(), francs(100_000));
         let (payment, amount) = (assigned.expect("a payment"), francs(100_001));
@@ -180,6 +176,65 @@ pub(super) mod tests {
             testkit::call(refund_payment::Command { payment, amount, reason: "left".into() });
         let refused = refund_payment::handle(&ctx, &too_much).await;
         assert_eq!(code(refused), "NOT_UNAPPLIED");
+        check_ledger(&ctx).await;
+    }
+
+    /// What the provider tells of a refund made at its own desk.
+    fn desk_refund(minor: i64) -> serde_json::Value {
+        json!({
+            "id": "re_desk", "status": "succeeded", "amount": minor, "currency": "xaf",
+            "payment_intent": "pi_stranger",
+        })
+    }
+
+    #[tokio::test]
+    async fn what_went_back_before_it_was_assigned_is_not_taken_from_the_student() {
+        testkit::under_every_fault(
+            async |table| {
+                let ctx = ctx(table);
+                let charge = charge(&ctx, "ada", "one").await;
+                let item = put_in_suspense(&ctx).await;
+                let told = refund_webhook("refund.created", &desk_refund(10_000));
+                receive_webhook::handle(&ctx, &told).await.expect("taken");
+                handle(&ctx, &to("ada", item)).await.expect("assigned");
+                (refund_webhook("refund.updated", &desk_refund(10_000)), charge)
+            },
+            async |table, (told, _)| receive_webhook::handle(&ctx(table), told).await.map(drop),
+            async |table, (_, charge)| {
+                let ctx = ctx(table);
+                assert_eq!(invoice(&ctx, charge).await.state(), InvoiceState::Paid);
+                assert_eq!(count(&ctx, PaymentRefunded::NAME).await, 0);
+                assert_eq!(check_ledger(&ctx).await, 5, "in, back, out, charge, payment");
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn old_news_of_a_return_that_failed_is_not_taken_from_the_student() {
+        let test = testkit::TestTable::new().await;
+        let provider = provider().await;
+        let ctx = ctx_with(&test.table, &provider);
+        let charge = charge(&ctx, "ada", "one").await;
+        pay(&ctx, &charge, "pm_sim_wrong_amount").await;
+        let intent = provider.intents().remove(0);
+        receive_webhook::handle(&ctx, &webhook(&intent)).await.expect("taken");
+        let item = SuspenseItem::id_of(intent["id"].as_str().expect("an id"));
+        let reason = "Nobody knows whose it is.".to_owned();
+        let back = testkit::call(return_suspense_item::Command { suspense_item: item, reason });
+        return_suspense_item::handle(&ctx, &back).await.expect("asked");
+        let mut told = provider.refunds().remove(0);
+        for status in ["succeeded", "failed"] {
+            told["status"] = json!(status);
+            let told = refund_webhook("refund.updated", &told);
+            receive_webhook::handle(&ctx, &told).await.expect("taken");
+        }
+        handle(&ctx, &to("ada", item)).await.expect("assigned");
+        told["status"] = json!("succeeded");
+        let told = refund_webhook("refund.updated", &told);
+        receive_webhook::handle(&ctx, &told).await.expect("taken");
+        assert_eq!(invoice(&ctx, &charge).await.state(), InvoiceState::Paid);
+        assert_eq!(account(&ctx, "ada").await.unapplied_cash(), francs(1));
         check_ledger(&ctx).await;
     }
 

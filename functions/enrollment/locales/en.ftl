@@ -72,6 +72,7 @@ link-required-remedy = Put all linked sections of one choice into the same submi
 instructor-permission-remedy = Ask the teacher of the section for permission.
 time-conflict-remedy = Choose another section, or drop the one that clashes.
 max-credits-remedy = Drop something first, or ask the registrar's office for an overload.
+waiting-already-remedy = Take the seat when it comes by the line, or leave the line before you register otherwise.
 reserved-closed-remedy = Choose another section, or stand in line until kept seats become free for all.
 closed-remedy = Choose another section, or stand in line for this one where it has a waitlist.
 waitlist-full-remedy = Choose another section.

@@ -72,6 +72,7 @@ link-required-remedy = Ponga todos los grupos vinculados de una opción en la mi
 instructor-permission-remedy = Pida permiso al docente del grupo.
 time-conflict-remedy = Elija otro grupo, o dese de baja del que se solapa.
 max-credits-remedy = Dese de baja primero de algo, o pida una sobrecarga a la secretaría.
+waiting-already-remedy = Tome la plaza cuando llegue por la lista de espera, o deje la lista antes de inscribirse de otro modo.
 reserved-closed-remedy = Elija otro grupo, o espere a que las plazas reservadas queden libres para todos.
 closed-remedy = Elija otro grupo, o póngase en su lista de espera si la tiene.
 waitlist-full-remedy = Elija otro grupo.

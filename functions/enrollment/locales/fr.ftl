@@ -72,6 +72,7 @@ link-required-remedy = Mettez tous les groupes liés d'un même choix dans la m�
 instructor-permission-remedy = Demandez l'accord de l'enseignant du groupe.
 time-conflict-remedy = Choisissez un autre groupe, ou abandonnez celui qui chevauche.
 max-credits-remedy = Abandonnez d'abord quelque chose, ou demandez une surcharge au service des inscriptions.
+waiting-already-remedy = Prenez la place quand elle vient par la liste d'attente, ou quittez la liste avant de vous inscrire autrement.
 reserved-closed-remedy = Choisissez un autre groupe, ou attendez que les places réservées soient libres pour tous.
 closed-remedy = Choisissez un autre groupe, ou mettez-vous en liste d'attente s'il en a une.
 waitlist-full-remedy = Choisissez un autre groupe.

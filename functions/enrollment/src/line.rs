@@ -169,7 +169,8 @@ mod tests {
                 }
                 Err(failure) => {
                     let refused = code::<()>(Err(failure));
-                    let expected = ["CLOSED", "WAITLIST_ONLY", "DUPLICATE_SECTION"];
+                    let expected =
+                        ["CLOSED", "WAITLIST_ONLY", "DUPLICATE_SECTION", "WAITING_ALREADY"];
                     assert!(expected.contains(&refused), "{refused}");
                 }
             }
@@ -240,7 +241,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(16))]
+        #![proptest_config(ProptestConfig::with_cases(8))]
 
         #[test]
         fn whatever_happens_the_line_keeps_its_order_and_nobody_is_oversold(

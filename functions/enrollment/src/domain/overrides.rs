@@ -27,6 +27,7 @@ impl Giver {
             | Code::SectionNotOffered
             | Code::Hold
             | Code::DuplicateSection
+            | Code::WaitingAlready
             | Code::MaxWaitlistedCredits => false,
             Code::InstructorPermission => true,
             Code::RestrictionLevel

@@ -419,6 +419,7 @@ fn judge(
         refusals.extend(of_student(background));
         refusals.extend(of_section(item, bundle, &with, background));
         refusals.extend(unproven(proof.as_ref().map(|(proof, _)| proof)));
+        refusals.extend(waiting(seats, cart.door, standing));
         let seat = seat(seats, cart.door, background);
         refusals.extend(seat.as_ref().err().map(|code| ItemRefusal::new(*code)));
         refusals.sort_by_key(|refusal| refusal.code);
@@ -551,6 +552,12 @@ fn unproven(proof: Option<&Proof>) -> Option<ItemRefusal> {
         ItemCode::PrereqNotMet
     };
     Some(ItemRefusal::unproven(code, proof.clone()))
+}
+
+/// Whoever stands in line comes to a seat by the line alone: else the line would seat them once more later.
+fn waiting(seats: &SectionSeats, door: Door<'_>, standing: &StudentTerm) -> Option<ItemRefusal> {
+    let waits = standing.waiting.iter().any(|waiting| waiting.section == seats.section);
+    (door == Door::Public && waits).then(|| ItemRefusal::new(ItemCode::WaitingAlready))
 }
 
 /// A seat of the section's own, and one of those that it shares; behind those who wait for it.

@@ -9,7 +9,7 @@ use shell::{Failure, Fault};
 use table::{Change, Field, Transaction};
 
 use crate::domain::{
-    Cart, Door, ItemCode, ItemRefusal, Refusal, SectionSeats, StudentTerm,
+    Cart, Door, Entry, ItemCode, ItemRefusal, Refusal, SectionSeats, StudentTerm,
     WAITLISTED_CREDITS_MAX_HUNDREDTHS, WaitingFor, WaitlistEntry, WaitlistTransition, decide,
     populations,
 };
@@ -34,6 +34,12 @@ pub fn judge(situation: &Situation, joining: Joining, now: Timestamp) -> Result<
         return Err(Refusal::WaitingAlready.into());
     }
     let standing = without_swap(&situation.student_term, swap)?;
+    let stays =
+        |it: &Entry| standing.entries.iter().any(|entry| entry.registration == it.registration);
+    let mut leaving = situation.student_term.entries.iter().filter(|entry| !stays(entry));
+    if leaving.any(|entry| entry.section == section) {
+        return Err(Refusal::SwapImpossible.into());
+    }
     let items = [(section, registration)];
     let cart = Cart { term: situation.student_term.term, items: &items, door: Door::Public };
     let mut decision = decide(&cart, &situation.seats, &standing, background, now);

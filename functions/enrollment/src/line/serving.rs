@@ -90,8 +90,12 @@ pub fn sections_of(seats: &SectionSeats, background: &Background) -> Vec<Section
     shared.map_or_else(|| vec![seats.section], |sections| sections.iter().copied().collect())
 }
 
-/// Nobody in line can take the seats that are free: they are everybody's, as long as all is as it was seen.
+/// Nobody in line can take the seats that are free: they are everybody's, as long as all is as it was seen. Where
+/// somebody picks, it is not known who can.
 async fn pass_on(ctx: &Ctx, seats: &SectionSeats, background: &Background) -> Result<(), Failure> {
+    if seats.waitlist.mode == WaitlistMode::Manual {
+        return Ok(());
+    }
     let general = seats.general_capacity(background.today) - seats.taken_generally;
     let free = general.min(seats.capacity - seats.taken);
     let shared = background.shared_with(seats);

@@ -266,6 +266,17 @@ pub mod tests {
     }
 
     #[tokio::test]
+    async fn a_registration_is_not_given_up_for_its_own_section() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let section = offer(&test.table, "a", full(WaitlistMode::Automatic, 1)).await;
+        let mut swapping = joining("ada", section);
+        swapping.command.swap = Some(registered(&ctx, "ada", section).await);
+        assert_eq!(code(handle(&ctx, &swapping).await), "SWAP_IMPOSSIBLE");
+        assert_eq!(line(&ctx, section).await, (0, 0));
+    }
+
+    #[tokio::test]
     async fn a_seat_of_a_pool_goes_to_the_first_of_its_population() {
         let test = TestTable::new().await;
         let ctx = Ctx::new(test.table.clone());

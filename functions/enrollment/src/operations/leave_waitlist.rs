@@ -67,10 +67,12 @@ mod tests {
     use events::WaitlistMode;
     use testkit::{TestTable, person};
 
-    use super::super::join_waitlist::tests::{entry, full, join, joining, registered, serve};
-    use super::super::{accept_offer, join_waitlist};
+    use super::super::join_waitlist::tests::{
+        dropped, entry, full, join, joining, registered, serve,
+    };
+    use super::super::{accept_offer, join_waitlist, submit, swap_registration};
     use super::*;
-    use crate::fixtures::{by, code, offer, offer_again, seats_agree};
+    use crate::fixtures::{by, cart, code, offer, offer_again, seats_agree, taken};
 
     #[tokio::test]
     async fn somebody_leaves_once_whatever_happens_on_the_wire() {
@@ -93,6 +95,30 @@ mod tests {
             },
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_leaves_the_line_before_registering_otherwise() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let section = offer(&test.table, "a", full(WaitlistMode::Confirmation, 0)).await;
+        let other = offer(&test.table, "b", |_| ()).await;
+        let registration = registered(&ctx, "ada", other).await;
+        let ada = join(&ctx, "ada", section).await;
+        offer_again(&test.table, "a", 2, full(WaitlistMode::Confirmation, 2)).await;
+        serve(&ctx).await;
+        assert_eq!(entry(&ctx, ada).await.state, WaitlistState::Offered);
+        let submitted = submit::handle(&ctx, &cart(&[section])).await;
+        assert_eq!(code(submitted), "WAITING_ALREADY", "another seat is free");
+        let swap = swap_registration::Command { registration, sections: vec![section] };
+        let swapped = swap_registration::handle(&ctx, &testkit::call(swap)).await;
+        assert_eq!(code(swapped), "WAITING_ALREADY");
+        handle(&ctx, &testkit::call(Command { entry: ada })).await.expect("declined");
+        let registration = registered(&ctx, "ada", section).await;
+        dropped(&ctx, "ada", registration).await;
+        serve(&ctx).await;
+        seats_agree(&test.table, section, &[person("ada")]).await;
+        assert_eq!(taken(&test.table, section).await, 0, "nobody is seated once more");
     }
 
     #[tokio::test]

@@ -65,8 +65,9 @@ mod tests {
 
     use super::super::give_override::tests::staff;
     use super::super::join_waitlist::tests::{entry, full, join, serve};
+    use super::super::submit;
     use super::*;
-    use crate::fixtures::{code, offer, offer_again, taken};
+    use crate::fixtures::{by, cart, code, offer, offer_again, section, taken};
 
     /// Two in line, and one seat that nobody gets by himself.
     async fn waiting(ctx: &Ctx) -> [WaitlistEntryId; 2] {
@@ -103,6 +104,8 @@ mod tests {
         let ctx = Ctx::new(test.table.clone());
         let [ada, bob] = waiting(&ctx).await;
         assert_eq!(entry(&ctx, ada).await.state, WaitlistState::Waiting, "somebody picks");
+        let outsider = submit::handle(&ctx, &by("cyd", cart(&[section("a")]))).await;
+        assert_eq!(code(outsider), "WAITLIST_ONLY");
         let strange = handle(&ctx, &pick("PHYS", bob)).await;
         assert_eq!(code(strange), "WAITLIST_ENTRY_UNKNOWN");
         handle(&ctx, &pick("MATH", bob)).await.expect("offered");

@@ -136,6 +136,11 @@ pub fn bursar() -> Caller {
     holder(PersonId::derived_from("bursar"), Role::Bursar)
 }
 
+/// Who decides what the bursar has asked for.
+pub fn second_bursar() -> Caller {
+    holder(PersonId::derived_from("second bursar"), Role::Bursar)
+}
+
 fn holder(person: PersonId, role: Role) -> Caller {
     let session = SessionId::derived_from(&person.to_string());
     Caller { person, session, grants: vec![Grant { role, department: None }] }

@@ -150,7 +150,8 @@ impl<'p> Owner<'p> {
         let hold = json!({ "kind": "academic", "reason": "a journey" });
         staff().registrar.api.post(&format!("{student}/holds"), &hold).expect(201);
         let record = json!({ "record": { "standing": 1 } });
-        staff().registrar.api.put(&format!("{student}/record"), &record).expect(200);
+        let put = staff().registrar.api.call("PUT", &format!("{student}/record")).json(&record);
+        put.header("if-match", "\"0\"").send().expect(200);
         let population = json!({ "population": { "level": "1" } });
         let path = format!("{student}/population");
         staff().bursar.api.put(&path, &population).expect(200);
@@ -186,10 +187,24 @@ impl<'p> Owner<'p> {
             "drop-registration" => {
                 post(&format!("/registrations/{}/drop", self.bundle.registration), &json!({}))
             }
+            "swap-registration" => {
+                let path = format!("/registrations/{}/swap", self.bundle.registration);
+                post(&path, &json!({ "sections": [self.bundle.section] }))
+            }
+            "list-overrides" => get(format!("/students/{student}/overrides")),
+            "list-waitlist-entries" => get(format!("/waitlist-entries?student={student}")),
+            "list-refunds" => get(format!("/payments/{}/refunds", self.payment)),
             _ => None,
         }
     }
 }
+
+/// What names nobody: it is the caller's by its nature.
+const OF_THE_CALLER: [&str; 3] = ["submit", "validate-submission", "join-waitlist"];
+/// What needs a line that somebody stands in: `leave_waitlist.rs` tries another's.
+const OF_A_LINE: [&str; 2] = ["leave-waitlist", "accept-offer"];
+/// Lists in which these students have nothing.
+const EMPTY: [&str; 3] = ["list-overrides", "list-waitlist-entries", "list-refunds"];
 
 /// Refused as if it were not there, or told as if there were nothing.
 fn tells_nothing(reply: &Reply) -> bool {
@@ -211,11 +226,11 @@ fn a_student_reaches_their_own_records_and_nobody_elses() {
         let Access::Roles(allows) = route.access else { continue };
         let is_own =
             |allow: &&shell::Allow| (allow.role, allow.scope) == (Role::Student, Scope::Own);
-        // A cart is the caller's by its nature: it names nobody.
-        if !allows.iter().any(|allow| is_own(&allow)) || route.operation == "submit" {
+        let operation = route.operation;
+        let is_left_out = OF_THE_CALLER.contains(&operation) || OF_A_LINE.contains(&operation);
+        if !allows.iter().any(|allow| is_own(&allow)) || is_left_out {
             continue;
         }
-        let operation = route.operation;
         let call = |owner: usize, api: &Api| {
             let call = owners[owner].call(operation, api, &term);
             call.unwrap_or_else(|| panic!("{context}-{operation}: say what is whose there")).send()
@@ -223,6 +238,10 @@ fn a_student_reaches_their_own_records_and_nobody_elses() {
         let anothers = call(1, &anna.api);
         assert!(tells_nothing(&anothers), "{context}-{operation} on another's: {anothers:?}");
         let own = call(0, &anna.api);
+        if EMPTY.contains(&operation) {
+            assert_eq!(own.status, 200, "{context}-{operation} on one's own: {own:?}");
+            continue;
+        }
         assert!(!tells_nothing(&own), "{context}-{operation} on one's own: {own:?}");
         let reaches_all =
             |allow: &shell::Allow| (allow.role, allow.scope) == (Role::Registrar, Scope::All);

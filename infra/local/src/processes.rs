@@ -17,8 +17,9 @@ use crate::failure::{CHECK_FILES, Explain, Failure};
 use crate::state;
 
 const POLL: Duration = Duration::from_millis(50);
-/// A cloud with some hundred functions takes about three seconds to stop.
-const GRACE_MAX: Duration = Duration::from_secs(15);
+/// A cloud with some hundred functions takes about three seconds to stop; on a busy machine, and with its whole state to
+/// write, many more. Longer than the leash below waits.
+const GRACE_MAX: Duration = Duration::from_secs(75);
 
 /// A process that outlives this program, known again by its pid and the moment of its birth.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,7 +94,7 @@ const LEASH: &str = r#"
 exec 3<&0 </dev/null
 "$@" 3<&- & program=$!
 { read -r _; kill -s TERM $program; n=0
-  while kill -s 0 $program && [ $n -lt 100 ]; do n=$((n + 1)); sleep 0.1; done
+  while kill -s 0 $program && [ $n -lt 600 ]; do n=$((n + 1)); sleep 0.1; done
   kill -s KILL $program; } <&3 2>/dev/null & leash=$!
 wait $program; code=$?
 kill $leash 2>/dev/null

@@ -17,8 +17,8 @@ use crate::failure::{CHECK_FILES, Explain, Failure};
 use crate::state;
 
 const POLL: Duration = Duration::from_millis(50);
-/// A cloud with some hundred functions takes about three seconds to stop; on a busy machine, and with its whole state to
-/// write, many more. Longer than the leash below waits.
+/// A cloud with some hundred functions takes about three seconds to stop; many more on a busy machine, with its
+/// whole state to write. Longer than the leash below waits.
 const GRACE_MAX: Duration = Duration::from_secs(75);
 
 /// A process that outlives this program, known again by its pid and the moment of its birth.

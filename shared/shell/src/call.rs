@@ -101,7 +101,7 @@ impl<C> Call<C> {
     }
 }
 
-/// A page of a list. The position becomes an opaque, signed cursor on its way out.
+/// A page of a list. The position becomes an opaque, sealed cursor on its way out.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Listing<T> {
     pub items: Vec<T>,

@@ -16,9 +16,10 @@ use tokio::sync::Semaphore;
 pub use answer::{CallFailure, Remedy};
 pub use functions::{NEEDED, UserField};
 pub use shapes::{
-    Category, Cohort, CohortMember, CompletionStatus, Course, CourseChange, Created, Criterion,
-    EnrolledUser, Enrolment, GradeItem, NewCategory, NewCohort, NewCourse, NewUser, RoleAssignment,
-    SiteInfo, User, UserChange, UserGrades, UserSuspension, Warning, Warnings,
+    Category, Cohort, CohortMember, CohortMembers, CompletionStatus, Course, CourseChange, Created,
+    Criterion, EnrolledUser, Enrolment, GradeItem, Group, GroupMember, GroupMembers, NewCategory,
+    NewCohort, NewCourse, NewGroup, NewUser, RoleAssignment, SiteInfo, User, UserChange,
+    UserGrades, UserSuspension, Warning, Warnings,
 };
 
 /// Requests to one site that are under way at once.

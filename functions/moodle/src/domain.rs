@@ -18,13 +18,16 @@ pub use drift::{
     enrolment_difference,
 };
 pub use known::{
-    Charge, Charges, HeldRole, HeldRoles, Holds, Profile, Registrations, Section, Standing,
+    Charge, Charges, HeldRole, HeldRoles, Holds, LinkedSections, Links, Profile, Registrations,
+    Section, Standing,
 };
 pub use refusal::{Refusal, SENTENCES};
 pub use result::{Completion, CourseResult, Found};
 #[cfg(test)]
 pub use site::tests::settings as tests_settings;
-pub use site::{CohortRule, CourseRule, MoodleRoles, Naming, Site, SiteCode, SiteSettings};
+pub use site::{
+    CohortRule, CourseRule, GroupRule, MoodleRoles, Naming, Site, SiteCode, SiteSettings,
+};
 pub use wanted::{
     Standings, WantedCourse, WantedEnrolment, WantedUser, fingerprint, wanted_course,
     wanted_enrolment, wanted_user,

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use events::{
     Event, OfferedCourse, OfferedTerm, PersonChanged, PersonRegistered, RegistrationConfirmed,
-    RegistrationDropped, RoleAssigned, RoleEnded, SectionOffered,
+    RegistrationDropped, RegistrationGroupChanged, RoleAssigned, RoleEnded, SectionOffered,
 };
 use jiff::SignedDuration;
-use kernel::{Id, Locale, PersonName, RegistrationId, RoleAssignmentId, SectionId};
+use kernel::{
+    Id, Locale, PersonName, RegistrationGroupId, RegistrationId, RoleAssignmentId, SectionId,
+};
 use shell::{Delivery, Failure, Role};
 use table::{PageRequest, Table};
 use testkit::{MoodleSite, MoodleSiteSettings, TestTable};
@@ -53,7 +55,7 @@ pub async fn add_finance_site(ctx: &Ctx, url: &str) {
     add(ctx, "finance", settings).await;
 }
 
-async fn add(ctx: &Ctx, code: &str, settings: SiteSettings) {
+pub async fn add(ctx: &Ctx, code: &str, settings: SiteSettings) {
     let mut transaction = ctx.table.transaction();
     let code = SiteCode(code.to_owned());
     transaction.overwrite(&Site { code, settings, changed_at: testkit::now() });
@@ -115,6 +117,18 @@ pub fn role_ended(name: &str, role: Role, department: Option<&str>) -> Delivery 
         ended_by: testkit::person("registrar"),
     };
     testkit::delivery("on-role-changed", event)
+}
+
+/// A choice of linked sections; cancelled where it names none.
+pub fn linked(group: &str, version: u64, sections: &[&str]) -> Delivery {
+    let event = RegistrationGroupChanged {
+        group: RegistrationGroupId::derived_from(group),
+        group_version: version,
+        sections: sections.iter().map(|name| section(name)).collect(),
+        cancelled: sections.is_empty(),
+        ..RegistrationGroupChanged::example()
+    };
+    versioned("on-registration-group-changed", event, version)
 }
 
 pub fn offered(name: &str, version: u64) -> Delivery {

@@ -42,6 +42,9 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "on-role-changed" => shell::events(ctx, op::on_role_changed::handle).await,
         "on-section-offered" => shell::events(ctx, op::on_section_offered::handle).await,
         "on-registration-changed" => shell::events(ctx, op::on_registration_changed::handle).await,
+        "on-registration-group-changed" => {
+            shell::events(ctx, op::on_registration_group_changed::handle).await
+        }
         "on-charge-changed" => shell::events(ctx, op::on_charge_changed::handle).await,
         "on-hold-changed" => shell::events(ctx, op::on_hold_changed::handle).await,
         "on-work-marked" => shell::events(ctx, op::on_work_marked::handle).await,

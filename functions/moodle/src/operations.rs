@@ -9,6 +9,7 @@ pub mod on_charge_changed;
 pub mod on_hold_changed;
 pub mod on_person_changed;
 pub mod on_registration_changed;
+pub mod on_registration_group_changed;
 pub mod on_role_changed;
 pub mod on_section_offered;
 pub mod on_work_marked;
@@ -24,12 +25,12 @@ pub mod start_nightly_checks;
 pub mod start_reading;
 pub mod sweep_sites;
 
-use kernel::PersonId;
+use kernel::{PersonId, SectionId};
 use shell::{Access, Allow, Delivery, Failure, Role, Scope};
 use table::{Record, Stored, Transaction};
 
 use crate::Ctx;
-use crate::domain::{CohortRule, CourseRule, Kind, Site, WorkId};
+use crate::domain::{CohortRule, CourseRule, GroupRule, Kind, Site, WorkId};
 use crate::store::{self, Cause};
 
 /// Whoever answers for the sites.
@@ -57,6 +58,10 @@ fn follows_balance(site: &Site) -> bool {
 
 fn follows_holds(site: &Site) -> bool {
     site.settings.cohorts.contains(&CohortRule::Hold)
+}
+
+fn has_groups(site: &Site) -> bool {
+    has_courses(site) && site.settings.groups != GroupRule::None
 }
 
 /// Takes news in: the record as it now is, and everything that depends on it marked, in one transaction.
@@ -91,4 +96,16 @@ fn user_in(sites: &[&Site], person: PersonId) -> Vec<WorkId> {
         entity: person.to_string(),
     };
     sites.iter().map(id).collect()
+}
+
+fn groups_in<'s>(
+    sites: &[&Site],
+    sections: impl IntoIterator<Item = &'s SectionId> + Clone,
+) -> Vec<WorkId> {
+    let id = |site: &Site, section: &SectionId| WorkId {
+        site: site.code.clone(),
+        kind: Kind::Groups,
+        entity: section.to_string(),
+    };
+    sites.iter().flat_map(|site| sections.clone().into_iter().map(|one| id(site, one))).collect()
 }

@@ -1,7 +1,7 @@
 //! The moodle context's items: how they lie in the table, what is read together, and how work is marked and recorded.
 
 use events::WorkMarked;
-use kernel::{PersonId, SectionId, Timestamp};
+use kernel::{PersonId, RegistrationGroupId, SectionId, Timestamp};
 use serde::{Deserialize, Serialize};
 use shell::Failure;
 use table::{
@@ -11,8 +11,8 @@ use table::{
 
 use crate::domain::{
     Charges, CourseResult, DriftCheck, DriftReport, Finding, Health, HeldRoles, Holds, Kind, Lease,
-    Mapping, Profile, Refusal, Registrations, Replay, Section, Site, SiteCode, Trouble,
-    WebhookMinute, Work, WorkId,
+    LinkedSections, Links, Mapping, Profile, Refusal, Registrations, Replay, Section, Site,
+    SiteCode, Trouble, WebhookMinute, Work, WorkId,
 };
 
 impl Record for Site {
@@ -205,6 +205,24 @@ impl Record for WebhookMinute {
     }
 }
 
+impl Record for LinkedSections {
+    const KIND: &'static str = "linked-sections";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        linked_sections_key(self.group)
+    }
+}
+
+impl Record for Links {
+    const KIND: &'static str = "links";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        links_key(self.section)
+    }
+}
+
 impl Record for Section {
     const KIND: &'static str = "section";
     const SCHEMA: u32 = 1;
@@ -292,6 +310,15 @@ pub fn registrations_key(section: SectionId, student: PersonId) -> Key<Registrat
 
 pub fn section_key(section: SectionId) -> Key<Section> {
     Key::new(format!("SECTION#{section}"), "SECTION")
+}
+
+pub fn linked_sections_key(group: RegistrationGroupId) -> Key<LinkedSections> {
+    Key::new(format!("LINKED-SECTIONS#{group}"), "LINKED-SECTIONS")
+}
+
+/// Beside the section itself.
+pub fn links_key(section: SectionId) -> Key<Links> {
+    Key::new(format!("SECTION#{section}"), "LINKS")
 }
 
 pub fn sites() -> Partition<Site> {

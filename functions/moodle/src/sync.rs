@@ -6,15 +6,16 @@ mod cohorts;
 mod courses;
 mod drift;
 mod enrolments;
+mod groups;
 mod readings;
 mod users;
 
 pub use enrolments::entity_of;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
-use kernel::Timestamp;
+use kernel::{SectionId, Timestamp};
 use shell::{Failure, Fault};
 use table::{PageRequest, Stored, deadline};
 use tokio::time::Instant;
@@ -22,7 +23,8 @@ use tokio::time::Instant;
 use crate::Ctx;
 use crate::client::{CallFailure, Client, REPLY_TIMEOUT, Remedy};
 use crate::domain::{
-    Health, Kind, LastError, Lease, Replay, Site, SiteCode, SiteSettings, Trouble, Work, WorkId,
+    GroupRule, Health, Kind, LastError, Lease, Registrations, Replay, Site, SiteCode, SiteSettings,
+    Trouble, Work, WorkId,
 };
 use crate::store::{self, Cause, Looked};
 
@@ -97,6 +99,8 @@ pub(crate) struct Session<'a> {
     correlation_id: &'a str,
     /// Ids of categories and cohorts, by kind and id number.
     known_ids: HashMap<(Kind, String), i64>,
+    /// Who is in which cohort there, by id number: read when a check first asks, until a run changes it.
+    cohort_members: Option<BTreeMap<String, BTreeSet<i64>>>,
 }
 
 /// Looks at what is marked in a site, until nothing is due, the site fails, or time runs out. A site that is not to be
@@ -130,6 +134,7 @@ pub async fn run(
                 clock,
                 correlation_id,
                 known_ids: HashMap::new(),
+                cohort_members: None,
             };
             let result = session.work(&mut run).await;
             run.requests = session.client.requests();
@@ -240,8 +245,8 @@ async fn release(ctx: &Ctx, lease: &Stored<Lease>) -> Result<(), Failure> {
 
 /// Entities that one round takes of a kind.
 const ROUND_MAX: usize = 200;
-/// Entities that one page of a replay marks: each is two items.
-const REPLAY_PAGE: u32 = 40;
+/// Entities that one page of a replay marks: each is two items, and as many for its groups.
+const REPLAY_PAGE: u32 = 20;
 /// What a round needs to end well: a request, a look behind it, and the recording.
 const ROUND_MIN: Duration = Duration::from_secs(2 * REPLY_TIMEOUT.as_secs() + 5);
 
@@ -280,6 +285,7 @@ impl Session<'_> {
             let round = match kind {
                 Kind::Course => self.courses().await?,
                 Kind::User => self.users().await?,
+                Kind::Groups => self.groups().await?,
                 Kind::Reading => self.readings().await?,
                 _ => self.enrolments().await?,
             };
@@ -339,6 +345,21 @@ impl Session<'_> {
         Ok(looked.len())
     }
 
+    /// Everybody who is or was in a section.
+    async fn registrations_of(&self, section: SectionId) -> Result<Vec<Registrations>, Halt> {
+        let of_section = store::students_of(&section.to_string());
+        let mut request = PageRequest { after: None, limit: PageRequest::LIMIT_MAX };
+        let mut found = Vec::new();
+        loop {
+            let page = self.ctx.table.query(&of_section, &request).await?;
+            found.extend(page.records.into_iter().map(|one| one.value));
+            match page.next {
+                Some(next) => request.after = Some(next),
+                None => return Ok(found),
+            }
+        }
+    }
+
     fn id(&self, kind: Kind, entity: &str) -> WorkId {
         WorkId { site: self.site.clone(), kind, entity: entity.to_owned() }
     }
@@ -382,8 +403,11 @@ impl Session<'_> {
             return Ok(false);
         };
         let page = ReplayedPage::read(self, &replay.value).await?;
-        let ids: Vec<WorkId> =
+        let mut ids: Vec<WorkId> =
             page.entities.iter().map(|entity| self.id(replay.value.kind, entity)).collect();
+        if replay.value.kind == Kind::Course && self.settings.groups != GroupRule::None {
+            ids.extend(page.entities.iter().map(|section| self.id(Kind::Groups, section)));
+        }
         let cause = Cause { now: self.now(), correlation_id: self.correlation_id };
         let (table, anyway) = (&self.ctx.table, replay.value.sends_anyway);
         let mut transaction = table.transaction();
@@ -441,7 +465,7 @@ impl ReplayedPage {
             return Ok(Self { entities: Vec::new(), next });
         };
         let page = table.query(&store::students_of(section), request).await?;
-        let entity = |one: &Stored<crate::domain::Registrations>| {
+        let entity = |one: &Stored<Registrations>| {
             enrolments::entity_of(one.value.section, one.value.student)
         };
         let entities = page.records.iter().map(entity).collect();

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 use events::{RegistrationConfirmed, WorkMarked};
 use kernel::{Id, PersonId, PersonName, RegistrationId, SectionId};
 use moodle::domain::{
-    CohortRule, CourseRule, Kind, MoodleRoles, Naming, Profile, Registrations, Section, Site,
-    SiteCode, SiteSettings, Standing, Work, WorkId,
+    CohortRule, CourseRule, GroupRule, Kind, MoodleRoles, Naming, Profile, Registrations, Section,
+    Site, SiteCode, SiteSettings, Standing, Work, WorkId,
 };
 use serde_json::{Value, json};
 use table::{PageRequest, Partition, Record, Table};
@@ -282,6 +282,7 @@ fn settings(url: &str) -> SiteSettings {
             categories: vec!["{term_code}".into(), "{department}".into()],
         },
         cohorts: Vec::<CohortRule>::new(),
+        groups: GroupRule::None,
         auth: "manual".into(),
     }
 }

@@ -216,6 +216,11 @@ impl MoodleSite {
         self.shared.inner().site.all_enrolments()
     }
 
+    /// The groups as they stand, with the id numbers of course and members.
+    pub fn groups(&self) -> Vec<Value> {
+        self.shared.inner().site.all_groups()
+    }
+
     /// Id numbers of the members of a cohort.
     pub fn cohort_members(&self, id_number: &str) -> Vec<String> {
         self.shared.inner().site.cohort_members(id_number)

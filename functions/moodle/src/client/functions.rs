@@ -3,14 +3,15 @@
 use serde_json::{Value, json};
 
 use super::shapes::{
-    Category, Cohort, CohortMember, CompletionStatus, Course, CourseChange, Created, EnrolledUser,
-    Enrolment, Named, NewCategory, NewCohort, NewCourse, NewUser, RoleAssignment, SiteInfo, User,
-    UserChange, UserGrades, UserSuspension, Warnings,
+    Category, Cohort, CohortMember, CohortMembers, CompletionStatus, Course, CourseChange, Created,
+    EnrolledUser, Enrolment, Group, GroupMember, GroupMembers, Named, NewCategory, NewCohort,
+    NewCourse, NewGroup, NewUser, RoleAssignment, SiteInfo, User, UserChange, UserGrades,
+    UserSuspension, Warnings,
 };
 use super::{CallFailure, Client, Remedy};
 
 /// Functions that the integration's service must hold.
-pub const NEEDED: [&str; 19] = [
+pub const NEEDED: [&str; 25] = [
     "core_webservice_get_site_info",
     "core_user_create_users",
     "core_user_update_users",
@@ -28,6 +29,12 @@ pub const NEEDED: [&str; 19] = [
     "core_cohort_get_cohorts",
     "core_cohort_add_cohort_members",
     "core_cohort_delete_cohort_members",
+    "core_cohort_get_cohort_members",
+    "core_group_create_groups",
+    "core_group_get_course_groups",
+    "core_group_get_group_members",
+    "core_group_add_group_members",
+    "core_group_delete_group_members",
     "gradereport_user_get_grade_items",
     "core_completion_get_course_completion_status",
 ];
@@ -204,6 +211,46 @@ impl Client {
         let parameters = json!({ "members": members });
         let function = "core_cohort_delete_cohort_members";
         self.call::<()>(function, &parameters).await
+    }
+
+    /// Who is in these cohorts.
+    pub async fn cohort_members(&self, cohorts: &[i64]) -> Result<Vec<CohortMembers>, CallFailure> {
+        let parameters = json!({ "cohortids": cohorts });
+        let members = self.call("core_cohort_get_cohort_members", &parameters).await;
+        members.map_err(CallFailure::of_reading)
+    }
+
+    pub async fn course_groups(&self, course: i64) -> Result<Vec<Group>, CallFailure> {
+        let groups =
+            self.call("core_group_get_course_groups", &json!({ "courseid": course })).await;
+        groups.map_err(CallFailure::of_reading)
+    }
+
+    pub async fn create_group(&self, group: &NewGroup) -> Result<Group, CallFailure> {
+        let function = "core_group_create_groups";
+        let created = self.call(function, &json!({ "groups": [group] })).await?;
+        let mut created = complete(function, created, 1)?;
+        Ok(created.remove(0))
+    }
+
+    pub async fn group_members(&self, groups: &[i64]) -> Result<Vec<GroupMembers>, CallFailure> {
+        if groups.is_empty() {
+            return Ok(Vec::new());
+        }
+        let parameters = json!({ "groupids": groups });
+        let members = self.call("core_group_get_group_members", &parameters).await;
+        members.map_err(CallFailure::of_reading)
+    }
+
+    /// All or none; said again it changes nothing. Whoever is not in the course spoils it for all.
+    pub async fn add_group_members(&self, members: &[GroupMember]) -> Result<(), CallFailure> {
+        let parameters = json!({ "members": members });
+        self.call::<()>("core_group_add_group_members", &parameters).await
+    }
+
+    pub async fn delete_group_members(&self, members: &[GroupMember]) -> Result<(), CallFailure> {
+        let parameters = json!({ "members": members });
+        self.call::<()>("core_group_delete_group_members", &parameters).await
     }
 
     /// How far a user has completed a course. Fails with `nocriteriaset` where nobody says what completes it.

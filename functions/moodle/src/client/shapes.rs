@@ -244,6 +244,41 @@ pub struct CohortMember {
 }
 
 #[derive(Debug, Clone, Deserialize)]
+pub struct CohortMembers {
+    pub cohortid: i64,
+    pub userids: Vec<i64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct Group {
+    pub id: i64,
+    #[serde(default, deserialize_with = "text_or_null")]
+    pub idnumber: String,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct NewGroup {
+    pub courseid: i64,
+    pub name: String,
+    pub description: String,
+    pub idnumber: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct GroupMember {
+    #[serde(rename = "groupid")]
+    pub group: i64,
+    #[serde(rename = "userid")]
+    pub user: i64,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct GroupMembers {
+    pub groupid: i64,
+    pub userids: Vec<i64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
 pub struct UserGrades {
     pub userid: i64,
     #[serde(default, deserialize_with = "text_or_null")]

@@ -7,7 +7,8 @@ use serde_json::Value;
 use testkit::{MoodleRecording, MoodleReplay, moodle_recording, moodle_recordings};
 
 use super::shapes::{
-    Category, Cohort, Course, Created, EnrolledUser, SiteInfo, User, UserGrades, Warnings,
+    Category, Cohort, CohortMembers, Course, Created, EnrolledUser, Group, GroupMember,
+    GroupMembers, SiteInfo, User, UserGrades, Warnings,
 };
 use super::*;
 
@@ -131,9 +132,20 @@ async fn is_typed(replay: &MoodleReplay, recording: &MoodleRecording) -> Option<
         "core_cohort_create_cohorts" | "core_cohort_get_cohorts" => {
             asked::<Vec<Cohort>>(replay, recording).await.is_ok()
         }
+        "core_cohort_get_cohort_members" => {
+            asked::<Vec<CohortMembers>>(replay, recording).await.is_ok()
+        }
+        "core_group_create_groups" | "core_group_get_course_groups" => {
+            asked::<Vec<Group>>(replay, recording).await.is_ok()
+        }
+        "core_group_get_group_members" => {
+            asked::<Vec<GroupMembers>>(replay, recording).await.is_ok()
+        }
         "gradereport_user_get_grade_items" => asked::<Report>(replay, recording).await.is_ok(),
         "enrol_manual_enrol_users"
         | "core_role_unassign_roles"
+        | "core_group_add_group_members"
+        | "core_group_delete_group_members"
         | "core_cohort_delete_cohort_members" => asked::<()>(replay, recording).await.is_ok(),
         _ => return None,
     })
@@ -167,6 +179,15 @@ async fn our_own_requests_are_the_recorded_ones() {
     replay.play(&moodle_recording("core_course_get_courses/unknown_id_ignored"));
     let courses = moodle.courses(&[2, 99_999]).await.expect("one of them");
     assert_eq!(courses[0].as_sent().enddate, 1_782_864_000);
+    replay.play(&moodle_recording("core_group_add_group_members/success_null"));
+    let member = |user| GroupMember { group: 1, user };
+    moodle.add_group_members(&[member(5), member(6)]).await.expect("added");
+    replay.play(&moodle_recording("core_group_get_group_members/success"));
+    let members = moodle.group_members(&[1]).await.expect("members");
+    assert_eq!((members[0].groupid, &members[0].userids[..]), (1, &[5, 6][..]));
+    replay.play(&moodle_recording("core_cohort_get_cohort_members/success"));
+    let members = moodle.cohort_members(&[1]).await.expect("members");
+    assert_eq!((members[0].cohortid, &members[0].userids[..]), (1, &[5, 6][..]));
     replay.play(&moodle_recording("core_course_get_categories/by_id_no_subcategories"));
     let strange = moodle.categories_by_id_number("CAT-ENG").await.expect_err("not recorded so");
     assert_eq!(replay.take_refused().len(), 1, "{strange}");

@@ -73,8 +73,11 @@ pub struct Finding {
 pub struct DriftTally {
     pub courses: u64,
     pub people: u64,
-    /// Courses, accounts and enrolments that should stand there.
+    /// Courses, accounts, enrolments and groups that should stand there.
     pub expected: u64,
+    /// Enrolments that nobody could look at, since their course is missing.
+    #[serde(default)]
+    pub unseen: u64,
     pub missing: u64,
     pub extra: u64,
     pub wrong_role: u64,
@@ -102,7 +105,8 @@ impl DriftTally {
     pub fn is_shrunken(&self) -> bool {
         const MISSING_MAX: u64 = 50;
         const MISSING_MAX_PER_CENT: u64 = 10;
-        self.missing > MISSING_MAX || self.missing * 100 > self.expected * MISSING_MAX_PER_CENT
+        let missing = self.missing + self.unseen;
+        missing > MISSING_MAX || missing * 100 > self.expected * MISSING_MAX_PER_CENT
     }
 }
 
@@ -247,6 +251,8 @@ mod tests {
         assert!(tally(100, 11).is_shrunken());
         assert!(tally(10_000, 51).is_shrunken());
         assert!(tally(3, 3).is_shrunken(), "an empty answer");
+        let hidden = DriftTally { unseen: 10, ..tally(100, 1) };
+        assert!(hidden.is_shrunken(), "one course of many, with ten students in it");
     }
 
     #[test]

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use events::SectionOffered;
+use events::{RegistrationGroupChanged, SectionOffered};
 use kernel::{
-    ChargeId, Email, HoldId, Money, PersonId, PersonName, RegistrationId, RoleAssignmentId,
-    SectionId, Timestamp,
+    ChargeId, Email, HoldId, Money, PersonId, PersonName, RegistrationGroupId, RegistrationId,
+    RoleAssignmentId, SectionId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use shell::Role;
@@ -95,6 +95,11 @@ impl Section {
         now_s >= self.starts_at_s && !is_over
     }
 
+    /// As it was before anybody taught it.
+    pub fn untaught(&self) -> Self {
+        Self { teachers: BTreeSet::new(), ..self.clone() }
+    }
+
     pub fn of(offered: SectionOffered) -> Self {
         let midnight = |date: kernel::Date| {
             date.to_zoned(jiff::tz::TimeZone::UTC).map_or(0, |day| day.timestamp().as_second())
@@ -114,6 +119,50 @@ impl Section {
             ends_at_s: behind.map_or(0, midnight),
             teachers: offered.teachers.into_iter().collect(),
         }
+    }
+}
+
+/// One choice of linked sections, such as a lecture with a lab.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkedSections {
+    pub group: RegistrationGroupId,
+    pub group_version: u64,
+    /// None where it was cancelled.
+    pub sections: BTreeSet<SectionId>,
+}
+
+impl LinkedSections {
+    pub fn of(told: RegistrationGroupChanged) -> Self {
+        let sections = if told.cancelled { Vec::new() } else { told.sections };
+        let sections = sections.into_iter().collect();
+        Self { group: told.group, group_version: told.group_version, sections }
+    }
+}
+
+/// The sections that are linked with one, by the choice that links them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Links {
+    pub section: SectionId,
+    pub by: BTreeMap<RegistrationGroupId, BTreeSet<SectionId>>,
+}
+
+impl Links {
+    pub fn none(section: SectionId) -> Self {
+        Self { section, by: BTreeMap::new() }
+    }
+
+    pub fn learn(&mut self, told: &LinkedSections) {
+        if told.sections.contains(&self.section) {
+            let mut others = told.sections.clone();
+            others.remove(&self.section);
+            self.by.insert(told.group, others);
+        } else {
+            self.by.remove(&told.group);
+        }
+    }
+
+    pub fn sections(&self) -> BTreeSet<SectionId> {
+        self.by.values().flatten().copied().collect()
     }
 }
 

@@ -47,6 +47,8 @@ pub struct SiteSettings {
     /// Cohorts that are kept.
     #[schemars(length(max = 3))]
     pub cohorts: Vec<CohortRule>,
+    #[serde(default)]
+    pub groups: GroupRule,
     /// Moodle's way to log in: `manual` (Moodle makes a password and mails it), `oauth2`, …
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z][a-z0-9_]*$"))]
     pub auth: String,
@@ -101,6 +103,27 @@ pub enum CohortRule {
     Balance,
     /// `hold`, of students whom an office stops.
     Hold,
+}
+
+impl CohortRule {
+    /// Whether a cohort's id number is one that this rule gives.
+    pub fn names(self, id_number: &str) -> bool {
+        match self {
+            Self::Department => id_number.starts_with("department:"),
+            Self::Balance => id_number.starts_with("balance:"),
+            Self::Hold => id_number == "hold",
+        }
+    }
+}
+
+/// Which groups are kept in courses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GroupRule {
+    #[default]
+    None,
+    /// One for each section that is linked with the course's, of who takes both.
+    LinkedSections,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,6 +197,7 @@ pub mod tests {
                 categories: vec!["{term_code}".into(), "{department}".into()],
             },
             cohorts: Vec::new(),
+            groups: GroupRule::None,
             auth: "manual".into(),
         }
     }

@@ -20,13 +20,16 @@ pub enum Kind {
     Enrolment,
     Category,
     Cohort,
+    /// The groups of a section's course.
+    Groups,
     /// What students have come to in a course: read there, never written.
     Reading,
 }
 
 impl Kind {
     /// Those that are marked; the others are made on the way.
-    pub const MARKED: [Self; 4] = [Self::Course, Self::User, Self::Enrolment, Self::Reading];
+    pub const MARKED: [Self; 5] =
+        [Self::Course, Self::User, Self::Enrolment, Self::Groups, Self::Reading];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -35,6 +38,7 @@ impl Kind {
             Self::Enrolment => "enrolment",
             Self::Category => "category",
             Self::Cohort => "cohort",
+            Self::Groups => "groups",
             Self::Reading => "reading",
         }
     }

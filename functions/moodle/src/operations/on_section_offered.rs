@@ -14,12 +14,15 @@ use crate::sync::entity_of;
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let section = Section::of(delivery.event::<SectionOffered>()?);
     let known = ctx.table.get(&store::section_key(section.section)).await?;
-    let is_outdated =
-        known.as_ref().is_some_and(|known| known.value.section_version >= section.section_version);
-    if is_outdated {
-        return Ok(());
-    }
     let sites = store::all_sites(&ctx.table).await?;
+    let newer =
+        known.as_ref().filter(|known| known.value.section_version >= section.section_version);
+    if let Some(newer) = newer {
+        // This one may have told teachers already before the newer one was taken in.
+        let sites = chosen(&sites, has_courses);
+        return learn_teachers(ctx, delivery, &newer.value, Some(newer.version), &section, &sites)
+            .await;
+    }
     let id = |site: &crate::domain::Site| WorkId {
         site: site.code.clone(),
         kind: Kind::Course,
@@ -27,18 +30,33 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     };
     let sites = chosen(&sites, has_courses);
     let ids: Vec<WorkId> = sites.iter().copied().map(id).collect();
-    let before = known.as_ref().map(|known| known.value.teachers.clone()).unwrap_or_default();
-    for person in before.symmetric_difference(&section.teachers) {
-        learn_teaching(ctx, delivery, &section, *person, &sites).await?;
-    }
-    take_in(ctx, delivery, &section, known.map(|known| known.version), &ids).await
+    let read_version = known.as_ref().map(|known| known.version);
+    let before = known.map_or_else(|| section.untaught(), |known| known.value);
+    learn_teachers(ctx, delivery, &section, read_version, &before, &sites).await?;
+    take_in(ctx, delivery, &section, read_version, &ids).await
 }
 
-/// Each teacher in a transaction of its own: the section is written last, so that a repetition finds who is left.
+/// Who teaches `section` and not `other`, or the other way round, as `section` says. Each teacher in a transaction of
+/// its own, while the section stands as it was read: it is written last, so that a repetition finds who is left.
+async fn learn_teachers(
+    ctx: &Ctx,
+    delivery: &Delivery,
+    section: &Section,
+    read_version: Option<u64>,
+    other: &Section,
+    sites: &[&Site],
+) -> Result<(), Failure> {
+    for person in other.teachers.symmetric_difference(&section.teachers) {
+        learn_teaching(ctx, delivery, section, read_version, *person, sites).await?;
+    }
+    Ok(())
+}
+
 async fn learn_teaching(
     ctx: &Ctx,
     delivery: &Delivery,
     section: &Section,
+    section_version: Option<u64>,
     person: PersonId,
     sites: &[&Site],
 ) -> Result<(), Failure> {
@@ -59,12 +77,15 @@ async fn learn_teaching(
     }
     let mut transaction = ctx.table.transaction();
     transaction.put(&registrations, read_version);
+    transaction.check(&store::section_key(section.section), section_version);
     mark(ctx, &mut transaction, delivery, &ids).await?;
     Ok(transaction.commit().await?)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::fixtures::{self, marked};
 
@@ -121,6 +142,32 @@ mod tests {
         handle(&world.ctx, &taught(2, &["bob"])).await.expect("taken in");
         world.run_after(100).await;
         assert_eq!(roles(&world), (Some(("[5]".to_owned(), true)), teacher()));
+    }
+
+    #[tokio::test]
+    async fn news_of_teachers_that_a_newer_event_overtook_on_the_way_leave_nothing_behind() {
+        let test = testkit::TestTable::new().await;
+        let ctx = fixtures::ctx(&test.table);
+        fixtures::add_site(&ctx, "academics", "http://127.0.0.1:9").await;
+        handle(&ctx, &taught(1, &["ada"])).await.expect("taken in");
+        let overtaken = taught(2, &["bob"]);
+        let section = Section::of(overtaken.event::<SectionOffered>().expect("an event"));
+        let known = ctx.table.get(&store::section_key(section.section)).await.expect("reads");
+        let known = known.expect("is there");
+        let version = Some(known.version);
+        // It told of its teachers; the section itself was not written when the newer one came.
+        learn_teachers(&ctx, &overtaken, &section, version, &known.value, &[]).await.expect("told");
+        handle(&ctx, &taught(3, &["ada"])).await.expect("taken in");
+        let cleo = BTreeSet::from([testkit::person("cleo")]);
+        let section = Section { teachers: cleo, ..section };
+        let late = learn_teachers(&ctx, &overtaken, &section, version, &known.value, &[]).await;
+        assert!(late.is_err(), "the section is another one now");
+        handle(&ctx, &overtaken).await.expect("asked again");
+        for (name, teaches) in [("ada", true), ("bob", false)] {
+            let key = store::registrations_key(section.section, testkit::person(name));
+            let known = ctx.table.get(&key).await.expect("reads").expect("is there");
+            assert_eq!(known.value.teaches, teaches, "{name}");
+        }
     }
 
     #[tokio::test]

@@ -28,7 +28,7 @@ pub struct Reply {
     pub breaker: Breaker,
     pub last_success_at: Option<Timestamp>,
     pub last_error: Option<SiteError>,
-    /// Of courses, users, enrolments and readings.
+    /// Of courses, users, enrolments, groups and readings.
     pub backlog: Vec<Backlog>,
     /// How long the oldest of what waits has waited, in seconds; 0 where nothing waits.
     pub lag_s: i64,
@@ -164,7 +164,7 @@ mod tests {
         );
         assert!(error.sentence.len() > 30, "{}", error.sentence);
         let waiting: Vec<usize> = down.backlog.iter().map(|one| one.waiting.count).collect();
-        assert_eq!(waiting, [1, 1, 1, 0]);
+        assert_eq!(waiting, [1, 1, 1, 0, 0]);
         world.site.mend();
         world.run_after(60).await;
         let up = read(&world).await;

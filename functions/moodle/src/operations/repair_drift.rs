@@ -72,7 +72,7 @@ mod tests {
 
     use super::super::{list_drift, read_drift_report, start_drift_check};
     use super::*;
-    use crate::domain::{Difference, DriftTally, Kind};
+    use crate::domain::{CohortRule, Difference, DriftTally, GroupRule, Kind};
     use crate::fixtures::{self, World, code};
 
     fn site() -> SiteCode {
@@ -210,6 +210,73 @@ mod tests {
         }
         assert_eq!(checked(&world, 500).await, []);
         assert_eq!(world.site.enrolments().len(), 24);
+    }
+
+    #[tokio::test]
+    async fn a_member_taken_out_of_a_group_is_found_and_comes_back() {
+        let world = World::start().await;
+        world.change_settings(|settings| settings.groups = GroupRule::LinkedSections).await;
+        let linked = fixtures::linked("one", 1, &["a", "b"]);
+        let told = crate::operations::on_registration_group_changed::handle(&world.ctx, &linked);
+        told.await.expect("taken in");
+        for section in ["a", "b"] {
+            for number in 0..12 {
+                world.enrol(section, &format!("student{number}")).await;
+            }
+        }
+        world.run().await;
+        let inside = |world: &World| {
+            let groups = world.site.groups().into_iter();
+            groups.map(|group| group["members"].as_array().map_or(0, Vec::len)).collect::<Vec<_>>()
+        };
+        assert_eq!(inside(&world), [12, 12]);
+        let group = world.site.groups().remove(0);
+        let user = moodle_id(&world, &testkit::person("student3").to_string());
+        let member = json!({ "members": [{ "groupid": group["id"], "userid": user }] });
+        world.site.act("core_group_delete_group_members", &member);
+        let course = group["course"].as_str().expect("an id number").to_owned();
+        let expected = [(Difference::ChangedThere, Kind::Groups, course)];
+        assert_eq!(checked(&world, 100).await, expected);
+        repair(&world, false).await.expect("asked for");
+        world.run_after(200).await;
+        assert_eq!(inside(&world), [12, 12]);
+        assert_eq!(checked(&world, 300).await, []);
+    }
+
+    #[tokio::test]
+    async fn cohorts_are_looked_through_who_was_taken_out_comes_back_and_who_was_put_in_is_told() {
+        let world = World::start().await;
+        world.change_settings(|settings| settings.cohorts = vec![CohortRule::Balance]).await;
+        for number in 0..12 {
+            world.enrol("a", &format!("student{number}")).await;
+        }
+        world.run().await;
+        assert_eq!(world.site.cohort_members("balance:clear").len(), 12);
+        let owing = json!({ "cohorts": [{
+            "categorytype": { "type": "system", "value": "" },
+            "name": "balance:owing", "idnumber": "balance:owing",
+        }] });
+        world.site.act("core_cohort_create_cohorts", &owing);
+        let id = |name: &str| moodle_id(&world, &testkit::person(name).to_string());
+        let cohorts = world.site.act("core_cohort_get_cohorts", &json!({}));
+        let clear = cohorts[0]["id"].clone();
+        let member = json!({ "members": [{ "cohortid": clear, "userid": id("student1") }] });
+        world.site.act("core_cohort_delete_cohort_members", &member);
+        let added = json!({ "members": [{
+            "cohorttype": { "type": "idnumber", "value": "balance:owing" },
+            "usertype": { "type": "id", "value": id("student2").to_string() },
+        }] });
+        world.site.act("core_cohort_add_cohort_members", &added);
+        let extra = format!("balance:owing/{}", testkit::person("student2"));
+        let expected = [
+            (Difference::ChangedThere, Kind::User, testkit::person("student1").to_string()),
+            (Difference::Extra, Kind::Cohort, extra.clone()),
+        ];
+        assert_eq!(checked(&world, 100).await, expected);
+        repair(&world, false).await.expect("asked for");
+        world.run_after(200).await;
+        assert_eq!(world.site.cohort_members("balance:clear").len(), 12);
+        assert_eq!(checked(&world, 300).await, [(Difference::Extra, Kind::Cohort, extra)]);
     }
 
     #[tokio::test]

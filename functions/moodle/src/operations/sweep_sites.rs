@@ -3,9 +3,10 @@
 
 use serde::Serialize;
 use shell::{Failure, Tick};
-use table::PageRequest;
+use table::{PageRequest, Stored};
 
 use super::{chosen, follows_holds, user_in};
+use crate::domain::Holds;
 use crate::store::{self, Cause};
 use crate::{Ctx, sync};
 
@@ -19,7 +20,7 @@ pub struct Reply {
 
 pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<Reply, Failure> {
     let mut reply = Reply::default();
-    end_holds(ctx, tick).await?;
+    let holds_ended = end_holds(ctx, tick).await;
     for site in store::all_sites(&ctx.table).await? {
         let code = &site.value.code;
         let is_waiting = sync::is_anything_due(ctx, code, tick.now).await?
@@ -37,7 +38,7 @@ pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<Reply, Failure> {
         store::wake(&ctx.table, code, cause, &tick.now.to_string()).await?;
         reply.woken += 1;
     }
-    Ok(reply)
+    holds_ended.map(|()| reply)
 }
 
 /// What is left over ends with the next tick.
@@ -45,22 +46,30 @@ const HOLDS_ENDED_MAX: u32 = 50;
 
 async fn end_holds(ctx: &Ctx, tick: &Tick) -> Result<(), Failure> {
     let page = PageRequest { after: None, limit: HOLDS_ENDED_MAX };
-    for mut known in ctx.table.query(&store::ending_holds(), &page).await?.records {
+    let mut failed = None;
+    for known in ctx.table.query(&store::ending_holds(), &page).await?.records {
         if known.value.next_end().is_none_or(|ends_at| ends_at > tick.now) {
             break;
         }
-        known.value.end(tick.now);
-        let mut transaction = ctx.table.transaction();
-        transaction.update(&known);
-        if !known.value.is_held() {
-            let sites = store::all_sites(&ctx.table).await?;
-            let ids = user_in(&chosen(&sites, follows_holds), known.value.student);
-            let cause = Cause { now: tick.now, correlation_id: &tick.correlation_id };
-            store::mark(&ctx.table, &mut transaction, &ids, cause).await?;
+        // One student's must not stand in the way of the others'.
+        if let Err(failure) = end_holds_of(ctx, tick, known).await {
+            failed = Some(failure);
         }
-        transaction.commit().await?;
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
+}
+
+async fn end_holds_of(ctx: &Ctx, tick: &Tick, mut known: Stored<Holds>) -> Result<(), Failure> {
+    known.value.end(tick.now);
+    let mut transaction = ctx.table.transaction();
+    transaction.update(&known);
+    if !known.value.is_held() {
+        let sites = store::all_sites(&ctx.table).await?;
+        let ids = user_in(&chosen(&sites, follows_holds), known.value.student);
+        let cause = Cause { now: tick.now, correlation_id: &tick.correlation_id };
+        store::mark(&ctx.table, &mut transaction, &ids, cause).await?;
+    }
+    Ok(transaction.commit().await?)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Cohorts of a site: made when first needed, and who belongs into them added and taken out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::users::Account;
 use super::{Halt, Session};
@@ -32,15 +32,20 @@ impl Session<'_> {
     async fn join_cohorts(&mut self, account: &Account) -> Result<(), CallFailure> {
         let Some(user) = account.id else { return Ok(()) };
         let wanted = &account.wanted.cohorts;
-        let empty = std::collections::BTreeSet::new();
+        let empty = BTreeSet::new();
         let before = account.mapping.as_ref().map_or(&empty, |known| &known.value.cohorts);
         let (mut joined, mut left) = (Vec::new(), Vec::new());
-        for cohort in wanted.difference(before) {
+        // Somebody may have taken a member out there.
+        let surely_in = if account.work.value.sends_anyway { &empty } else { before };
+        for cohort in wanted.difference(surely_in) {
             joined.push(CohortMember { cohort: self.cohort(cohort).await?, user });
         }
         // Whoever is suspended keeps their cohorts: leaving one can unenrol them, and with that their grades are gone.
         for cohort in before.difference(wanted).filter(|_| !account.wanted.is_suspended) {
             left.push(CohortMember { cohort: self.cohort(cohort).await?, user });
+        }
+        if !joined.is_empty() || !left.is_empty() {
+            self.cohort_members = None;
         }
         if !joined.is_empty() {
             let told = self.client.add_cohort_members(&joined).await?;
@@ -64,19 +69,13 @@ impl Session<'_> {
         if let Some(known) = self.known_ids.get(&key) {
             return Ok(*known);
         }
-        let find = async || {
-            let cohorts = self.client.cohorts().await?;
-            let by_number: BTreeMap<String, i64> =
-                cohorts.into_iter().map(|one| (one.idnumber, one.id)).collect();
-            Ok::<_, CallFailure>(by_number)
-        };
-        let mut known = find().await?;
+        let mut known = self.cohorts_by_number().await?;
         if !known.contains_key(id_number) {
             match self.client.create_cohort(id_number, id_number).await {
                 Ok(created) => _ = known.insert(created.idnumber, created.id),
                 // Whoever made it meanwhile has made it for us.
                 Err(failure) => {
-                    known = find().await?;
+                    known = self.cohorts_by_number().await?;
                     if !known.contains_key(id_number) {
                         return Err(failure);
                     }
@@ -84,8 +83,33 @@ impl Session<'_> {
             }
         }
         let id = known[id_number];
-        let of_kind = known.into_iter().filter(|(number, _)| !number.is_empty());
-        self.known_ids.extend(of_kind.map(|(number, id)| ((Kind::Cohort, number), id)));
+        self.known_ids.extend(known.into_iter().map(|(number, id)| ((Kind::Cohort, number), id)));
         Ok(id)
+    }
+
+    async fn cohorts_by_number(&self) -> Result<BTreeMap<String, i64>, CallFailure> {
+        let cohorts = self.client.cohorts().await?.into_iter();
+        let numbered = cohorts.filter(|one| !one.idnumber.is_empty());
+        Ok(numbered.map(|one| (one.idnumber, one.id)).collect())
+    }
+
+    /// Who is in which of the cohorts that are kept here.
+    pub(super) async fn cohort_members(
+        &mut self,
+    ) -> Result<&BTreeMap<String, BTreeSet<i64>>, CallFailure> {
+        if self.cohort_members.is_none() {
+            let mut found = BTreeMap::new();
+            let rules = &self.settings.cohorts;
+            let cohorts =
+                if rules.is_empty() { BTreeMap::new() } else { self.cohorts_by_number().await? };
+            for (number, id) in cohorts {
+                if rules.iter().any(|rule| rule.names(&number)) {
+                    let members = self.client.cohort_members(&[id]).await?.into_iter();
+                    found.insert(number, members.flat_map(|one| one.userids).collect());
+                }
+            }
+            self.cohort_members = Some(found);
+        }
+        Ok(self.cohort_members.get_or_insert_default())
     }
 }

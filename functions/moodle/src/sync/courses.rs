@@ -5,6 +5,7 @@ use kernel::SectionId;
 use table::Stored;
 
 use super::bisect::bisected;
+use super::enrolments::entity_of;
 use super::{Halt, Session};
 use crate::client::{CONNECTIONS_MAX, CallFailure, CourseChange, NewCategory, NewCourse, Remedy};
 use crate::domain::{Kind, Mapping, Trouble, WantedCourse, Work, fingerprint, wanted_course};
@@ -222,21 +223,12 @@ impl Session<'_> {
 
     /// A course that was made anew has nobody in it.
     async fn mark_students_of(&self, section: &str) -> Result<(), Halt> {
-        let mut page = table::PageRequest { after: None, limit: table::PageRequest::LIMIT_MAX };
-        loop {
-            let found = self.ctx.table.query(&store::students_of(section), &page).await?;
-            let ids: Vec<_> = found
-                .records
-                .iter()
-                .map(|one| super::enrolments::entity_of(one.value.section, one.value.student))
-                .map(|entity| self.id(Kind::Enrolment, &entity))
-                .collect();
-            self.mark(&ids).await?;
-            match found.next {
-                Some(next) => page.after = Some(next),
-                None => return Ok(()),
-            }
-        }
+        let Ok(id) = section.parse() else { return Ok(()) };
+        let known = self.registrations_of(id).await?;
+        let enrolments = known.iter().map(|one| entity_of(one.section, one.student));
+        let mut ids: Vec<_> = enrolments.map(|entity| self.id(Kind::Enrolment, &entity)).collect();
+        ids.push(self.id(Kind::Groups, section));
+        self.mark(&ids).await
     }
 
     async fn change_courses(&self, courses: Vec<Course>) -> Result<usize, Halt> {

@@ -9,12 +9,14 @@ use table::{PageRequest, Position, Stored};
 
 use super::courses::course_change;
 use super::enrolments::entity_of;
+use super::groups::GroupsThere;
 use super::users::user_change;
 use super::{Halt, Session, sentence_code};
 use crate::client::{CONNECTIONS_MAX, CallFailure, CourseChange, Remedy, User, UserField};
 use crate::domain::{
     Difference, DriftCheck, DriftReport, DriftStep, DriftTally, Finding, Kind, Listed, Mapping,
-    Registrations, Repair, Section, Stopped, enrolment_difference, wanted_course, wanted_enrolment,
+    Registrations, Repair, Section, Stopped, WantedUser, enrolment_difference, wanted_course,
+    wanted_enrolment,
 };
 use crate::store::{self, Cause};
 
@@ -58,7 +60,10 @@ impl Session<'_> {
         let mut seen = Seen { tally: check.value.tally, ..Seen::default() };
         let next = match check.value.step {
             DriftStep::Courses => self.drift_of_courses(&check.value, after, &mut seen).await?,
-            DriftStep::People => self.drift_of_people(&check.value, after, &mut seen).await?,
+            DriftStep::People => {
+                let members = self.cohort_members().await?.clone();
+                self.drift_of_people(&check.value, after, &members, &mut seen).await?
+            }
         };
         let next = next.map(|next| serde_json::to_string(&next).expect("it is JSON"));
         for some in seen.findings.chunks(FOUND_AT_ONCE_MAX) {
@@ -182,7 +187,13 @@ impl Session<'_> {
             seen.tally.expected += 1;
             let wanted = wanted_course(&self.settings, section);
             match (found, wanted) {
-                (None, _) => self.find(check, seen, id, Difference::Missing, mapped),
+                (None, _) => {
+                    self.find(check, seen, id, Difference::Missing, mapped);
+                    let known = self.registrations_of(section.section).await?;
+                    let unseen = known.iter().filter(|one| self.settings.is_enrolled(one)).count();
+                    seen.tally.expected += unseen as u64;
+                    seen.tally.unseen += unseen as u64;
+                }
                 (Some(found), Some(wanted)) if *found != course_change(found.id, &wanted) => {
                     self.find(check, seen, id, Difference::ChangedThere, mapped);
                 }
@@ -203,8 +214,31 @@ impl Session<'_> {
         }
         for (section, listed) in listed {
             self.drift_of_enrolments(check, section, &listed, seen).await?;
+            self.drift_of_groups(check, section, seen).await?;
         }
         Ok(page.next)
+    }
+
+    async fn drift_of_groups(
+        &self,
+        check: &DriftCheck,
+        section: SectionId,
+        seen: &mut Seen,
+    ) -> Result<(), Halt> {
+        let id = (Kind::Groups, section.to_string());
+        let GroupsThere::Looked(groups) = self.groups_there(section).await? else {
+            return Ok(());
+        };
+        if self.waiting(std::slice::from_ref(&id)).await?.contains(&id) {
+            return Ok(());
+        }
+        seen.tally.expected += 1;
+        if groups.is_any_missing() {
+            self.find(check, seen, id, Difference::Missing, None);
+        } else if groups.differs() {
+            self.find(check, seen, id, Difference::ChangedThere, None);
+        }
+        Ok(())
     }
 
     /// Everybody in a course, by id. Pages overlap by one: where the list moved, it is read again.
@@ -261,17 +295,8 @@ impl Session<'_> {
         seen: &mut Seen,
     ) -> Result<(), Halt> {
         let mut extra: BTreeSet<i64> = listed.keys().copied().collect();
-        let mut request = PageRequest { after: None, limit: PageRequest::LIMIT_MAX };
-        loop {
-            let of_section = store::students_of(&section.to_string());
-            let page = self.ctx.table.query(&of_section, &request).await?;
-            let known: Vec<Registrations> = page.records.into_iter().map(|one| one.value).collect();
-            self.drift_of_known(check, &known, listed, &mut extra, seen).await?;
-            match page.next {
-                Some(next) => request.after = Some(next),
-                None => break,
-            }
-        }
+        let known = self.registrations_of(section).await?;
+        self.drift_of_known(check, &known, listed, &mut extra, seen).await?;
         for user in extra {
             let id = (Kind::Enrolment, format!("{section}/moodle-{user}"));
             self.find(check, seen, id, Difference::Extra, Some(user));
@@ -321,6 +346,7 @@ impl Session<'_> {
         &self,
         check: &DriftCheck,
         after: Option<Position>,
+        members: &Members,
         seen: &mut Seen,
     ) -> Result<Option<Position>, Halt> {
         let request = PageRequest { after, limit: PEOPLE_AT_ONCE };
@@ -356,15 +382,12 @@ impl Session<'_> {
             }
             let Some(wanted) = wanted else { continue };
             seen.tally.expected += u64::from(!wanted.is_suspended);
-            let difference = match ours {
-                None => (!wanted.is_suspended).then_some(Difference::Missing),
-                Some(user) if user.suspended != wanted.is_suspended => {
-                    Some(Difference::WrongStatus)
-                }
-                Some(user) => (user.as_sent() != user_change(user.id, &wanted).folded())
-                    .then_some(Difference::ChangedThere),
-            };
-            if let Some(difference) = difference {
+            let user = ours.map(|user| user.id);
+            for cohort in cohorts_too_many(&wanted, user, members) {
+                let id = (Kind::Cohort, format!("{cohort}/{}", id.1));
+                self.find(check, seen, id, Difference::Extra, user);
+            }
+            if let Some(difference) = account_difference(&wanted, ours.copied(), members) {
                 self.find(check, seen, id, difference, mapped);
             }
         }
@@ -403,6 +426,41 @@ impl Session<'_> {
         transaction.commit().await?;
         Ok(true)
     }
+}
+
+/// Users by the id number of the cohort that they are in.
+type Members = BTreeMap<String, BTreeSet<i64>>;
+
+fn account_difference(
+    wanted: &WantedUser,
+    there: Option<&User>,
+    members: &Members,
+) -> Option<Difference> {
+    let Some(user) = there else {
+        return (!wanted.is_suspended).then_some(Difference::Missing);
+    };
+    if user.suspended != wanted.is_suspended {
+        return Some(Difference::WrongStatus);
+    }
+    let is_in = |cohort| members.get(cohort).is_some_and(|inside| inside.contains(&user.id));
+    // Whoever is suspended keeps the cohorts that they had.
+    let lacks_cohort = !wanted.is_suspended && !wanted.cohorts.iter().all(is_in);
+    let is_changed = user.as_sent() != user_change(user.id, wanted).folded();
+    (is_changed || lacks_cohort).then_some(Difference::ChangedThere)
+}
+
+/// Cohorts of ours that somebody else put an account into.
+fn cohorts_too_many<'m>(
+    wanted: &WantedUser,
+    user: Option<i64>,
+    members: &'m Members,
+) -> impl Iterator<Item = &'m String> {
+    let user = user.filter(|_| !wanted.is_suspended);
+    let is_in = move |inside: &BTreeSet<i64>| user.is_some_and(|user| inside.contains(&user));
+    members
+        .iter()
+        .filter(move |(cohort, inside)| is_in(inside) && !wanted.cohorts.contains(*cohort))
+        .map(|(cohort, _)| cohort)
 }
 
 fn position(after: Option<&str>) -> Result<Option<Position>, Halt> {

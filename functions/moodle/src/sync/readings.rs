@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use events::GradeRead;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use kernel::{PersonId, SectionId, Timestamp};
-use table::{PageRequest, Stored};
+use table::Stored;
 
 use super::enrolments::{entity_of, parts_of};
 use super::{Halt, Session};
 use crate::client::{
     CONNECTIONS_MAX, CallFailure, CompletionStatus, GradeItem, Remedy, UserGrades,
 };
-use crate::domain::{Completion, CourseResult, Found, Kind, Trouble, Work};
+use crate::domain::{Completion, CourseResult, Found, Kind, Registrations, Trouble, Work};
 use crate::store::{self, Looked, Outcome};
 
 /// Students whom one call answers for; a larger course is read student by student, since its grades may have to be
@@ -88,18 +88,8 @@ impl Session<'_> {
 
     /// Those who are enrolled as students now. Of who dropped, what was read before stays.
     async fn students_of(&self, section: SectionId) -> Result<Vec<PersonId>, Halt> {
-        let mut request = PageRequest { after: None, limit: PageRequest::LIMIT_MAX };
-        let mut students = Vec::new();
-        loop {
-            let of_section = store::students_of(&section.to_string());
-            let page = self.ctx.table.query(&of_section, &request).await?;
-            let active = page.records.into_iter().filter(|one| one.value.is_active());
-            students.extend(active.map(|one| one.value.student));
-            match page.next {
-                Some(next) => request.after = Some(next),
-                None => return Ok(students),
-            }
-        }
+        let known = self.registrations_of(section).await?.into_iter();
+        Ok(known.filter(Registrations::is_active).map(|one| one.student).collect())
     }
 
     async fn read_results(&self, course: &Course, is_whole: bool) -> Result<(), Halt> {

@@ -108,7 +108,7 @@ pub fn missing_record(table: &str) -> Value {
 }
 
 /// The parameter that holds the items of a function that takes several.
-const LISTS: [(&str, &str); 14] = [
+const LISTS: [(&str, &str); 16] = [
     ("core_user_create_users", "users"),
     ("core_user_update_users", "users"),
     ("core_user_get_users_by_field", "values"),
@@ -123,6 +123,8 @@ const LISTS: [(&str, &str); 14] = [
     ("core_cohort_add_cohort_members", "members"),
     ("core_cohort_delete_cohort_members", "members"),
     ("core_group_create_groups", "groups"),
+    ("core_group_add_group_members", "members"),
+    ("core_group_delete_group_members", "members"),
 ];
 
 /// How many items a request carries; one where it carries no list.
@@ -254,6 +256,7 @@ impl Site {
             "core_cohort_delete_cohort_members" => Ok(self.delete_cohort_members(form)),
             "core_group_create_groups" => self.create_groups(form),
             "core_group_get_course_groups" => Ok(self.get_course_groups(form)),
+            "core_group_get_group_members" => self.get_group_members(form),
             "core_group_add_group_members" => self.add_group_members(form),
             "core_group_delete_group_members" => Ok(self.delete_group_members(form)),
             _ => Err(missing_record("external_functions")),

@@ -398,6 +398,31 @@ impl Site {
         self.groups.values().filter(|group| group.course == course).map(circle).collect()
     }
 
+    pub fn get_group_members(&self, form: &Value) -> Answer {
+        let mut found = Vec::new();
+        for id in list(&form["groupids"]) {
+            let id = id.as_i64().or_else(|| id.as_str()?.parse().ok()).unwrap_or_default();
+            let group = self.groups.get(&id).ok_or_else(|| missing_record("groups"))?;
+            found.push(json!({ "groupid": id, "userids": group.members }));
+        }
+        Ok(Value::Array(found))
+    }
+
+    pub fn all_groups(&self) -> Vec<Value> {
+        let number = |id: &i64| Some(self.users.get(id)?.id_number.clone());
+        let shown = |group: &Circle| {
+            let course = group.course.and_then(|course| self.courses.get(&course));
+            json!({
+                "id": group.id,
+                "course": course.map(|course| course.id_number.clone()),
+                "name": group.name,
+                "idnumber": group.id_number,
+                "members": group.members.iter().filter_map(number).collect::<Vec<_>>(),
+            })
+        };
+        self.groups.values().map(shown).collect()
+    }
+
     pub fn add_group_members(&mut self, form: &Value) -> Answer {
         for item in list(&form["members"]) {
             let (group, user) = (number(item, "groupid"), number(item, "userid"));

@@ -7,7 +7,7 @@ use super::results::Completion;
 use super::site::{Category, Circle, Course, Enrolment, Site, User};
 use crate::{MoodleFault, MoodleRecording, MoodleSite, MoodleSiteSettings, moodle_recordings};
 
-const KNOWN: [&str; 25] = [
+const KNOWN: [&str; 26] = [
     "core_user_create_users",
     "core_user_update_users",
     "core_user_get_users_by_field",
@@ -31,6 +31,7 @@ const KNOWN: [&str; 25] = [
     "core_cohort_delete_cohort_members",
     "core_group_create_groups",
     "core_group_get_course_groups",
+    "core_group_get_group_members",
     "core_group_add_group_members",
     "core_group_delete_group_members",
 ];

@@ -1,6 +1,8 @@
 //! DynamoDB in the test's own process, behind a front that counts calls and can put faults on the wire.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use aws_credential_types::Credentials;
@@ -25,6 +27,7 @@ use crate::{Faults, step_functions};
 pub struct Engine {
     url: String,
     direct_url: String,
+    database: dynoxide::Database,
     front: Arc<Front>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
@@ -48,7 +51,7 @@ impl Engine {
         let engine = bind("127.0.0.1:0").await;
         let direct_url = url_of(&engine);
         let database = dynoxide::Database::memory().expect("an engine in memory");
-        let serving = tokio::spawn(dynoxide::server::serve_on(engine, database));
+        let serving = tokio::spawn(dynoxide::server::serve_on(engine, database.clone()));
         let front = Arc::new(Front {
             engine_url: direct_url.clone(),
             client: reqwest::Client::new(),
@@ -61,7 +64,25 @@ impl Engine {
         let router = Router::new().fallback(forward).with_state(Arc::clone(&front));
         let fronting =
             tokio::spawn(async { axum::serve(listener, router).await.expect("the front serves") });
-        Self { url, direct_url, front, tasks: vec![serving, fronting] }
+        Self { url, direct_url, database, front, tasks: vec![serving, fronting] }
+    }
+
+    /// All that stands in it now.
+    pub fn snapshot(&self) -> Snapshot {
+        static TAKEN: AtomicU64 = AtomicU64::new(0);
+        let taken = TAKEN.fetch_add(1, Ordering::Relaxed);
+        let name = format!("matricula-engine-{}-{taken}.db", std::process::id());
+        let file = std::env::temp_dir().join(name);
+        self.database.vacuum_into(&file.to_string_lossy()).expect("a snapshot can be written");
+        let secrets = self.front.secrets.lock().expect("a secret does not panic").clone();
+        Snapshot { file, secrets }
+    }
+
+    /// Takes back whatever was done since.
+    pub fn restore(&self, snapshot: &Snapshot) {
+        self.database.restore_from(&snapshot.file.to_string_lossy()).expect("it can be read");
+        let mut secrets = self.front.secrets.lock().expect("a secret does not panic");
+        secrets.clone_from(&snapshot.secrets);
     }
 
     /// Where the engine answers, through its front.
@@ -88,6 +109,19 @@ impl Engine {
     pub async fn table(&self, name: &str) -> Table {
         create_table(&Client::new(&config(&self.direct_url)), name).await;
         Table::new(Client::new(&self.sdk_config()), name)
+    }
+}
+
+/// An engine as it once stood; its file is gone with it.
+pub struct Snapshot {
+    file: PathBuf,
+    secrets: BTreeMap<String, Secret>,
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        // One that is left behind harms nobody.
+        std::fs::remove_file(&self.file).ok();
     }
 }
 
@@ -220,7 +254,7 @@ fn json_reply(status: StatusCode, body: impl Into<Body>) -> Response {
 }
 
 /// A secret as it was last put, with the texts that were put under each request token.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Secret {
     text: Option<String>,
     by_token: BTreeMap<String, String>,

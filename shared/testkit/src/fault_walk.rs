@@ -5,21 +5,23 @@ use table::Table;
 
 use crate::{Fault, Faults, TestTable};
 
-/// Runs `act` once for each kind of fault at each of its calls, both as a hiccup and as a lasting one; where
-/// it fails,
-/// it is asked again as a caller would. `check` then looks at what stands in the table.
+/// Runs `act` once for each kind of fault at each of its calls, both as a hiccup and as a lasting one, each time on what
+/// `setup` left; where it fails, it is asked again as a caller would. `check` then looks at what stands in the table.
+/// What `setup` answers is the same each time: nothing that `act` changes may be kept in it.
 pub async fn under_every_fault<S>(
     setup: impl AsyncFn(&Table) -> S,
     act: impl AsyncFn(&Table, &S) -> Result<(), Failure>,
     check: impl AsyncFn(&Table, &S),
 ) {
-    let calls = calls_of(&setup, &act).await;
+    let test = TestTable::new().await;
+    let state = setup(&test.table).await;
+    let before = test.engine.snapshot();
+    let calls = calls_of(&test, &state, &act).await;
     assert!(calls > 0, "the write path makes no call");
     for fault in Fault::ALL {
         for nth in 0..calls {
             for faults in [Faults::once(nth, fault), Faults::lasting(nth, fault)] {
-                let test = TestTable::new().await;
-                let state = setup(&test.table).await;
+                test.engine.restore(&before);
                 test.engine.set_faults(faults.clone());
                 if let Err(failure) = accepted(act(&test.table, &state).await) {
                     assert!(
@@ -38,13 +40,12 @@ pub async fn under_every_fault<S>(
 }
 
 async fn calls_of<S>(
-    setup: &impl AsyncFn(&Table) -> S,
+    test: &TestTable,
+    state: &S,
     act: &impl AsyncFn(&Table, &S) -> Result<(), Failure>,
 ) -> u64 {
-    let test = TestTable::new().await;
-    let state = setup(&test.table).await;
     drop(test.engine.take_calls());
-    let result = act(&test.table, &state).await;
+    let result = act(&test.table, state).await;
     assert!(result.is_ok(), "it fails without any fault: {result:?}");
     test.engine.take_calls().values().sum()
 }

@@ -213,9 +213,16 @@ impl Reply {
     }
 }
 
+const CALLS: &str = "MATRICULA_CALLS";
+
+/// Whether a bench wants to know how long things take.
+pub fn is_noted() -> bool {
+    std::env::var_os(CALLS).is_some()
+}
+
 /// For `cargo matricula bench gateway`, which names the file: one line for each call.
-fn note(method: &str, path: &str, status: u16, took: Duration) {
-    let Some(file) = std::env::var_os("MATRICULA_CALLS") else { return };
+pub fn note(method: &str, path: &str, status: u16, took: Duration) {
+    let Some(file) = std::env::var_os(CALLS) else { return };
     let mut file = OpenOptions::new().append(true).open(file).expect("the bench has made the file");
     let microseconds = took.as_micros();
     writeln!(file, "{method} {path} {status} {microseconds}").expect("a call can be noted");

@@ -26,6 +26,7 @@ mod registration;
 mod repetition;
 mod restart;
 mod saga_laws;
+mod scenarios;
 mod sessions;
 mod sign_in;
 mod stopped_saga;

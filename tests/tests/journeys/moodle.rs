@@ -1,9 +1,11 @@
 //! A Moodle site is kept in step: who is registered is enrolled there, who drops is suspended.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 use testkit::{MoodleSite, MoodleSiteSettings};
 
-use crate::api::unique;
+use crate::api::{self, unique};
 use crate::cloud;
 use crate::courses::{Offer, Term};
 use crate::patience::{LIMIT, eventually};
@@ -96,6 +98,29 @@ fn a_registration_arrives_in_moodle_and_a_drop_suspends_it_there() {
     await_state("suspended");
     assert_eq!(counts(), (1, 1, 1), "nobody is unenrolled");
     assert_eq!(site.read()["stuck"]["count"], 0);
+}
+
+#[test]
+fn whoever_is_confirmed_is_seen_in_moodle_soon() {
+    // Once shows that it works; a bench wants to know how long it takes.
+    let students = if api::is_noted() { 20 } else { 1 };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let settings = MoodleSiteSettings { latency_per_cent: 100, ..MoodleSiteSettings::default() };
+    let token = settings.token.clone();
+    let moodle = runtime.block_on(MoodleSite::start(settings));
+    let site = Site::add('s', moodle.url(), &token);
+    let term = Term::open();
+    let section = term.section_of(&site.department, Offer::PLAIN);
+    for number in 0..students {
+        let student = newcomer(&format!("Odile {number}"));
+        submit_one(&student, &term, &section).pay();
+        let confirmed_at = Instant::now();
+        let is_seen = || moodle.enrolments().iter().any(|one| one["user"] == student.id.as_str());
+        eventually("seen in Moodle", LIMIT, || {
+            if is_seen() { Ok(()) } else { Err(format!("{:#}", site.read())) }
+        });
+        api::note("EVENT", "seen-in-moodle", 200, confirmed_at.elapsed());
+    }
 }
 
 #[test]

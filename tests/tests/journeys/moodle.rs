@@ -111,8 +111,8 @@ fn whoever_is_confirmed_is_seen_in_moodle_soon() {
     let site = Site::add('s', moodle.url(), &token);
     let term = Term::open();
     let section = term.section_of(&site.department, Offer::PLAIN);
-    for number in 0..students {
-        let student = newcomer(&format!("Odile {number}"));
+    for _ in 0..students {
+        let student = newcomer("Odile");
         submit_one(&student, &term, &section).pay();
         let confirmed_at = Instant::now();
         let is_seen = || moodle.enrolments().iter().any(|one| one["user"] == student.id.as_str());

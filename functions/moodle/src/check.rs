@@ -7,7 +7,7 @@ use serde::Serialize;
 use shell::sentence;
 
 use crate::client::{
-    CallFailure, Client, Enrolment, NEEDED, NewCourse, NewUser, SiteInfo, UserField, UserSuspension,
+    CallFailure, Client, Enrolment, NewCourse, NewUser, SiteInfo, UserField, UserSuspension, needed,
 };
 use crate::domain::{SENTENCES, SiteSettings};
 use crate::sync::sentence_code;
@@ -76,7 +76,7 @@ pub(crate) async fn check(
         }
     };
     findings.passed("CHECK_TOKEN_GOOD");
-    look_at_info(&mut findings, &info);
+    look_at_info(&mut findings, settings, &info);
     // The site's own description stays readable while a password change is forced: only a second call proves more.
     match client.users_by(UserField::Id, &[info.userid.to_string()]).await {
         Ok(users) if users.iter().any(|user| user.username == info.username) => {
@@ -93,7 +93,7 @@ pub(crate) async fn check(
     findings.found
 }
 
-fn look_at_info(findings: &mut Findings, info: &SiteInfo) {
+fn look_at_info(findings: &mut Findings, settings: &SiteSettings, info: &SiteInfo) {
     let mut numbers = info.release.split(['.', ' ']).filter_map(|part| part.parse::<u32>().ok());
     let release = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
     let told = [("release", info.release.clone())];
@@ -102,7 +102,7 @@ fn look_at_info(findings: &mut Findings, info: &SiteInfo) {
     } else {
         findings.failed("CHECK_RELEASE_OLD", &told);
     }
-    let lacking: Vec<&str> = NEEDED
+    let lacking: Vec<&str> = needed(settings)
         .into_iter()
         .filter(|needed| !info.functions.iter().any(|function| function.name == *needed))
         .collect();

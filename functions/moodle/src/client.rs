@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
 pub use answer::{CallFailure, Remedy};
-pub use functions::{NEEDED, UserField};
+pub use functions::{UserField, needed};
 pub use shapes::{
     Category, Cohort, CohortMember, CohortMembers, CompletionStatus, Course, CourseChange, Created,
     Criterion, EnrolledUser, Enrolment, GradeItem, Group, GroupMember, GroupMembers, NewCategory,

@@ -25,6 +25,8 @@ pub mod start_nightly_checks;
 pub mod start_reading;
 pub mod sweep_sites;
 
+use std::collections::BTreeSet;
+
 use kernel::{PersonId, SectionId};
 use shell::{Access, Allow, Delivery, Failure, Role, Scope};
 use table::{Record, Stored, Transaction};
@@ -98,14 +100,11 @@ fn user_in(sites: &[&Site], person: PersonId) -> Vec<WorkId> {
     sites.iter().map(id).collect()
 }
 
-fn groups_in<'s>(
-    sites: &[&Site],
-    sections: impl IntoIterator<Item = &'s SectionId> + Clone,
-) -> Vec<WorkId> {
+fn groups_in(sites: &[&Site], sections: &BTreeSet<SectionId>) -> Vec<WorkId> {
     let id = |site: &Site, section: &SectionId| WorkId {
         site: site.code.clone(),
         kind: Kind::Groups,
         entity: section.to_string(),
     };
-    sites.iter().flat_map(|site| sections.clone().into_iter().map(|one| id(site, one))).collect()
+    sites.iter().flat_map(|site| sections.iter().map(|one| id(site, one))).collect()
 }

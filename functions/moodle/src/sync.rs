@@ -367,12 +367,25 @@ impl Session<'_> {
     /// Marks entities of this site because of what was found there.
     async fn mark(&self, ids: &[WorkId]) -> Result<(), Halt> {
         for ids in ids.chunks(REPLAY_PAGE as usize) {
-            let cause = Cause { now: self.now(), correlation_id: self.correlation_id };
             let mut transaction = self.ctx.table.transaction();
-            store::mark(&self.ctx.table, &mut transaction, ids, cause).await?;
+            store::mark(&self.ctx.table, &mut transaction, ids, self.cause()).await?;
             transaction.commit().await?;
         }
         Ok(())
+    }
+
+    /// As [`mark`](Self::mark); what stands there is compared.
+    async fn mark_to_look(&self, ids: &[WorkId]) -> Result<(), Halt> {
+        for ids in ids.chunks(REPLAY_PAGE as usize) {
+            let mut transaction = self.ctx.table.transaction();
+            store::mark_to_look(&self.ctx.table, &mut transaction, ids, self.cause()).await?;
+            transaction.commit().await?;
+        }
+        Ok(())
+    }
+
+    fn cause(&self) -> Cause<'_> {
+        Cause { now: self.now(), correlation_id: self.correlation_id }
     }
 
     /// What stood there under our id is gone: it is forgotten, and made anew.

@@ -6,37 +6,77 @@ use table::Table;
 use crate::{Fault, Faults, TestTable};
 
 /// Runs `act` once for each kind of fault at each of its calls, both as a hiccup and as a lasting one, each time on what
-/// `setup` left; where it fails, it is asked again as a caller would. `check` then looks at what stands in the table.
-/// What `setup` answers is the same each time: nothing that `act` changes may be kept in it.
+/// `setup` left in the table; where it fails, it is asked again as a caller would. `check` then looks at what stands there.
 pub async fn under_every_fault<S>(
     setup: impl AsyncFn(&Table) -> S,
     act: impl AsyncFn(&Table, &S) -> Result<(), Failure>,
     check: impl AsyncFn(&Table, &S),
 ) {
+    let (test, state) = fresh(&setup).await;
+    let before = test.engine.snapshot();
+    for case in cases(calls_of(&test, &state, &act).await) {
+        test.engine.restore(&before);
+        meet(case, &test, &state, &act, &check).await;
+    }
+}
+
+/// As [`under_every_fault`], where `act` changes more than the table, such as a payment provider: all of it is set up
+/// anew each time.
+pub async fn under_every_fault_anew<S>(
+    setup: impl AsyncFn(&Table) -> S,
+    act: impl AsyncFn(&Table, &S) -> Result<(), Failure>,
+    check: impl AsyncFn(&Table, &S),
+) {
+    let (test, state) = fresh(&setup).await;
+    for case in cases(calls_of(&test, &state, &act).await) {
+        let (test, state) = fresh(&setup).await;
+        meet(case, &test, &state, &act, &check).await;
+    }
+}
+
+async fn fresh<S>(setup: &impl AsyncFn(&Table) -> S) -> (TestTable, S) {
     let test = TestTable::new().await;
     let state = setup(&test.table).await;
-    let before = test.engine.snapshot();
-    let calls = calls_of(&test, &state, &act).await;
+    (test, state)
+}
+
+/// A fault, and the call that meets it.
+struct Case {
+    fault: Fault,
+    nth: u64,
+    faults: Faults,
+}
+
+fn cases(calls: u64) -> impl Iterator<Item = Case> {
     assert!(calls > 0, "the write path makes no call");
-    for fault in Fault::ALL {
-        for nth in 0..calls {
-            for faults in [Faults::once(nth, fault), Faults::lasting(nth, fault)] {
-                test.engine.restore(&before);
-                test.engine.set_faults(faults.clone());
-                if let Err(failure) = accepted(act(&test.table, &state).await) {
-                    assert!(
-                        is_worth_asking_again(&failure),
-                        "{fault:?} at call {nth}: {failure:?}"
-                    );
-                    test.engine.set_faults(Faults::none());
-                    let again = accepted(act(&test.table, &state).await);
-                    assert!(again.is_ok(), "asked again after {fault:?} at call {nth}: {again:?}");
-                }
-                test.engine.set_faults(Faults::none());
-                check(&test.table, &state).await;
-            }
-        }
+    let of = move |fault| {
+        (0..calls).flat_map(move |nth| {
+            [Faults::once(nth, fault), Faults::lasting(nth, fault)].map(|faults| Case {
+                fault,
+                nth,
+                faults,
+            })
+        })
+    };
+    Fault::ALL.into_iter().flat_map(of)
+}
+
+async fn meet<S>(
+    Case { fault, nth, faults }: Case,
+    test: &TestTable,
+    state: &S,
+    act: &impl AsyncFn(&Table, &S) -> Result<(), Failure>,
+    check: &impl AsyncFn(&Table, &S),
+) {
+    test.engine.set_faults(faults);
+    if let Err(failure) = accepted(act(&test.table, state).await) {
+        assert!(is_worth_asking_again(&failure), "{fault:?} at call {nth}: {failure:?}");
+        test.engine.set_faults(Faults::none());
+        let again = accepted(act(&test.table, state).await);
+        assert!(again.is_ok(), "asked again after {fault:?} at call {nth}: {again:?}");
     }
+    test.engine.set_faults(Faults::none());
+    check(&test.table, state).await;
 }
 
 async fn calls_of<S>(

@@ -15,7 +15,7 @@ mod step_functions;
 mod university;
 
 pub use engine::{Engine, TestTable, secret_not_put};
-pub use fault_walk::under_every_fault;
+pub use fault_walk::{under_every_fault, under_every_fault_anew};
 pub use faults::{Fault, Faults};
 pub use fixtures::{NOW, call, delivery, http_event, now, person, published, sqs_batch, step};
 pub use moodle_recordings::{

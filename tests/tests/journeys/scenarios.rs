@@ -12,25 +12,25 @@ use crate::patience::{LIMIT, eventually};
 use crate::people::{DEPARTMENT, Person, newcomer, staff};
 use crate::sagas::{Bundle, decide};
 
+const FEATURES: [&str; 2] = ["registration", "seats"];
+
 #[test]
 fn what_a_student_can_register_for() {
-    carry_out("registration");
+    carry_out(FEATURES[0]);
 }
 
 #[test]
 fn who_gets_a_seat() {
-    carry_out("seats");
+    carry_out(FEATURES[1]);
 }
 
 const SCENARIOS_AT_ONCE: usize = 4;
 
 /// Its scenarios side by side: each has a world of its own.
 fn carry_out(name: &str) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scenarios/{name}.feature"));
-    let feature = Feature::parse_path(&file, GherkinEnv::default()).expect("a feature");
+    let feature = read(name);
     let background = feature.background.iter().flat_map(|background| &background.steps);
     let background: Vec<&str> = background.map(|step| step.value.as_str()).collect();
-    assert!(!feature.scenarios.is_empty());
     for scenarios in feature.scenarios.chunks(SCENARIOS_AT_ONCE) {
         std::thread::scope(|scope| {
             for scenario in scenarios {
@@ -40,6 +40,13 @@ fn carry_out(name: &str) {
             }
         });
     }
+}
+
+fn read(name: &str) -> Feature {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("scenarios/{name}.feature"));
+    let feature = Feature::parse_path(&file, GherkinEnv::default()).expect("a feature");
+    assert!(!feature.scenarios.is_empty() && feature.rules.is_empty(), "scenarios without rules");
+    feature
 }
 
 fn play(scenario: &str, steps: &[&str]) {
@@ -457,5 +464,21 @@ fn every_scenario_file_is_carried_out() {
         .map(|file| file.expect("a file").file_name().to_string_lossy().into_owned())
         .collect();
     names.sort();
-    assert_eq!(names, ["registration.feature", "seats.feature"], "each has a test above");
+    assert_eq!(names, FEATURES.map(|name| format!("{name}.feature")), "each has a test above");
+}
+
+#[test]
+fn no_step_is_known_that_nobody_takes() {
+    let features = FEATURES.map(read);
+    let steps = features.iter().flat_map(|feature| {
+        let background = feature.background.iter().flat_map(|background| &background.steps);
+        background.chain(feature.scenarios.iter().flat_map(|scenario| &scenario.steps))
+    });
+    let taken: Vec<&str> = steps
+        .filter_map(|step| STEPS.iter().find(|(pattern, _)| words(pattern, &step.value).is_some()))
+        .map(|(pattern, _)| *pattern)
+        .collect();
+    for (pattern, _) in &STEPS {
+        assert!(taken.contains(pattern), "{pattern}");
+    }
 }

@@ -171,7 +171,7 @@ mod tests {
 
     #[tokio::test]
     async fn unapplied_money_is_paid_back_once_whatever_happens_on_the_wire() {
-        testkit::under_every_fault(
+        testkit::under_every_fault_anew(
             async |table| refund(give(&ctx(table), "ada", 500).await.id, 200),
             async |table, call| handle(&ctx(table), call).await.map(drop),
             async |table, _| {
@@ -187,7 +187,7 @@ mod tests {
     #[tokio::test]
     async fn money_goes_back_through_the_provider_once_whatever_happens_on_the_wire() {
         let provider = provider().await;
-        testkit::under_every_fault(
+        testkit::under_every_fault_anew(
             async |table| {
                 let ctx = ctx_with(table, &provider);
                 let payment = give_by_card(&ctx, &provider, "pm_card_visa").await;
@@ -210,7 +210,7 @@ mod tests {
     #[tokio::test]
     async fn the_provider_s_word_is_booked_once_whatever_happens_on_the_wire() {
         let provider = provider().await;
-        testkit::under_every_fault(
+        testkit::under_every_fault_anew(
             async |table| {
                 let ctx = ctx_with(table, &provider);
                 let payment = give_by_card(&ctx, &provider, "pm_card_visa").await;

@@ -141,7 +141,7 @@ mod tests {
     #[tokio::test]
     async fn an_item_goes_back_once_whatever_happens_on_the_wire() {
         let provider = provider().await;
-        testkit::under_every_fault(
+        testkit::under_every_fault_anew(
             async |table| {
                 let item = wrong_amount(&ctx_with(table, &provider), &provider).await;
                 (back(item), provider.refunds().len())

@@ -149,7 +149,7 @@ mod tests {
     #[tokio::test]
     async fn a_payment_is_asked_for_once_whatever_happens_on_the_wire() {
         let provider = provider().await;
-        testkit::under_every_fault(
+        testkit::under_every_fault_anew(
             async |table| {
                 let charge = charge(&ctx_with(table, &provider), "ada", "one").await;
                 let intents = provider.intents().len();

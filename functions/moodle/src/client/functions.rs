@@ -9,9 +9,10 @@ use super::shapes::{
     UserSuspension, Warnings,
 };
 use super::{CallFailure, Client, Remedy};
+use crate::domain::{GroupRule, SiteSettings};
 
-/// Functions that the integration's service must hold.
-pub const NEEDED: [&str; 25] = [
+/// Functions that the integration's service must hold, whatever is kept in a site.
+const NEEDED: [&str; 15] = [
     "core_webservice_get_site_info",
     "core_user_create_users",
     "core_user_update_users",
@@ -25,19 +26,35 @@ pub const NEEDED: [&str; 25] = [
     "enrol_manual_enrol_users",
     "core_enrol_get_enrolled_users",
     "core_role_unassign_roles",
+    "gradereport_user_get_grade_items",
+    "core_completion_get_course_completion_status",
+];
+const NEEDED_FOR_COHORTS: [&str; 5] = [
     "core_cohort_create_cohorts",
     "core_cohort_get_cohorts",
+    "core_cohort_get_cohort_members",
     "core_cohort_add_cohort_members",
     "core_cohort_delete_cohort_members",
-    "core_cohort_get_cohort_members",
+];
+const NEEDED_FOR_GROUPS: [&str; 5] = [
     "core_group_create_groups",
     "core_group_get_course_groups",
     "core_group_get_group_members",
     "core_group_add_group_members",
     "core_group_delete_group_members",
-    "gradereport_user_get_grade_items",
-    "core_completion_get_course_completion_status",
 ];
+
+/// Functions that the service of a site with these settings must hold.
+pub fn needed(settings: &SiteSettings) -> Vec<&'static str> {
+    let mut needed = NEEDED.to_vec();
+    if !settings.cohorts.is_empty() {
+        needed.extend(NEEDED_FOR_COHORTS);
+    }
+    if settings.groups != GroupRule::None {
+        needed.extend(NEEDED_FOR_GROUPS);
+    }
+    needed
+}
 
 /// The field by which users are looked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -102,6 +102,7 @@ impl Work {
     const ATTEMPTS_MAX: u32 = 20;
     /// Waiting counts no further: so many doublings of the first wait are the longest one.
     const WAITING_MAX: u32 = 9;
+    const SETTLING: SignedDuration = SignedDuration::from_secs(5);
     const WAIT_FIRST: SignedDuration = SignedDuration::from_secs(2);
     const WAIT_MAX: SignedDuration = SignedDuration::from_mins(10);
 
@@ -121,7 +122,7 @@ impl Work {
             kind: id.kind,
             entity: id.entity.clone(),
             marked_at: before.map_or(now, |before| before.marked_at),
-            due_at: now,
+            due_at: Self::due_after_mark(id.kind, before, now),
             attempts: 0,
             trouble: None,
             is_stuck: false,
@@ -130,6 +131,16 @@ impl Work {
             looks_there: before.is_some_and(|before| before.looks_there),
             correlation_id: correlation_id.to_owned(),
         }
+    }
+
+    /// At once; but who belongs into a group is found in an index, which may be a moment behind. Marked again meanwhile,
+    /// they are not put off further: a rush must not keep them waiting.
+    fn due_after_mark(kind: Kind, before: Option<&Self>, now: Timestamp) -> Timestamp {
+        if kind != Kind::Groups {
+            return now;
+        }
+        let is_soon = |before: &&Self| before.attempts == 0 && before.due_at > now;
+        before.filter(is_soon).map_or(now + Self::SETTLING, |before| before.due_at)
     }
 
     /// Tried again later, and later each time; in the end it is stuck.

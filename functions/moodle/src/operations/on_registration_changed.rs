@@ -4,7 +4,7 @@ use events::{Event, RegistrationConfirmed, RegistrationDropped};
 use kernel::{PersonId, RegistrationId, SectionId};
 use shell::{Delivery, Failure};
 
-use super::{chosen, groups_in, has_courses, has_groups, take_in};
+use super::{chosen, has_courses, take_in};
 use crate::Ctx;
 use crate::domain::{Kind, Registrations, Site, Standing, WorkId};
 use crate::store;
@@ -26,13 +26,6 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
         ids.push(id(site, Kind::Enrolment, entity_of(section, student)));
         // Whoever is registered belongs here by that alone, and by nothing else perhaps.
         ids.push(id(site, Kind::User, student.to_string()));
-    }
-    let links = ctx.table.get(&store::links_key(section)).await?;
-    if let Some(links) = links {
-        // In the groups of its own course, and in its group of theirs.
-        let mut touched = links.value.sections();
-        touched.insert(section);
-        ids.extend(groups_in(&chosen(&sites, has_groups), &touched));
     }
     take_in(ctx, delivery, &registrations, read_version, &ids).await
 }

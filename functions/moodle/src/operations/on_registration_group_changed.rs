@@ -105,6 +105,7 @@ mod tests {
             world.enrol(section, student).await;
         }
         world.run_after(100).await;
+        world.run_after(110).await;
         assert_eq!(members(&world, "a", "b"), Some(vec!["ada"]));
         assert_eq!(members(&world, "a", "c"), Some(vec!["bob"]));
         assert_eq!(
@@ -118,12 +119,14 @@ mod tests {
         world.enrol("b", "bob").await;
         world.drop_registration("c", "bob").await;
         world.run_after(300).await;
+        world.run_after(310).await;
         assert_eq!(members(&world, "a", "b"), Some(vec!["ada", "bob"]));
         assert_eq!(members(&world, "a", "c"), Some(Vec::new()));
     }
 
     #[tokio::test]
-    async fn a_student_who_is_no_more_in_the_course_there_keeps_the_others_from_nothing() {
+    async fn a_student_who_is_no_more_in_the_course_there_keeps_the_others_from_nothing_and_comes_back()
+     {
         let world = with_groups().await;
         for (section, student) in [("a", "ada"), ("b", "ada"), ("a", "bob"), ("b", "bob")] {
             world.enrol(section, student).await;
@@ -140,5 +143,9 @@ mod tests {
         world.run_after(200).await;
         assert_eq!(members(&world, "a", "b"), Some(vec!["ada"]));
         assert_eq!(members(&world, "b", "a"), Some(vec!["ada", "bob"]));
+        // The enrolment is looked at, found missing, and made again.
+        world.run_after(300).await;
+        world.run_after(1_000).await;
+        assert_eq!(members(&world, "a", "b"), Some(vec!["ada", "bob"]));
     }
 }

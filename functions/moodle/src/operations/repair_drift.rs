@@ -225,6 +225,7 @@ mod tests {
             }
         }
         world.run().await;
+        world.run_after(50).await;
         let inside = |world: &World| {
             let groups = world.site.groups().into_iter();
             groups.map(|group| group["members"].as_array().map_or(0, Vec::len)).collect::<Vec<_>>()
@@ -239,6 +240,7 @@ mod tests {
         assert_eq!(checked(&world, 100).await, expected);
         repair(&world, false).await.expect("asked for");
         world.run_after(200).await;
+        world.run_after(210).await;
         assert_eq!(inside(&world), [12, 12]);
         assert_eq!(checked(&world, 300).await, []);
     }

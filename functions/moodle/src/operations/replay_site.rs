@@ -18,7 +18,7 @@ pub const ROUTE: Route = Route::act(
     "Look again at one entity of a Moodle site, or at everything",
 );
 
-/// A person's account, a section's course, an enrolment where both are named, or everything.
+/// A person's account, a section's course with its groups, an enrolment where both are named, or everything.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Command {
@@ -59,8 +59,11 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let reply = Reply { site: site.clone(), entity };
     if let Some((kind, entity)) = named {
         let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
-        let id = WorkId { site, kind, entity };
-        store::mark_to_send(&ctx.table, &mut transaction, &[id], true, cause).await?;
+        let mut ids = vec![WorkId { site: site.clone(), kind, entity: entity.clone() }];
+        if kind == Kind::Course {
+            ids.push(WorkId { site, kind: Kind::Groups, entity });
+        }
+        store::mark_to_send(&ctx.table, &mut transaction, &ids, true, cause).await?;
     } else {
         let standing = ctx.table.get(&store::replay_key(&site)).await?;
         let begun = Replay {

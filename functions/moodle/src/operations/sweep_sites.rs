@@ -53,6 +53,7 @@ async fn end_holds(ctx: &Ctx, tick: &Tick) -> Result<(), Failure> {
         }
         // One student's must not stand in the way of the others'.
         if let Err(failure) = end_holds_of(ctx, tick, known).await {
+            tracing::warn!(?failure, "the holds on a student that are over were not ended");
             failed = Some(failure);
         }
     }

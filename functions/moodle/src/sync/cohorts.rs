@@ -35,17 +35,19 @@ impl Session<'_> {
         let empty = BTreeSet::new();
         let before = account.mapping.as_ref().map_or(&empty, |known| &known.value.cohorts);
         let (mut joined, mut left) = (Vec::new(), Vec::new());
-        // Somebody may have taken a member out there.
-        let surely_in = if account.work.value.sends_anyway { &empty } else { before };
-        for cohort in wanted.difference(surely_in) {
+        let mut joining: BTreeSet<&String> = wanted.difference(before).collect();
+        if account.work.value.sends_anyway {
+            // Somebody may have taken a member out there.
+            let inside = self.cohort_members().await?;
+            let is_out = |cohort: &&String| !inside.get(*cohort).is_some_and(|m| m.contains(&user));
+            joining.extend(wanted.iter().filter(is_out));
+        }
+        for cohort in joining {
             joined.push(CohortMember { cohort: self.cohort(cohort).await?, user });
         }
         // Whoever is suspended keeps their cohorts: leaving one can unenrol them, and with that their grades are gone.
         for cohort in before.difference(wanted).filter(|_| !account.wanted.is_suspended) {
             left.push(CohortMember { cohort: self.cohort(cohort).await?, user });
-        }
-        if !joined.is_empty() || !left.is_empty() {
-            self.cohort_members = None;
         }
         if !joined.is_empty() {
             let told = self.client.add_cohort_members(&joined).await?;
@@ -59,6 +61,15 @@ impl Session<'_> {
         }
         if !left.is_empty() {
             self.client.delete_cohort_members(&left).await?;
+        }
+        if let Some(members) = &mut self.cohort_members {
+            for (cohort, inside) in members {
+                if wanted.contains(cohort) {
+                    inside.insert(user);
+                } else if before.contains(cohort) && !account.wanted.is_suspended {
+                    inside.remove(&user);
+                }
+            }
         }
         Ok(())
     }

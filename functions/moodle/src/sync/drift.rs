@@ -61,8 +61,11 @@ impl Session<'_> {
         let next = match check.value.step {
             DriftStep::Courses => self.drift_of_courses(&check.value, after, &mut seen).await?,
             DriftStep::People => {
-                let members = self.cohort_members().await?.clone();
-                self.drift_of_people(&check.value, after, &members, &mut seen).await?
+                self.cohort_members().await?;
+                let members = self.cohort_members.take().unwrap_or_default();
+                let next = self.drift_of_people(&check.value, after, &members, &mut seen).await;
+                self.cohort_members = Some(members);
+                next?
             }
         };
         let next = next.map(|next| serde_json::to_string(&next).expect("it is JSON"));
@@ -212,31 +215,43 @@ impl Session<'_> {
             let id = |section: &Section| self.id(Kind::Reading, &section.section.to_string());
             self.mark(&read.map(id).collect::<Vec<_>>()).await?;
         }
+        let there: Vec<SectionId> = listed.iter().map(|(section, _)| *section).collect();
         for (section, listed) in listed {
             self.drift_of_enrolments(check, section, &listed, seen).await?;
-            self.drift_of_groups(check, section, seen).await?;
         }
+        self.drift_of_groups(check, there, seen).await?;
         Ok(page.next)
     }
 
     async fn drift_of_groups(
         &self,
         check: &DriftCheck,
-        section: SectionId,
+        sections: Vec<SectionId>,
         seen: &mut Seen,
     ) -> Result<(), Halt> {
-        let id = (Kind::Groups, section.to_string());
-        let GroupsThere::Looked(groups) = self.groups_there(section).await? else {
-            return Ok(());
-        };
-        if self.waiting(std::slice::from_ref(&id)).await?.contains(&id) {
-            return Ok(());
-        }
-        seen.tally.expected += 1;
-        if groups.is_any_missing() {
-            self.find(check, seen, id, Difference::Missing, None);
-        } else if groups.differs() {
-            self.find(check, seen, id, Difference::ChangedThere, None);
+        let ids: Vec<_> = sections.iter().map(|one| (Kind::Groups, one.to_string())).collect();
+        let waiting = self.waiting(&ids).await?;
+        let looked: Vec<GroupsThere> = stream::iter(sections)
+            .map(async |section| {
+                if !self.may_send() {
+                    return Err(Halt::OutOfTime);
+                }
+                self.groups_there(section).await
+            })
+            .buffered(CONNECTIONS_MAX)
+            .try_collect()
+            .await?;
+        for (id, there) in ids.into_iter().zip(looked) {
+            let GroupsThere::Looked(groups) = there else { continue };
+            if waiting.contains(&id) {
+                continue;
+            }
+            seen.tally.expected += 1;
+            if groups.is_any_missing() {
+                self.find(check, seen, id, Difference::Missing, None);
+            } else if groups.differs() {
+                self.find(check, seen, id, Difference::ChangedThere, None);
+            }
         }
         Ok(())
     }

@@ -122,6 +122,7 @@ impl Session<'_> {
             halted = halted.or(because);
         }
         looked += self.record(&outcomes).await?;
+        self.mark_groups_of(&outcomes).await?;
         match halted {
             Some(failure) => Err(failure.into()),
             None => Ok(looked),

@@ -1,19 +1,20 @@
 //! Groups of a site's courses: who takes a linked section beside this one, such as a lab beside a lecture, is in that
-//! section's group of the course. What stands there is read each time: groups are few, and change while a term begins.
+//! section's group of the course, and who does not is not. What stands there is read each time: groups are few, and
+//! change while a term begins.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::{PersonId, SectionId};
 use table::Stored;
 
-use super::enrolments::entity_of;
+use super::enrolments::{entity_of, parts_of};
 use super::{Halt, Session};
-use crate::client::{CallFailure, GroupMember, NewGroup, Remedy};
+use crate::client::{CallFailure, GroupMember, NewGroup};
 use crate::domain::{GroupRule, Kind, Links, Mapping, Registrations, Section, Trouble};
 use crate::store::{self, Looked, Outcome};
 
 /// Courses whose groups one round looks at: each is several calls.
-const ROUND_MAX: usize = 50;
+const COURSES_AT_ONCE_MAX: usize = 50;
 const MEMBERS_AT_ONCE_MAX: usize = 50;
 
 /// A group as it stands in a course, and what makes it what it should be.
@@ -30,7 +31,9 @@ pub(super) struct Group {
 pub(super) struct CourseGroups {
     course: i64,
     groups: Vec<Group>,
-    /// Members whose enrolment is still on its way.
+    /// Who is in the course, by their Moodle ids.
+    people: BTreeMap<i64, PersonId>,
+    /// Whether an enrolment is still on its way.
     to_come: bool,
 }
 
@@ -64,16 +67,10 @@ impl CourseGroups {
     }
 }
 
-/// Somebody in a course who stands in Moodle.
-struct Member {
-    person: PersonId,
-    user: i64,
-}
-
 impl Session<'_> {
     pub(super) async fn groups(&mut self) -> Result<usize, Halt> {
         let mut due = self.due(Kind::Groups).await?;
-        due.truncate(ROUND_MAX);
+        due.truncate(COURSES_AT_ONCE_MAX);
         let mut looked = 0;
         for work in due {
             if !self.may_send() {
@@ -81,9 +78,8 @@ impl Session<'_> {
             }
             let outcome = match self.bring_groups(&work.value.entity).await {
                 Ok(outcome) => outcome,
-                Err(Halt::Site(failure)) if failure.remedy != Remedy::Wait => {
-                    let moodle_code = Some(failure.code);
-                    Outcome::PutOff(Trouble { moodle_code, ..Trouble::new("GROUPS_REFUSED") })
+                Err(Halt::Site(failure)) if is_of_course(&failure) => {
+                    Outcome::PutOff(refused(failure))
                 }
                 Err(halt) => return Err(halt),
             };
@@ -99,30 +95,52 @@ impl Session<'_> {
             GroupsThere::Waiting(trouble) => return Ok(Outcome::Waits(trouble)),
             GroupsThere::Looked(there) => there,
         };
+        let mut trouble = None;
         let course = there.course;
         for group in there.groups.iter_mut().filter(|group| group.id.is_none()) {
             let (name, idnumber) = (group.name.clone(), group.id_number.clone());
             let new = NewGroup { courseid: course, name, description: String::new(), idnumber };
-            group.id = Some(self.client.create_group(&new).await?.id);
+            match self.client.create_group(&new).await {
+                Ok(created) => group.id = Some(created.id),
+                // The others can do without it.
+                Err(failure) if is_of_course(&failure) => trouble = Some(refused(failure)),
+                Err(failure) => return Err(failure.into()),
+            }
         }
-        let mut is_whole = !there.to_come;
+        let mut away = BTreeSet::new();
         for members in there.members(|group| &group.joining).chunks(MEMBERS_AT_ONCE_MAX) {
-            is_whole &= self.join_groups(course, members).await?;
+            away.extend(self.join_groups(course, members).await?);
         }
         for members in there.members(|group| &group.leaving).chunks(MEMBERS_AT_ONCE_MAX) {
+            if !self.may_send() {
+                return Err(Halt::OutOfTime);
+            }
             self.client.delete_group_members(members).await?;
         }
-        Ok(if is_whole {
-            Outcome::InStep
-        } else {
-            Outcome::Waits(Trouble::new("WAITS_FOR_ENROLMENT"))
+        let people = away.iter().filter_map(|user| there.people.get(user));
+        let id = |person: &PersonId| self.id(Kind::Enrolment, &entity_of(section, *person));
+        self.mark_to_look(&people.map(id).collect::<Vec<_>>()).await?;
+        Ok(match trouble {
+            Some(trouble) => Outcome::PutOff(trouble),
+            None if there.to_come || !away.is_empty() => {
+                Outcome::Waits(Trouble::new("WAITS_FOR_ENROLMENT"))
+            }
+            None => Outcome::InStep,
         })
     }
 
-    /// Whether all of them joined. One who is not in the course spoils the whole call: the others go without them.
-    async fn join_groups(&self, course: i64, members: &[GroupMember]) -> Result<bool, Halt> {
+    /// Those who are not in the course, though we thought so: one of them spoils the whole call, and the others go
+    /// without them.
+    async fn join_groups(
+        &self,
+        course: i64,
+        members: &[GroupMember],
+    ) -> Result<BTreeSet<i64>, Halt> {
+        if !self.may_send() {
+            return Err(Halt::OutOfTime);
+        }
         match self.client.add_group_members(members).await {
-            Ok(()) => return Ok(true),
+            Ok(()) => return Ok(BTreeSet::new()),
             Err(failure) if failure.is_clear_no() && !failure.is_of_site() => {}
             Err(failure) => return Err(failure.into()),
         }
@@ -132,7 +150,45 @@ impl Session<'_> {
         if !there.is_empty() {
             self.client.add_group_members(&there).await?;
         }
-        Ok(away.is_empty())
+        Ok(away.into_iter().map(|member| member.user).collect())
+    }
+
+    /// Who came into a course, or left it, may come into its groups or leave them, and those of linked courses.
+    pub(super) async fn mark_groups_of(&self, looked: &[Looked]) -> Result<(), Halt> {
+        if self.settings.groups == GroupRule::None {
+            return Ok(());
+        }
+        let sent = looked.iter().filter(|one| matches!(one.outcome, Outcome::Sent(_)));
+        let seats: Vec<(SectionId, PersonId)> =
+            sent.filter_map(|one| parts_of(&one.work.value.entity)).collect();
+        let table = &self.ctx.table;
+        let sections: BTreeSet<SectionId> = seats.iter().map(|(section, _)| *section).collect();
+        let keys = sections.iter().map(|section| (&store::links_key(*section)).into());
+        let mut links = store::batch(table, keys.collect()).await?;
+        let mut linked = BTreeMap::new();
+        for section in sections {
+            if let Some(links) = store::take(&mut links, &store::links_key(section))? {
+                linked.insert(section, links.value.sections());
+            }
+        }
+        let mut touched: BTreeSet<SectionId> = linked.keys().copied().collect();
+        let mut beside = BTreeSet::new();
+        for (section, person) in &seats {
+            let others = linked.get(section).into_iter().flatten();
+            beside.extend(others.map(|other| (*other, *person)));
+        }
+        let key = |(section, person): &(SectionId, PersonId)| {
+            (&store::registrations_key(*section, *person)).into()
+        };
+        let mut known = store::batch(table, beside.iter().map(key).collect()).await?;
+        for (section, person) in beside {
+            let key = store::registrations_key(section, person);
+            if store::take(&mut known, &key)?.is_some() {
+                touched.insert(section);
+            }
+        }
+        let id = |section: &SectionId| self.id(Kind::Groups, &section.to_string());
+        self.mark(&touched.iter().map(id).collect::<Vec<_>>()).await
     }
 
     /// The groups that the course of a section should have, beside those that it has.
@@ -172,7 +228,7 @@ impl Session<'_> {
         course: i64,
         names: &BTreeMap<SectionId, String>,
     ) -> Result<CourseGroups, Halt> {
-        let (members, to_come) = self.members_of(section).await?;
+        let (people, to_come) = self.people_in(section).await?;
         let there = self.groups_by_number(course).await?;
         let mut groups = Vec::with_capacity(names.len());
         for (linked, name) in names {
@@ -185,25 +241,20 @@ impl Session<'_> {
             let none = BTreeSet::new();
             let known = there.get(&id_number);
             let inside = known.map_or(&none, |(_, inside)| inside);
-            // Whom we do not know, and who dropped, stays: what a teacher made of the group is theirs.
-            let (joining, leaving): (Vec<&Member>, Vec<&Member>) = members
+            // Whom we do not know stays, and who dropped the course.
+            let (joining, leaving) = people
                 .iter()
-                .filter(|one| taking.contains(&one.person) != inside.contains(&one.user))
-                .partition(|one| taking.contains(&one.person));
-            let users = |members: Vec<&Member>| members.iter().map(|one| one.user).collect();
-            groups.push(Group {
-                id: known.map(|(id, _)| *id),
-                id_number,
-                name: name.clone(),
-                joining: users(joining),
-                leaving: users(leaving),
-            });
+                .filter(|(user, person)| taking.contains(person) != inside.contains(user))
+                .map(|(user, _)| *user)
+                .partition(|user| !inside.contains(user));
+            let id = known.map(|(id, _)| *id);
+            groups.push(Group { id, id_number, name: name.clone(), joining, leaving });
         }
-        Ok(CourseGroups { course, groups, to_come })
+        Ok(CourseGroups { course, groups, people, to_come })
     }
 
     /// Those who are in a section's course now, and whether more are on their way.
-    async fn members_of(&self, section: SectionId) -> Result<(Vec<Member>, bool), Halt> {
+    async fn people_in(&self, section: SectionId) -> Result<(BTreeMap<i64, PersonId>, bool), Halt> {
         let known = self.registrations_of(section).await?.into_iter();
         let known: Vec<Registrations> =
             known.filter(|one| self.settings.is_enrolled(one)).collect();
@@ -215,11 +266,11 @@ impl Session<'_> {
         let member = |one: &Registrations| {
             let sent = enrolments.get(&entity_of(one.section, one.student))?;
             let user = accounts.get(&one.student.to_string())?.moodle_id;
-            (!sent.is_suspended).then_some(Member { person: one.student, user })
+            (!sent.is_suspended).then_some((user, one.student))
         };
-        let members: Vec<Member> = known.iter().filter_map(member).collect();
-        let to_come = members.len() < known.len();
-        Ok((members, to_come))
+        let people: BTreeMap<i64, PersonId> = known.iter().filter_map(member).collect();
+        let to_come = people.len() < known.len();
+        Ok((people, to_come))
     }
 
     /// The groups of a course that are ours, with their members, by id number.
@@ -243,4 +294,13 @@ impl Session<'_> {
         };
         Ok(ours.into_iter().map(group).collect())
     }
+}
+
+/// Whether a call failed because of what is in one course. A right may be lacking for groups alone.
+fn is_of_course(failure: &CallFailure) -> bool {
+    !failure.is_of_site() || matches!(failure.code.as_str(), "accessexception" | "nopermissions")
+}
+
+fn refused(failure: CallFailure) -> Trouble {
+    Trouble { moodle_code: Some(failure.code), ..Trouble::new("GROUPS_REFUSED") }
 }

@@ -190,7 +190,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_goes_out_once_whatever_happens_on_the_way_to_the_table() {
-        testkit::under_every_fault(
+        testkit::under_every_fault_anew(
             async |table| {
                 (queued(table, Kind::Registered).await, PostOffice::open(Answer::Accept).await)
             },
@@ -308,7 +308,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_attempt_that_came_to_nothing_is_no_sent_message_whatever_the_table_does() {
-        testkit::under_every_fault(
+        testkit::under_every_fault_anew(
             async |table| {
                 (queued(table, Kind::Registered).await, PostOffice::open(Answer::Broken).await)
             },

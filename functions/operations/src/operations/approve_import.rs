@@ -78,7 +78,7 @@ mod tests {
     #[tokio::test]
     async fn an_approval_is_written_and_answered_whatever_happens_on_the_wire() {
         let stub = Stub::start().await;
-        testkit::under_every_fault(
+        testkit::under_every_fault_anew(
             async |table| {
                 stub.forget_answers();
                 testkit::call(Command { import: waiting(table).await, approve: true })

@@ -91,7 +91,7 @@ mod tests {
     #[tokio::test]
     async fn events_are_published_and_forgotten_whatever_happens_on_the_wire() {
         let stub = Stub::start().await;
-        testkit::under_every_fault(
+        testkit::under_every_fault_anew(
             async |table| waiting(table, 3).await,
             async |table, records| {
                 let ctx = Ctx {

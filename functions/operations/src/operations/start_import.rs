@@ -77,7 +77,7 @@ mod tests {
     #[tokio::test]
     async fn an_import_is_started_whatever_happens_on_the_wire() {
         let stub = Stub::start().await;
-        testkit::under_every_fault(
+        testkit::under_every_fault_anew(
             async |table| {
                 stub.forget_executions();
                 testkit::call(Command { import: stub::new_import(table).await })

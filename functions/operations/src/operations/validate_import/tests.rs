@@ -28,7 +28,7 @@ async fn codes(table: &Table, import: ImportId) -> Vec<String> {
 #[tokio::test]
 async fn a_file_is_validated_whatever_happens_on_the_wire() {
     let stub = Stub::start().await;
-    testkit::under_every_fault(
+    testkit::under_every_fault_anew(
         async |table| {
             let import = stub::new_import(table).await;
             upload_to(&stub, import, university(&[]));

@@ -1,9 +1,15 @@
-//! What identity notes in the audit trail. Each person has a chain; what lies in it is told with their values in full.
+//! What identity notes in the audit trail. Each person has a chain, each service client and each sign-in provider too;
+//! what lies in it is told with its values in full.
 
-use kernel::PersonName;
+use std::collections::BTreeSet;
+
+use kernel::{AccountId, PersonId, PersonName};
 use table::Noted;
 
-use crate::domain::{ExternalId, Person, RoleAssignment, Validity};
+use crate::domain::{
+    Client, ClientSecret, ExternalId, Person, Provider, ProviderCode, RoleAssignment, SecondFactor,
+    Session, SessionsEnd, Validity,
+};
 
 /// A profile that has come to be, or has changed.
 pub fn profile(old: Option<&Person>, new: &Person) -> Noted {
@@ -85,4 +91,62 @@ pub fn with_roles<'a>(noted: Noted, roles: impl IntoIterator<Item = &'a RoleAssi
         let text = format!("{}{}", role.role.name(), department.unwrap_or_default());
         noted.field("role", None, Some(text))
     })
+}
+
+/// A service client that has come to be, or has changed. Of its secrets the trail has the ids.
+pub fn client(old: Option<&Client>, new: &Client) -> Noted {
+    let name = |client: &Client| client.settings.name.clone();
+    let scopes =
+        |client: &Client| listed(client.settings.scopes.iter().map(|scope| scope.name().into()));
+    let secrets = |client: &Client| {
+        let secret = |ClientSecret { id, ends_at, .. }: &ClientSecret| match ends_at {
+            Some(at) => format!("{id} until {at}"),
+            None => id.to_string(),
+        };
+        listed(client.secrets.iter().map(secret))
+    };
+    Noted::change("service-client")
+        .field("name", old.map(name), Some(name(new)))
+        .field("scopes", old.and_then(scopes), scopes(new))
+        .field("expires_at", old.map(|old| old.settings.expires_at), Some(new.settings.expires_at))
+        .field("secrets", old.and_then(secrets), secrets(new))
+        .field("ended_at", old.and_then(|old| old.ended_at), new.ended_at)
+}
+
+/// The chain of a sign-in provider.
+pub fn chain_of_provider(code: &ProviderCode) -> String {
+    format!("provider:{}", code.0)
+}
+
+/// A sign-in provider that is agreed upon, or described anew.
+pub fn provider(old: Option<&Provider>, new: &Provider) -> Noted {
+    let before = old.map(|old| &old.settings);
+    Noted::change("sign-in-provider").fields_of(before, &new.settings)
+}
+
+/// A password that somebody has chosen in the place of another one. Of the passwords themselves nothing is noted.
+pub fn password(account: AccountId) -> Noted {
+    Noted::change(format!("password/{account}"))
+}
+
+/// A second factor that counts from now on, or no more.
+pub fn second_factor(old: &SecondFactor, new: Option<&SecondFactor>) -> Noted {
+    Noted::change(format!("second-factor/{}", old.account))
+        .field("enrolled_at", Some(old.enrolled_at), new.map(|new| new.enrolled_at))
+        .field("confirmed_at", old.confirmed_at, new.and_then(|new| new.confirmed_at))
+}
+
+/// People whom somebody sees in a list.
+pub fn listed_people(people: &BTreeSet<PersonId>) -> Noted {
+    Noted::read("people").field("listed", None, listed(people.iter().map(PersonId::to_string)))
+}
+
+/// A session that is ended by itself.
+pub fn ended_session(session: &Session) -> Noted {
+    Noted::change(format!("session/{}", session.id)).field("ended_at", None, session.ended_at)
+}
+
+/// The end of every session of a person, perhaps but one.
+pub fn ended_sessions(end: &SessionsEnd) -> Noted {
+    Noted::change("sessions").field("ended_at", None, Some(end.at)).field("kept", None, end.kept)
 }

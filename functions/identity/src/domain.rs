@@ -34,7 +34,7 @@ pub use roles::{
     check_opener, check_registrar, check_resetter,
 };
 pub use second_factor::{Code, SealedSeed, SecondFactor};
-pub use service_client::{Client, ClientSecret, ClientSettings, SecretDigest};
+pub use service_client::{Client, ClientSecret, ClientSettings, ClientUses, SecretDigest};
 pub use session::{Refreshed, Session, SessionsEnd};
 pub use sign_in::{
     ExternalIdSource, Identity, Provider, ProviderCode, ProviderSettings, SignIn, UnknownPerson,

@@ -2,6 +2,7 @@
 
 mod provider;
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use events::LinkPurpose;
@@ -9,7 +10,9 @@ use jiff::tz::TimeZone;
 use kernel::{AccountId, Id, Locale, PersonId, PersonName, SessionId, SourceId, Timestamp};
 use shell::authorizer::Authorized;
 use shell::{Call, Caller, Failure, Grant, Role, Scope};
-use table::{AuditEntry, PageRequest, Table, audit_chain};
+use table::{AuditEntry, Table};
+
+pub use testkit::trail_of;
 
 pub use self::provider::{
     CODE, PROVIDER_SECRET, PlayedProvider, ProviderKey, REDIRECT_URI, provider_claims, university,
@@ -61,18 +64,8 @@ pub fn code<R>(result: Result<R, Failure>) -> &'static str {
     }
 }
 
-/// What the audit trail says of somebody, the first entry first; the chain is whole.
-pub async fn trail_of(table: &Table, person: PersonId) -> Vec<AuditEntry> {
-    let command = shell::ProveTrail { chain: person.to_string(), resume: None };
-    let proof = shell::prove_trail(table, &command).await.expect("proves");
-    assert_eq!(proof.broken, []);
-    let page = PageRequest { after: None, limit: PageRequest::LIMIT_MAX };
-    let entries = table.query(&audit_chain(person), &page).await.expect("reads").records;
-    entries.into_iter().map(|entry| entry.value).collect()
-}
-
-/// The entries that an operation has written of somebody, each as `record: field old → new, …`.
-pub async fn noted(table: &Table, person: PersonId, operation: &str) -> Vec<String> {
+/// The entries that an operation has written in a chain, each as `record: field old → new, …`.
+pub async fn noted(table: &Table, chain: impl Display, operation: &str) -> Vec<String> {
     let shown = |entry: AuditEntry| {
         let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "–".into());
         let changes = entry.changes.iter();
@@ -82,7 +75,7 @@ pub async fn noted(table: &Table, person: PersonId, operation: &str) -> Vec<Stri
         let record = entry.record.split('/').next().unwrap_or_default();
         format!("{record}: {}", changes.join(", "))
     };
-    let entries = trail_of(table, person).await.into_iter();
+    let entries = trail_of(table, chain).await.into_iter();
     entries.filter(|entry| entry.operation == operation).map(shown).collect()
 }
 
@@ -146,7 +139,8 @@ pub async fn of_staff<C>(ctx: &Ctx, role: Role, command: C) -> Call<C> {
 /// Has the session of the call stand, begun anew where it does not.
 async fn stand<C>(ctx: &Ctx, call: &Call<C>, account: AccountId) {
     let caller = call.caller();
-    let (session, end) = store::session_and_end(&ctx.table, caller).await.expect("reads");
+    let found = store::session_end_and_trail(&ctx.table, caller).await;
+    let (session, end, _) = found.expect("reads");
     let end = end.map(|end| end.value);
     if session.as_ref().is_some_and(|session| session.value.stands(end.as_ref(), call.now)) {
         return;

@@ -21,6 +21,7 @@ mod relying_party;
 mod reread;
 mod second_factor_ring;
 mod second_factors;
+mod session_start;
 mod sign_in_store;
 mod standings;
 mod store;
@@ -32,7 +33,7 @@ use aws_lc_rs::constant_time::verify_slices_are_equal;
 use events::{LinkPurpose, link_token};
 use jiff::tz::TimeZone;
 use kernel::{AccountId, Date, ServiceClientId, SessionId, Timestamp};
-use shell::{Fault, HttpOperation, Listing, Remembered, TrailEntry};
+use shell::{Fault, HttpOperation, Listing, Remembered, TrailEntry, TrailQuestion};
 use table::Table;
 
 use crate::devices::DeviceKey;
@@ -252,11 +253,11 @@ fn of_people_and_roles() -> Vec<HttpOperation> {
             CONTEXT,
             op::read_configuration::ROUTE,
         ),
-        HttpOperation::of::<op::read_profile::Command, op::read_profile::Reply>(
+        HttpOperation::of::<op::read_profile::Command, op::read_person::Reply>(
             CONTEXT,
             op::read_profile::ROUTE,
         ),
-        HttpOperation::of::<op::edit_profile::Command, op::read_profile::Reply>(
+        HttpOperation::of::<op::edit_profile::Command, op::read_person::Reply>(
             CONTEXT,
             op::edit_profile::ROUTE,
         ),
@@ -268,7 +269,7 @@ fn of_people_and_roles() -> Vec<HttpOperation> {
             CONTEXT,
             op::read_audit_trail::ROUTE,
         ),
-        HttpOperation::of::<op::list_audit_entries::Command, Listing<TrailEntry>>(
+        HttpOperation::of::<TrailQuestion, Listing<TrailEntry>>(
             CONTEXT,
             op::list_audit_entries::ROUTE,
         ),

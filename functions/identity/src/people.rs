@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use events::{PersonChanged, PersonRegistered};
 use kernel::{AccountId, PersonId};
-use shell::Failure;
+use shell::{Call, Failure};
 use table::{Deed, Key, PageRequest, Partition, Record, Stored, Table, Trail, Transaction};
 
 use crate::domain::{
@@ -340,6 +340,20 @@ pub async fn search<T>(
         }
     }
     Ok(shell::Listing { items, next_cursor: after })
+}
+
+/// Notes whom a page is about to show to the caller: one entry in the caller's own chain, however many they are.
+pub async fn note_listed<C>(
+    ctx: &Ctx,
+    call: &Call<C>,
+    operation: &str,
+    listed: &BTreeSet<PersonId>,
+) -> Result<(), Failure> {
+    if listed.is_empty() {
+        return Ok(());
+    }
+    let trail = ctx.table.trail(call.person()).await?;
+    shell::note_read(&ctx.table, call, trail, operation, audit::listed_people(listed)).await
 }
 
 /// Whom an identifier leads to.

@@ -165,6 +165,8 @@ pub fn second_factor_key(account: AccountId) -> Key<SecondFactor> {
 pub struct OwnSession {
     pub session: Stored<Session>,
     pub end: Option<Stored<SessionsEnd>>,
+    /// Where what is done from it is noted.
+    pub trail: Trail,
 }
 
 impl OwnSession {
@@ -195,14 +197,16 @@ impl OwnSession {
     }
 }
 
-/// The caller's session, and when all of theirs were last ended.
-pub async fn session_and_end(
+/// The caller's session, when all of theirs were last ended, and the end of their audit trail.
+pub async fn session_end_and_trail(
     table: &Table,
     caller: &Caller,
-) -> Result<(Option<Stored<Session>>, Option<Stored<SessionsEnd>>), Failure> {
+) -> Result<(Option<Stored<Session>>, Option<Stored<SessionsEnd>>, Trail), Failure> {
     let (session, end) = (session_key(caller.session), sessions_end_key(caller.person));
-    let mut batch = table.get_batch(vec![(&session).into(), (&end).into()]).await?;
-    Ok((batch.take(&session)?, batch.take(&end)?))
+    let keys = vec![(&session).into(), (&end).into(), Trail::key(caller.person)];
+    let mut batch = table.get_batch(keys).await?;
+    let trail = Trail::take(&mut batch, caller.person)?;
+    Ok((batch.take(&session)?, batch.take(&end)?, trail))
 }
 
 /// The caller's session, which has to stand.
@@ -211,11 +215,11 @@ pub async fn own_session(
     caller: &Caller,
     now: Timestamp,
 ) -> Result<OwnSession, Failure> {
-    let (session, end) = session_and_end(table, caller).await?;
+    let (session, end, trail) = session_end_and_trail(table, caller).await?;
     let standing_end = end.as_ref().map(|end| &end.value);
     let session = session.filter(|session| session.value.stands(standing_end, now));
     let session = session.ok_or(RequestRefusal::SessionEnded)?;
-    Ok(OwnSession { session, end })
+    Ok(OwnSession { session, end, trail })
 }
 
 /// Somebody's own account with what changes of it are decided on.
@@ -321,6 +325,24 @@ pub struct Login {
     pub guesses: Guesses,
     /// The device, where somebody has logged in to this account from it before, and has not ended all sessions since.
     pub device: Option<DeviceId>,
+}
+
+/// Whoever an account lets in.
+pub struct Entrant {
+    pub account: Stored<Account>,
+    pub roles: Roles,
+    /// When all their sessions were last ended.
+    pub end: Option<SessionsEnd>,
+    /// The one that they come from, where the account knows it.
+    pub device: Option<DeviceId>,
+}
+
+impl Login {
+    /// Absent where the log-in leads to no account.
+    pub fn entrant(self) -> Option<Entrant> {
+        let Self { account, roles, end, device, .. } = self;
+        Some(Entrant { account: account?, roles: roles?, end, device })
+    }
 }
 
 /// `presented_device` says which device of an account is calling, and how often all sessions of its person had been

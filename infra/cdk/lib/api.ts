@@ -15,8 +15,8 @@ import type { Settings } from "./settings.ts";
 
 const REQUESTS_PER_SECOND = 200;
 const REQUESTS_AT_ONCE = 400;
-/** Each attempt costs us Argon2id, and may be a guess. */
-const LOG_INS = { route: "POST /sessions", perSecond: 20, atOnce: 40 };
+/** Here somebody proves who they are: each attempt may be a guess, or costs us Argon2id or a call to another provider. */
+const ATTEMPTS = { routes: ["POST /sessions", "POST /oauth/token", "POST /sign-ins", "POST /sign-ins/{sign_in}/completion"], perSecond: 20, atOnce: 40 };
 /** The authorizer itself remembers a session for 25 s: what ends is ended everywhere within a minute. */
 const AUTHORIZER_CACHE_S = 30;
 
@@ -74,9 +74,8 @@ export class Api extends NestedStack {
       accessLogSettings: { destination: new LogGroupLogDestination(accessLog(scope, settings)), format: LOG_LINE },
     });
     const resource = stage.node.defaultChild as CfnStage;
-    resource.routeSettings = {
-      [LOG_INS.route]: { ThrottlingRateLimit: LOG_INS.perSecond, ThrottlingBurstLimit: LOG_INS.atOnce, DetailedMetricsEnabled: true },
-    };
+    const limits = { ThrottlingRateLimit: ATTEMPTS.perSecond, ThrottlingBurstLimit: ATTEMPTS.atOnce, DetailedMetricsEnabled: true };
+    resource.routeSettings = Object.fromEntries(ATTEMPTS.routes.map((route) => [route, limits]));
     resource.node.addDependency(...routes);
   }
 }

@@ -54,14 +54,14 @@ export function identity(scope: Construct, shared: Shared): { context: Context; 
   context.http("read-audit-trail", "GET /people/{person}/audit-trail", [notes, cursors]);
   context.http("list-audit-entries", "GET /audit-trail", [notes, cursors]);
   context.http("register-person", "POST /people", [writes, timeZone]);
-  context.http("list-people", "GET /people", [reads, cursors, timeZone]);
+  context.http("list-people", "GET /people", [notes, cursors, timeZone]);
   context.http("read-person", "GET /people/{person}", [notes, timeZone]);
   context.http("edit-person", "PATCH /people/{person}", [writes, timeZone]);
   context.http("change-legal-name", "POST /people/{person}/legal-names", [writes, timeZone]);
   context.http("add-external-id", "POST /people/{person}/external-ids", [writes, timeZone]);
   context.http("remove-external-id", "DELETE /people/{person}/external-ids", [writes, timeZone]);
   context.http("search-directory", "GET /directory", [reads, cursors, timeZone]);
-  context.http("list-duplicates", "GET /people/duplicates", [reads, cursors, timeZone]);
+  context.http("list-duplicates", "GET /people/duplicates", [notes, cursors, timeZone]);
   context.http("dismiss-duplicate", "POST /people/duplicates/dismissals", [writes]);
   // Steps
   context.step("bootstrap-administrator", [writes]);

@@ -85,12 +85,18 @@ test("published events are never deleted", () => {
   for (const rule of events.properties["LifecycleConfiguration"].Rules) assert.equal(rule.ExpirationInDays, undefined);
 });
 
-test("the API limits how often it may be called, and log-ins more", () => {
+test("the API limits how often it may be called, and more where somebody proves who they are", () => {
   for (const stage of STAGES) {
     const [{ properties }] = ofType(stage, "AWS::ApiGatewayV2::Stage") as [any];
     assert.deepEqual([properties.DefaultRouteSettings.ThrottlingRateLimit, properties.DefaultRouteSettings.ThrottlingBurstLimit], [200, 400]);
-    const logIn = properties.RouteSettings["POST /sessions"];
-    assert.deepEqual([logIn.ThrottlingRateLimit, logIn.ThrottlingBurstLimit], [20, 40]);
+    const routes = new Set(http(stage).map(({ properties }) => properties["RouteKey"]));
+    const limited = ["POST /oauth/token", "POST /sessions", "POST /sign-ins", "POST /sign-ins/{sign_in}/completion"];
+    assert.deepEqual(Object.keys(properties.RouteSettings).sort(), limited);
+    for (const route of limited) {
+      assert.ok(routes.has(route), `${route} is a route`);
+      const { ThrottlingRateLimit, ThrottlingBurstLimit } = properties.RouteSettings[route];
+      assert.deepEqual([ThrottlingRateLimit, ThrottlingBurstLimit], [20, 40], route);
+    }
   }
 });
 

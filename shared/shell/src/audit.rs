@@ -1,16 +1,18 @@
-//! The audit trail as operations see it: who acts in a call or a step, and the proof that a context's chains are whole.
+//! The audit trail as operations see it: who acts in a call or a step, what of it is asked for, and the proof that a
+//! context's chains are whole.
 
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use kernel::Timestamp;
+use kernel::{Date, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use table::{
-    Act, Actor, AuditBreak, AuditEntry, AuditRound, Deed, FieldChange, Key, Page, Record, Table,
-    deadline,
+    Act, Actor, AuditBreak, AuditEntry, AuditRound, Deed, FieldChange, Key, Noted, Page, Record,
+    Table, Trail, audit_chain, audit_of_actor, deadline,
 };
 
+use crate::request::FieldError;
 use crate::{Call, Failure, Fault, Listing, RequestRefusal, Step, Tick};
 
 impl<C> Call<C> {
@@ -36,7 +38,7 @@ impl<C> Step<C> {
 /// An entry of the trail, as those read it who may.
 #[derive(Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct TrailEntry {
-    /// Whom it concerns.
+    /// Whom or what it concerns.
     pub chain: String,
     /// 1 for the first entry of the chain.
     pub sequence: u64,
@@ -107,6 +109,81 @@ impl From<Page<AuditEntry>> for Listing<TrailEntry> {
         let items = page.records.into_iter().map(|entry| entry.value.into()).collect();
         Self { items, next_cursor: page.next }
     }
+}
+
+/// Which entries of a context's trail are asked for: all that concern a subject, or what an actor did on a day, to
+/// whomever or to a subject alone.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TrailQuestion {
+    /// Whom or what they concern: a person or a service client by its id, or `provider:<code>`.
+    #[schemars(regex(pattern = r"^([a-z]{3}_[0-9a-f]{32}|provider:[a-z][a-z0-9-]{0,19})$"))]
+    pub subject: Option<String>,
+    /// A person or a service client by its id, or `system`.
+    #[schemars(regex(pattern = r"^(system|[a-z]{3}_[0-9a-f]{32})$"))]
+    pub actor: Option<String>,
+    /// A day of UTC. What was done within the last moments may be missing.
+    pub day: Option<Date>,
+}
+
+/// Answers it. That it is asked is noted first, in the chain of whom or what it is asked of.
+pub async fn answer_trail_question(
+    table: &Table,
+    call: &Call<TrailQuestion>,
+    operation: &str,
+) -> Result<Listing<TrailEntry>, Failure> {
+    let TrailQuestion { subject, actor, day } = &call.command;
+    match (subject, actor, day) {
+        (Some(subject), None, None) => {
+            read_trail(table, call, table.trail(subject).await?, operation).await
+        }
+        (subject, Some(actor), Some(day)) => {
+            let noted = Noted::read(format!("audit-trail/{day}"));
+            note_read(table, call, table.trail(actor).await?, operation, noted).await?;
+            let deeds = audit_of_actor(&Actor::named(actor), day);
+            let mut page = table.query(&deeds, &call.page).await?;
+            let is_asked_for = |chain: &str| subject.as_ref().is_none_or(|asked| asked == chain);
+            page.records.retain(|entry| is_asked_for(&entry.value.chain));
+            Ok(page.into())
+        }
+        (_, Some(_), None) => Err(required("/day").into()),
+        (_, None, Some(_)) => Err(required("/actor").into()),
+        (None, None, None) => Err(required("/subject").into()),
+    }
+}
+
+fn required(field: &str) -> RequestRefusal {
+    let field = field.to_owned();
+    RequestRefusal::InvalidInput(vec![FieldError {
+        field,
+        code: "REQUIRED",
+        arguments: Vec::new(),
+    }])
+}
+
+/// The entries of one chain, the newest first; that they are read is one of them.
+pub async fn read_trail<C>(
+    table: &Table,
+    call: &Call<C>,
+    trail: Trail,
+    operation: &str,
+) -> Result<Listing<TrailEntry>, Failure> {
+    let chain = audit_chain(trail.chain());
+    note_read(table, call, trail, operation, Noted::read("audit-trail")).await?;
+    Ok(table.query(&chain.newest_first(), &call.page).await?.into())
+}
+
+/// Notes that something is read, which is to be done before it is shown.
+pub async fn note_read<C>(
+    table: &Table,
+    call: &Call<C>,
+    trail: Trail,
+    operation: &str,
+    noted: Noted,
+) -> Result<(), Failure> {
+    let mut transaction = table.transaction();
+    trail.append(&mut transaction, &call.deed(operation), noted);
+    Ok(transaction.commit().await?)
 }
 
 /// What an operator has proved.

@@ -1,5 +1,4 @@
-//! The Lambda authorizer: it finds out who calls, and nothing more. A token that is no good is passed on as
-//! the reason
+//! The Lambda authorizer: it finds out who calls, and nothing more. A token that is no good is passed on as the reason
 //! for a refusal, so that the caller gets a problem document with a code instead of the gateway's bare "Forbidden".
 
 use kernel::Timestamp;

@@ -1,7 +1,5 @@
-//! Everything that knows Lambda: how an operation is called over HTTP, as a saga step, with events, by
-//! schedule, from a
-//! stream or as the authorizer; how its failures become answers; what is logged. Operations themselves know
-//! none of it.
+//! Everything that knows Lambda: how an operation is called over HTTP, as a saga step, with events, by schedule, from a
+//! stream or as the authorizer; how its failures become answers; what is logged. Operations themselves know none of it.
 
 mod audit;
 pub mod authorizer;
@@ -30,7 +28,8 @@ pub mod telemetry;
 mod validation;
 
 pub use audit::{
-    ProveTrail, TrailAct, TrailChange, TrailEntry, TrailProof, TrailWatch, prove_trail, watch_trail,
+    ProveTrail, TrailAct, TrailChange, TrailEntry, TrailProof, TrailQuestion, TrailWatch,
+    answer_trail_question, note_read, prove_trail, read_trail, watch_trail,
 };
 pub use call::{Call, Listing, Raw};
 pub use caller::{Caller, Grant, Role, Scope};

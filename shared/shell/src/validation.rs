@@ -1,5 +1,4 @@
-//! Input against the JSON Schema of its Rust type: the schema that OpenAPI prints is the one that is
-//! enforced, and all
+//! Input against the JSON Schema of its Rust type: the schema that OpenAPI prints is the one that is enforced, and all
 //! errors come at once.
 
 use jsonschema::error::{TypeKind, ValidationErrorKind};

@@ -1,13 +1,15 @@
-//! The audit trail: who did what to which record. Each chain (one for every person concerned) holds entries that are
-//! never changed, each with the hash of the one before, and a head that says how many there are and how the last one
-//! is hashed. Entry and head are written in the transaction of the change itself.
+//! The audit trail: who did what to which record. Each chain (one for every person concerned, and for whatever else
+//! the staff decide about) holds entries that are never changed, each with the hash of the one before, and a head that
+//! says how many there are and how the last one is hashed. Entry and head are written in the transaction of the change
+//! itself.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{Batch, Key, Partition, ReadFailure, Record, Stored, Table, Transaction};
@@ -100,6 +102,25 @@ impl Noted {
             self.changes.push(FieldChange { field: field.to_owned(), old, new });
         }
         self
+    }
+
+    /// Every field that a record has in JSON, with its value before and after.
+    #[must_use]
+    pub fn fields_of<R: Serialize>(self, old: Option<&R>, new: &R) -> Self {
+        let fields = |record: &R| {
+            let record = serde_json::to_value(record).expect("a record is JSON");
+            record.as_object().cloned().expect("a record has fields")
+        };
+        let told = |value: Option<&Value>| match value? {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        };
+        let (old, new) = (old.map(fields).unwrap_or_default(), fields(new));
+        let names: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+        names
+            .into_iter()
+            .fold(self, |noted, name| noted.field(name, told(old.get(name)), told(new.get(name))))
     }
 
     #[must_use]
@@ -229,6 +250,10 @@ impl Trail {
             Some(Stored { value, version }) => Self { head: value, version: Some(version) },
             None => Self::begin(chain),
         }
+    }
+
+    pub fn chain(&self) -> &str {
+        &self.head.chain
     }
 
     /// Out of a batch that was read with [`Trail::key`] among its keys.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
+use serde_json::json;
 use shell::{Failure, ProveTrail, Tick, TrailProof};
 use table::{Actor, AuditBreak, AuditFlaw, Deed, Noted, PageRequest, Table};
 
@@ -289,6 +290,27 @@ async fn the_standing_proof_fails_while_a_chain_is_broken_or_gone() {
     }
     let Err(Failure::Fault(fault)) = watch(42).await else { panic!("nobody hears of it") };
     assert!(fault.chain().contains("1 chains of the audit trail are gone"), "{}", fault.chain());
+}
+
+#[tokio::test]
+async fn a_record_is_noted_by_the_fields_that_have_changed_also_where_one_is_gone() {
+    let test = TestTable::new().await;
+    let (old, new) = (json!({ "a": 1, "b": "x", "c": null }), json!({ "a": 2, "c": ["y"] }));
+    let actor = Actor::named("per_staff");
+    let deed = Deed { actor, operation: "edit", at: now(), correlation_id: "test" };
+    let mut transaction = test.table.transaction();
+    let noted = Noted::change("record").fields_of(Some(&old), &new);
+    test.table.trail("per_ada").await.expect("reads").append(&mut transaction, &deed, noted);
+    transaction.commit().await.expect("noted");
+    let page = test.table.query(&table::audit_chain("per_ada"), &PageRequest::default()).await;
+    let changes = page.expect("reads").records.swap_remove(0).value.changes;
+    let changes: Vec<_> = changes
+        .iter()
+        .map(|one| (one.field.as_str(), one.old.as_deref(), one.new.as_deref()))
+        .collect();
+    let expected =
+        [("a", Some("1"), Some("2")), ("b", Some("x"), None), ("c", None, Some("[\"y\"]"))];
+    assert_eq!(changes, expected);
 }
 
 #[tokio::test]

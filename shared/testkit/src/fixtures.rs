@@ -1,10 +1,12 @@
 //! Calls, steps, deliveries and events made by hand, so that a test says only what it is about.
 
+use std::fmt::Display;
+
 use events::{Envelope, Event};
 use kernel::{Id, Locale, PersonId, SessionId, Timestamp};
 use serde_json::{Value, json};
 use shell::{Call, Caller, Delivery, Scope, Step};
-use table::{IdempotencyKey, OUTBOX_SHARDS, PageRequest, Table};
+use table::{AuditEntry, IdempotencyKey, OUTBOX_SHARDS, PageRequest, Table, audit_chain};
 
 /// The moment at which tests happen.
 pub const NOW: &str = "2027-01-15T08:30:00Z";
@@ -74,6 +76,22 @@ pub async fn published(table: &Table) -> Vec<Envelope> {
         }
     }
     envelopes
+}
+
+/// What the audit trail says of somebody or something, the first entry first; the chain is whole.
+pub async fn trail_of(table: &Table, chain: impl Display) -> Vec<AuditEntry> {
+    let chain = chain.to_string();
+    let command = shell::ProveTrail { chain: chain.clone(), resume: None };
+    let proof = shell::prove_trail(table, &command).await.expect("proves");
+    assert_eq!(proof.broken, []);
+    let page = PageRequest { after: None, limit: PageRequest::LIMIT_MAX };
+    let entries = table.query(&audit_chain(chain), &page).await.expect("reads").records;
+    entries.into_iter().map(|entry| entry.value).collect()
+}
+
+/// The operations that have noted something of somebody, in the order in which they did.
+pub async fn operations_noted(table: &Table, chain: impl Display) -> Vec<String> {
+    trail_of(table, chain).await.into_iter().map(|entry| entry.operation).collect()
 }
 
 /// What API Gateway hands to a function (payload 2.0) for a JSON request by `caller`.

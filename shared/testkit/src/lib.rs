@@ -17,7 +17,10 @@ mod university;
 pub use engine::{Engine, TestTable, secret_not_put};
 pub use fault_walk::{under_every_fault, under_every_fault_anew};
 pub use faults::{Fault, Faults};
-pub use fixtures::{NOW, call, delivery, http_event, now, person, published, sqs_batch, step};
+pub use fixtures::{
+    NOW, call, delivery, http_event, now, operations_noted, person, published, sqs_batch, step,
+    trail_of,
+};
 pub use moodle_recordings::{
     MoodleRecording, MoodleReplay, NOT_RECORDED, moodle_recording, moodle_recordings,
 };

@@ -1,11 +1,18 @@
 //! Who may use the API, and how far they reach: `docs/access.md`.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt::Write;
 
-use shell::{Access, ClientScope, HttpOperation, Route};
+use kernel::{Id, ServiceClientId};
+use serde_json::{Value, json};
+use shell::http::Door;
+use shell::{Access, Call, ClientScope, HttpOperation, Route, ServiceClient};
+use table::Table;
+use testkit::TestTable;
 use tests::checked_in::{self, Files};
 use tests::contexts::http_operations;
+use tokio::time::{Duration, Instant};
 
 #[test]
 fn the_table_is_checked_in() {
@@ -58,5 +65,45 @@ fn every_scope_of_service_clients_opens_something_and_nothing_that_is_open_anywa
     for HttpOperation { context, route, .. } in operations {
         let is_public = route.access == Access::Public;
         assert!(!is_public || route.client_scope.is_none(), "{context}-{}", route.operation);
+    }
+}
+
+struct OnlyTable(Table);
+
+impl shell::Context for OnlyTable {
+    fn table(&self) -> &Table {
+        &self.0
+    }
+}
+
+#[tokio::test]
+async fn another_system_passes_the_doors_that_are_for_it_and_no_other_and_is_no_person_behind_them()
+{
+    let test = TestTable::new().await;
+    let context = OnlyTable(test.table.clone());
+    let id = ServiceClientId::derived_from("library");
+    let client = ServiceClient { id, scopes: ClientScope::ALL.to_vec() };
+    for HttpOperation { context: of, route, .. } in http_operations() {
+        if route.access == Access::Public {
+            continue;
+        }
+        let entered = Cell::new(false);
+        let handler = async |_: &OnlyTable, call: &Call<Value>| {
+            entered.set(call.caller.is_none() && call.client.as_ref() == Some(&client));
+            Ok(Value::Null)
+        };
+        let mut event = testkit::http_event(route.method.name(), &[], &Value::Null, None);
+        let authorized = json!({ "client": json!(client).to_string() });
+        event["requestContext"]["authorizer"] = json!({ "lambda": authorized });
+        let deadline = Instant::now() + Duration::from_secs(30);
+        let reply = Door::new(&route).answer(&context, &handler, &event, deadline).await;
+        let is_for_it = route.client_scope.is_some();
+        let status = if is_for_it { 204 } else { 403 };
+        assert_eq!(
+            (&reply["statusCode"], entered.get()),
+            (&json!(status), is_for_it),
+            "{of}-{}: {reply}",
+            route.operation
+        );
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use shell::{Access, HttpOperation, Method, Role, Route, Scope};
 use tests::contexts::http_operations;
+use tests::repository;
 
 use crate::api::{Api, Call, Reply, unique};
 use crate::courses::Term;
@@ -64,6 +65,40 @@ fn every_operation_is_open_to_whom_the_table_names_and_to_nobody_else() {
     }
     assert_eq!(wrong, Vec::<String>::new());
     assert!(tried > 500, "only {tried} doors were tried");
+}
+
+#[test]
+fn another_system_that_calls_well_is_answered_by_every_operation_that_it_may_call() {
+    let client = Api::with_token(&service_clients::token(&everything()));
+    let mut tried = 0;
+    for HttpOperation { context, route, .. } in http_operations() {
+        if route.client_scope.is_none() {
+            continue;
+        }
+        let reply = as_in_its_sample(&client, context, &route).send();
+        // There may be nothing of what the sample names; it may have been done before.
+        assert!(
+            matches!(reply.status, 200..300 | 404 | 409),
+            "{context}-{}: {reply:?}",
+            route.operation
+        );
+        tried += 1;
+    }
+    assert!(tried > 20, "only {tried} operations are for other systems");
+}
+
+/// The call that is checked in as a sample of the operation, with a key of its own.
+fn as_in_its_sample(api: &Api, context: &str, route: &Route) -> Call {
+    let path = format!("events/samples/{context}-{}.json", route.operation);
+    let text = repository::read(&path).unwrap_or_else(|| panic!("there is no {path}"));
+    let sample: Value = serde_json::from_str(&text).expect("a sample is JSON");
+    let text = |of: &Value| of.as_str().unwrap_or_default().to_owned();
+    let address = format!("{}?{}", text(&sample["rawPath"]), text(&sample["rawQueryString"]));
+    let call = api.call(route.method.name(), &address).key(&unique("sample"));
+    match sample["body"].as_str() {
+        Some(body) => call.text(route.body.media_type(), body),
+        None => call,
+    }
 }
 
 fn admits(route: &Route, roles: &[Role]) -> bool {

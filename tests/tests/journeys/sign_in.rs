@@ -36,7 +36,8 @@ fn agreed(unknown_person: &str) -> String {
     let name =
         format!("u{}", unique("").replace('-', "").chars().rev().take(15).collect::<String>());
     let path = format!("/sign-in-providers/{name}");
-    staff().administrator.api.put(&path, &json!({ "settings": settings })).expect(200);
+    let put = staff().administrator.api.call("PUT", &path).json(&json!({ "settings": settings }));
+    put.header("if-match", "\"0\"").send().expect(200);
     name
 }
 

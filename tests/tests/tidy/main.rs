@@ -12,6 +12,7 @@ mod licences;
 mod operations;
 mod readmes;
 mod routes;
+mod service_clients;
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,8 @@
 //! A service client: another system that calls in its own name. It proves itself by a secret, of which it may have two
 //! for a while, so that it can be given the next one without a pause.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 use kernel::{ClientSecretId, PersonId, ServiceClientId, Timestamp};
 use schemars::JsonSchema;
@@ -49,7 +51,6 @@ pub struct ClientSecret {
     pub made_at: Timestamp,
     /// Absent for the newest.
     pub ends_at: Option<Timestamp>,
-    pub last_used_at: Option<Timestamp>,
 }
 
 impl ClientSecret {
@@ -73,8 +74,6 @@ impl Client {
     /// How long the secret before the newest stands where nobody says otherwise.
     const OVERLAP: SignedDuration = SignedDuration::from_hours(7 * 24);
     const OVERLAP_MAX: SignedDuration = SignedDuration::from_hours(90 * 24);
-    /// That a secret is in use is written no more often than this.
-    const USE_NOTED_EVERY: SignedDuration = SignedDuration::from_mins(5);
 
     /// Whether the client is good for anything.
     pub fn stands(&self, now: Timestamp) -> bool {
@@ -94,6 +93,7 @@ impl Client {
         &mut self,
         (id, digest): (ClientSecretId, SecretDigest),
         old_ends_at: Option<Timestamp>,
+        uses: &ClientUses,
         now: Timestamp,
     ) -> Result<(), Refusal> {
         self.check_not_ended()?;
@@ -103,7 +103,7 @@ impl Client {
         }
         self.secrets.retain(|secret| secret.stands(now));
         if self.secrets.len() > 1 {
-            self.secrets.pop_if(|newest| newest.last_used_at.is_none());
+            self.secrets.pop_if(|newest| uses.last_of(newest.id).is_none());
         }
         for secret in &mut self.secrets {
             secret.ends_at = Some(secret.ends_at.map_or(old_ends_at, |at| at.min(old_ends_at)));
@@ -112,25 +112,8 @@ impl Client {
         if self.secrets.len() > 1 {
             return Err(Refusal::ClientSecretsStanding);
         }
-        self.secrets.push(ClientSecret {
-            id,
-            digest,
-            made_at: now,
-            ends_at: None,
-            last_used_at: None,
-        });
+        self.secrets.push(ClientSecret { id, digest, made_at: now, ends_at: None });
         Ok(())
-    }
-
-    /// Notes that a secret was used; false where that need not be written.
-    pub fn note_use(&mut self, secret: ClientSecretId, now: Timestamp) -> bool {
-        let used = self.secrets.iter_mut().find(|standing| standing.id == secret);
-        let is_news = |at: Timestamp| now >= at + Self::USE_NOTED_EVERY;
-        let Some(used) = used.filter(|secret| secret.last_used_at.is_none_or(is_news)) else {
-            return false;
-        };
-        used.last_used_at = Some(now);
-        true
     }
 
     /// Ends the client; false when it had ended before.
@@ -142,6 +125,38 @@ impl Client {
 
     fn check_not_ended(&self) -> Result<(), Refusal> {
         if self.ended_at.is_none() { Ok(()) } else { Err(Refusal::ClientEnded) }
+    }
+}
+
+/// When each of a client's secrets was last used. It is kept apart from the client: a use is no edit, and takes no
+/// version from under somebody's edit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClientUses {
+    pub client: ServiceClientId,
+    last_used_at: BTreeMap<ClientSecretId, Timestamp>,
+}
+
+impl ClientUses {
+    /// That a secret is in use is written no more often than this.
+    const NOTED_EVERY: SignedDuration = SignedDuration::from_mins(5);
+
+    pub fn none_of(client: ServiceClientId) -> Self {
+        Self { client, last_used_at: BTreeMap::new() }
+    }
+
+    pub fn last_of(&self, secret: ClientSecretId) -> Option<Timestamp> {
+        self.last_used_at.get(&secret).copied()
+    }
+
+    /// Notes that one of the client's secrets was used, and forgets those that are gone; false where nothing of that
+    /// need be written.
+    pub fn note(&mut self, client: &Client, secret: ClientSecretId, now: Timestamp) -> bool {
+        if self.last_of(secret).is_some_and(|at| now < at + Self::NOTED_EVERY) {
+            return false;
+        }
+        self.last_used_at.retain(|known, _| client.secrets.iter().any(|one| one.id == *known));
+        self.last_used_at.insert(secret, now);
+        true
     }
 }
 
@@ -173,8 +188,18 @@ mod tests {
             created_by: testkit::person("ada"),
             ended_at: None,
         };
-        client.rotate(secret("one"), None, after(0)).expect("the first secret");
+        let uses = ClientUses::none_of(client.id);
+        client.rotate(secret("one"), None, &uses, after(0)).expect("the first secret");
         client
+    }
+
+    /// Those of its secrets were used, an hour after they were made.
+    fn used(client: &Client, names: &[&str]) -> ClientUses {
+        let mut uses = ClientUses::none_of(client.id);
+        for name in names {
+            assert!(uses.note(client, secret(name).0, after(1)));
+        }
+        uses
     }
 
     fn standing(client: &Client, now: Timestamp) -> Vec<&str> {
@@ -185,39 +210,42 @@ mod tests {
     #[test]
     fn two_secrets_stand_until_the_old_one_ends() {
         let mut client = client();
-        assert!(client.note_use(secret("one").0, after(1)));
-        client.rotate(secret("two"), Some(after(48)), after(24)).expect("rotates");
+        let uses = used(&client, &["one"]);
+        client.rotate(secret("two"), Some(after(48)), &uses, after(24)).expect("rotates");
         assert_eq!(standing(&client, after(47)), ["one", "two"]);
         assert_eq!(standing(&client, after(48)), ["two"]);
-        client.note_use(secret("two").0, after(30));
-        let third = client.clone().rotate(secret("three"), None, after(47));
+        let uses = used(&client, &["one", "two"]);
+        let third = client.clone().rotate(secret("three"), None, &uses, after(47));
         assert_eq!(third, Err(Refusal::ClientSecretsStanding));
-        client.rotate(secret("three"), None, after(48)).expect("there is room again");
+        client.rotate(secret("three"), None, &uses, after(48)).expect("there is room again");
         assert_eq!(standing(&client, after(49)), ["two", "three"]);
     }
 
     #[test]
     fn a_secret_that_leaked_ends_at_once_and_one_whose_reply_was_lost_is_replaced() {
         let mut leaked = client();
-        leaked.rotate(secret("two"), Some(after(-1)), after(1)).expect("rotates");
+        let uses = used(&leaked, &["one"]);
+        leaked.rotate(secret("two"), Some(after(-1)), &uses, after(1)).expect("rotates");
         assert_eq!(standing(&leaked, after(1)), ["two"]);
         let mut lost = client();
-        lost.note_use(secret("one").0, after(1));
-        lost.rotate(secret("two"), None, after(2)).expect("its reply is lost");
-        lost.rotate(secret("three"), None, after(2)).expect("nobody has used the second");
+        lost.rotate(secret("two"), None, &uses, after(2)).expect("its reply is lost");
+        lost.rotate(secret("three"), None, &uses, after(2)).expect("nobody has used the second");
         assert_eq!(standing(&lost, after(3)), ["one", "three"]);
-        let too_far = lost.rotate(secret("four"), Some(after(91 * 24)), after(3));
+        let too_far = lost.rotate(secret("four"), Some(after(91 * 24)), &uses, after(3));
         assert_eq!(too_far, Err(Refusal::ClientSecretEndInvalid));
     }
 
     #[test]
-    fn a_use_is_written_at_most_once_in_five_minutes() {
+    fn a_use_is_written_at_most_once_in_five_minutes_and_forgotten_with_its_secret() {
         let mut client = client();
-        let id = client.secrets[0].id;
+        let mut uses = ClientUses::none_of(client.id);
         let minutes = |minutes| testkit::now() + SignedDuration::from_mins(minutes);
-        let written = [0, 1, 4, 5, 9, 10].map(|minute| client.note_use(id, minutes(minute)));
-        assert_eq!(written, [true, false, false, true, false, true]);
-        assert!(!client.note_use(secret("another").0, minutes(60)));
+        let mut note = |minute| uses.note(&client, secret("one").0, minutes(minute));
+        assert_eq!([0, 1, 4, 5, 9, 10].map(&mut note), [true, false, false, true, false, true]);
+        client.rotate(secret("two"), Some(after(0)), &uses, after(1)).expect("rotates");
+        assert!(uses.note(&client, secret("two").0, after(1)));
+        assert_eq!(uses.last_of(secret("two").0), Some(after(1)));
+        assert_eq!(uses.last_of(secret("one").0), None);
     }
 
     #[test]
@@ -234,6 +262,8 @@ mod tests {
         assert!(client.end(after(5)) && !client.end(after(6)));
         assert!(!client.stands(after(5)));
         assert_eq!(client.edit(later, after(7)), Err(Refusal::ClientEnded));
-        assert_eq!(client.rotate(secret("two"), None, after(7)), Err(Refusal::ClientEnded));
+        let uses = ClientUses::none_of(client.id);
+        let next = client.rotate(secret("two"), None, &uses, after(7));
+        assert_eq!(next, Err(Refusal::ClientEnded));
     }
 }

@@ -1,5 +1,4 @@
-//! An operator's invocation: makes the person behind a verified account an administrator, the first of whom
-//! nobody else
+//! An operator's invocation: makes the person behind a verified account an administrator, the first of whom nobody else
 //! could appoint. Doing it again changes nothing.
 
 use kernel::Email;

@@ -6,7 +6,7 @@ use shell::{Access, Call, Failure, Route};
 
 use crate::domain::{Password, Refusal, SessionsEnd, check_password};
 use crate::store::{self, Cause};
-use crate::{Ctx, passwords};
+use crate::{Ctx, audit, passwords};
 
 pub const ROUTE: Route =
     Route::put("change-password", "/me/password", Access::LoggedIn, "Change your own password");
@@ -43,6 +43,8 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     own.end_sessions(&mut transaction, &end);
     own.check_not_ended(&mut transaction);
     guesses.forget(&mut transaction);
+    let noted = audit::password(account.value.id);
+    own.trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     Ok(transaction.commit().await?)
 }
 
@@ -54,7 +56,7 @@ mod tests {
     use super::super::end_sessions;
     use super::*;
     use crate::fixtures::{
-        ada_logged_in, by_bearer, caller_of, code, ctx, log_in, refused_at_once,
+        ada_logged_in, by_bearer, caller_of, code, ctx, log_in, noted, refused_at_once,
     };
 
     const ADA: &str = "ada@matricula.example";
@@ -77,8 +79,10 @@ mod tests {
         testkit::under_every_fault(
             async |table| ada(&ctx(table)).await,
             async |table, caller| handle(&ctx(table), &call(caller, OLD, NEW)).await,
-            async |table, _| {
+            async |table, caller| {
                 let ctx = ctx(table);
+                let noted = noted(table, caller.person, ROUTE.operation).await;
+                assert_eq!(noted, ["password: "], "that it was, and nothing of the passwords");
                 assert_eq!(code(log_in(&ctx, ADA, OLD).await), "LOGIN_FAILED");
                 log_in(&ctx, ADA, NEW).await.expect("the new one is good");
                 let events = testkit::published(table).await.into_iter();

@@ -3,23 +3,22 @@
 //! has verified; an address that it has not verified opens nothing. The session is as after any log-in.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use events::DeviceAdded;
 use kernel::{AccountId, Email, Locale, PersonId, PersonName, SignInId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Call, Failure, Route};
-use table::{Actor, Deed, Record as _, Stored, Transaction};
+use table::{Actor, Deed, Stored, Transaction};
 
-use super::log_in::{SecondFactorState, Tokens};
+use super::log_in::Tokens;
 use super::verify_email;
 use crate::domain::{
     Account, AccountState, ExternalId, Identifier, Identity, PasswordHash, Provider, Refusal,
-    Roles, SecondFactorPolicy, Session, SessionsEnd, SignIn, UnknownPerson,
+    Session, SignIn, UnknownPerson,
 };
 use crate::people::{self, Before};
 use crate::relying_party::{Challenge, Comeback};
-use crate::store::{self, Login};
-use crate::{Ctx, client_secrets, sign_in_store};
+use crate::session_start::{self, Brought};
+use crate::{Ctx, client_secrets, sign_in_store, store};
 
 pub const ROUTE: Route = Route::call(
     "complete-sign-in",
@@ -149,63 +148,29 @@ async fn admit_known(
 ) -> Result<Tokens, Failure> {
     let standing = ctx.table.get(&store::account_key(account)).await?;
     let email = standing.ok_or(Refusal::SignInPersonUnknown)?.value.email;
+    let Command { device_token, second_factor, .. } = &call.command;
     let devices = ctx.device_key().await?;
-    let presented = call.command.device_token.as_deref();
-    let device = |account| devices.presented(presented?, account);
+    let device = |account| devices.presented(device_token.as_deref()?, account);
     let mut found = store::login(&ctx.table, &Identifier::email(&email), device).await?;
-    let (Some(mut account), Some(roles)) = (found.account.take(), found.roles.take()) else {
-        return Err(Refusal::SignInPersonUnknown.into());
-    };
-    let told = provider.settings.tells_second_factor(identity);
     let mut transaction = ctx.table.transaction();
-    let passed = told || pass_second_factor(ctx, call, &mut found, &mut transaction).await?;
-    let mut session = Session::start(call.new_id(), roles.person, account.value.id, call.now);
-    session.begin_after(found.end.as_ref());
-    session.passed_second_factor = passed;
-    let device = found.device.unwrap_or_else(|| call.new_id());
-    session.device = Some(device);
-    if found.device.is_none() && account.value.was_used {
-        let Session { id: session, person, .. } = session;
-        let event = DeviceAdded { device, person, session, added_at: call.now };
-        transaction.event(event, 1, call.now, &call.correlation_id);
+    let mut passed = provider.settings.tells_second_factor(identity);
+    if !passed {
+        let typed = second_factor.as_deref();
+        passed = session_start::pass_second_factor(ctx, call, &mut found, typed, &mut transaction)
+            .await?;
+        if passed {
+            found.guesses.forget(&mut transaction);
+        }
     }
-    if account.value.was_used {
-        transaction.check(&account.value.key(), Some(account.version));
-    } else {
-        account.value.was_used = true;
-        transaction.update(&account);
-    }
+    let entrant = found.entrant().ok_or(Refusal::SignInPersonUnknown)?;
     spend(&mut transaction, sign_in, call);
-    link(ctx, call, &mut transaction, session.person, external).await?;
-    start(ctx, call, transaction, session, (&roles, found.end.as_ref())).await
+    link(ctx, call, &mut transaction, entrant.roles.person, external).await?;
+    session_start::enter(ctx, call, transaction, entrant, brought(call, passed)).await
 }
 
-/// The account's own second factor, where the provider tells of none.
-async fn pass_second_factor(
-    ctx: &Ctx,
-    call: &Call<Command>,
-    found: &mut Login,
-    transaction: &mut Transaction<'_>,
-) -> Result<bool, Failure> {
-    let Some(factor) = found.second_factor.as_mut().filter(|factor| factor.value.is_confirmed())
-    else {
-        return Ok(false);
-    };
-    let Some(typed) = call.command.second_factor.as_deref() else {
-        return Err(Refusal::SecondFactorNeeded.into());
-    };
-    found.guesses.check_wait(call.now)?;
-    let opened = ctx.second_factors.opened(&factor.value, call.now).await?;
-    if let Err(refusal) = factor.value.take(opened.seed.read(typed, call.now)) {
-        found.guesses.count(&ctx.table, call.now).await?;
-        return Err(refusal.into());
-    }
-    if let Some(sealed) = opened.sealed_anew {
-        factor.value.seed = sealed;
-    }
-    transaction.update(factor);
-    found.guesses.forget(transaction);
-    Ok(true)
+fn brought(call: &Call<Command>, passed_second_factor: bool) -> Brought {
+    let device_name = call.command.device_name.clone();
+    Brought { device_name, passed_second_factor, new_hash: None }
 }
 
 /// Into an account that opens by this; `person` is who it must become the account of, where they are known.
@@ -225,13 +190,14 @@ async fn admit_newcomer(
     let mut transaction = opening.transaction;
     let end = ctx.table.get(&store::sessions_end_key(opening.person)).await?;
     let end = end.map(|end| end.value);
-    let mut session = Session::start(call.new_id(), opening.person, id, call.now);
-    session.begin_after(end.as_ref());
-    session.passed_second_factor = provider.settings.tells_second_factor(identity);
-    session.device = Some(call.new_id());
     let (_, (roles, _)) = store::person_and_roles(&ctx.table, opening.person).await?;
     spend(&mut transaction, sign_in, call);
-    start(ctx, call, transaction, session, (&roles, end.as_ref())).await
+    let session = Session {
+        device: Some(call.new_id()),
+        ..Session::start(call.new_id(), opening.person, id, call.now)
+    };
+    let brought = brought(call, provider.settings.tells_second_factor(identity));
+    session_start::begin(ctx, call, transaction, session, (&roles, end.as_ref()), brought).await
 }
 
 /// Remembers the external id: the next time it leads here by itself. It is its person's own deed.
@@ -252,27 +218,6 @@ async fn link(
         people::write(ctx, transaction, before, person, &roles.0, &deed).await?;
     }
     Ok(())
-}
-
-/// Writes it all.
-async fn start(
-    ctx: &Ctx,
-    call: &Call<Command>,
-    mut transaction: Transaction<'_>,
-    mut session: Session,
-    (roles, end): (&Roles, Option<&SessionsEnd>),
-) -> Result<Tokens, Failure> {
-    session.device_name.clone_from(&call.command.device_name);
-    transaction.create(&session);
-    transaction.commit().await?;
-    let device = session.device.map(|device| (device, SessionsEnd::count(end)));
-    let devices = ctx.device_key().await?;
-    let device_token = device.map(|(device, ends)| devices.token(session.account, device, ends));
-    let must_enroll = ctx.second_factor_policy() == SecondFactorPolicy::RequiredOfStaff
-        && !session.passed_second_factor
-        && roles.are_of_staff(call.now);
-    let second_factor = must_enroll.then_some(SecondFactorState::EnrollmentRequired);
-    Ok(Tokens { device_token, second_factor, ..ctx.tokens(&session, call.now).await? })
 }
 
 /// Active from the start; its password has to be chosen by a link first.
@@ -315,7 +260,7 @@ mod tests {
     use super::super::set_sign_in_provider::tests::agreed;
     use super::super::{add_external_id, begin_sign_in, import_people, remove_external_id};
     use super::*;
-    use crate::domain::{ExternalId, Password, ProviderSettings};
+    use crate::domain::{ExternalId, Password, ProviderSettings, SecondFactorPolicy};
     use crate::fixtures::{
         CODE, PlayedProvider, ProviderKey, REDIRECT_URI, ada, by_administrator, caller_of, code,
         code_for, ctx, enrolled, imported_ada, log_in, noted, provider_claims, second_factor_code,
@@ -488,7 +433,7 @@ mod tests {
     async fn an_imported_person_gets_an_account_with_the_roles_that_they_have() {
         let test = testkit::TestTable::new().await;
         let (ctx, played) = (ctx(&test.table), PlayedProvider::start().await);
-        let rows = import_people::Command { rows: vec![imported_ada()] };
+        let rows = import_people::Command { rows: vec![imported_ada()], dry_run: false };
         import_people::handle(&ctx, &testkit::step(rows)).await.expect("imports");
         let tokens = signed_in(&ctx, &played, |_| ()).await.expect("signs in");
         assert_eq!(tokens.person, imported_ada().source.id());

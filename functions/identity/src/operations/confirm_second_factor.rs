@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use shell::{Access, Call, Failure, Route};
 
 use crate::domain::Refusal;
-use crate::{Ctx, store};
+use crate::{Ctx, audit, store};
 
 pub const ROUTE: Route = Route::put(
     "confirm-second-factor",
@@ -35,6 +35,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let mut factor = second_factor.ok_or(Refusal::SecondFactorUnknown)?;
     let opened = ctx.second_factors.opened(&factor.value, call.now).await?;
     let code = opened.seed.read(&call.command.code, call.now);
+    let before = factor.value.clone();
     let is_new = match factor.value.confirm(code, call.now) {
         Ok(is_new) => is_new,
         Err(refusal) => {
@@ -50,6 +51,8 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         own.check_end(&mut transaction);
         own.session.value.passed_second_factor = true;
         transaction.update(&own.session);
+        let noted = audit::second_factor(&before, Some(&factor.value));
+        own.trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     } else {
         own.check_standing(&mut transaction);
     }
@@ -63,7 +66,7 @@ mod tests {
     use super::*;
     use crate::domain::Password;
     use crate::fixtures::{
-        ada, code, ctx, from_session, refused_at_once, second_factor_code, verified,
+        ada, code, ctx, from_session, noted, refused_at_once, second_factor_code, verified,
     };
 
     async fn begun(ctx: &Ctx) -> Call<Command> {
@@ -89,6 +92,8 @@ mod tests {
                 let own = own.expect("the session stands");
                 assert!(own.second_factor.expect("it is there").value.is_confirmed());
                 assert!(own.own.session.value.passed_second_factor);
+                let told = format!("second-factor: confirmed_at – → {}", testkit::NOW);
+                assert_eq!(noted(table, call.person(), ROUTE.operation).await, [told]);
             },
         )
         .await;

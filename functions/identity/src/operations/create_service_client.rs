@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
+use table::Trail;
 
 use super::read_service_client::Reply as Client;
-use crate::Ctx;
-use crate::client_secrets;
-use crate::domain::{self, ClientSettings};
+use crate::domain::{self, ClientSettings, ClientUses};
+use crate::{Ctx, audit, client_secrets};
 
 /// Whoever keeps the service clients.
 pub(super) const ADMINISTRATORS: Access =
@@ -52,10 +52,13 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         created_by: call.person(),
         ended_at: None,
     };
-    client.rotate((call.new_id(), client_secrets::digest_of(&secret)), None, call.now)?;
-    let reply = Reply { client: Client::of(&client, 1), secret: None };
+    let uses = ClientUses::none_of(client.id);
+    client.rotate((call.new_id(), client_secrets::digest_of(&secret)), None, &uses, call.now)?;
+    let reply = Reply { client: Client::of(&client, &uses, 1), secret: None };
     let mut transaction = ctx.table.transaction();
     transaction.create(&client);
+    let noted = audit::client(None, &client);
+    Trail::begin(client.id).append(&mut transaction, &call.deed(ROUTE.operation), noted);
     call.keep_reply(&mut transaction, &reply);
     transaction.commit().await?;
     Ok(Reply { secret: Some(secret), ..reply })
@@ -69,7 +72,8 @@ pub mod tests {
 
     use super::*;
     use crate::client_store;
-    use crate::fixtures::{by_administrator, code, ctx};
+    use crate::domain::Client;
+    use crate::fixtures::{by_administrator, code, ctx, noted};
 
     pub fn library() -> Command {
         let settings = ClientSettings {
@@ -91,7 +95,15 @@ pub mod tests {
             },
             async |table, _| {
                 let page = table.query(&client_store::clients(), &PageRequest::default()).await;
-                assert_eq!(page.expect("reads").records.len(), 1);
+                let made = page.expect("reads").records;
+                assert_eq!(made.len(), 1);
+                let Client { id, secrets, .. } = &made[0].value;
+                let told = format!(
+                    "service-client: name – → Library, scopes – → catalog:read; enrollment:read, \
+                     expires_at – → 2027-01-16T08:30:00Z, secrets – → {}",
+                    secrets[0].id
+                );
+                assert_eq!(noted(table, *id, ROUTE.operation).await, [told]);
             },
         )
         .await;
@@ -110,7 +122,7 @@ pub mod tests {
             (&serde_json::Value::Null, &first["client"])
         );
         let id = first["client"]["id"].as_str().expect("an id").parse().expect("an id");
-        let stored = client_store::client(&ctx.table, id).await.expect("reads").value;
+        let stored = client_store::client(&ctx.table, id).await.expect("reads").client.value;
         assert!(!serde_json::json!(stored).to_string().contains(&secret));
         assert!(!format!("{stored:?}").contains(&stored.secrets[0].digest.0));
     }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Call, Failure, Route};
 
-use super::read_profile::Reply;
+use super::read_person::Reply;
 use super::told;
 use crate::Ctx;
 use crate::domain::{Refusal, checked_name};

@@ -7,8 +7,9 @@ use shell::{Call, ClientScope, Failure, Route};
 
 use super::create_service_client::ADMINISTRATORS;
 use super::read_service_client::Reply;
+use crate::client_store::{self, KnownClient};
 use crate::domain::ClientSettings;
-use crate::{Ctx, client_store};
+use crate::{Ctx, audit};
 
 pub const ROUTE: Route = Route::edit(
     "edit-service-client",
@@ -31,23 +32,27 @@ pub struct Command {
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let Command { client, name, scopes, expires_at } = call.command.clone();
-    let mut client = client_store::client(&ctx.table, client).await?;
-    let before = client.value.settings.clone();
+    let found = client_store::client(&ctx.table, client).await?;
+    let KnownClient { mut client, uses: (uses, _), trail } = found;
+    let standing = client.value.clone();
+    let before = &standing.settings;
     let settings = ClientSettings {
         name: name.unwrap_or_else(|| before.name.clone()),
         scopes: scopes.unwrap_or_else(|| before.scopes.clone()),
         expires_at: expires_at.unwrap_or(before.expires_at),
     };
     // An edit whose reply was lost comes again with the version from before it: it has had its effect.
-    if settings == before {
-        return Ok(Reply::of(&client.value, client.version));
+    if settings == *before {
+        return Ok(Reply::of(&client.value, &uses, client.version));
     }
     call.check_version(client.version)?;
     client.value.edit(settings, call.now)?;
     let mut transaction = ctx.table.transaction();
     transaction.update(&client);
+    let noted = audit::client(Some(&standing), &client.value);
+    trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     transaction.commit().await?;
-    Ok(Reply::of(&client.value, client.version + 1))
+    Ok(Reply::of(&client.value, &uses, client.version + 1))
 }
 
 #[cfg(test)]
@@ -55,7 +60,7 @@ mod tests {
     use super::super::create_service_client::{self, tests::library};
     use super::super::end_service_client;
     use super::*;
-    use crate::fixtures::{by_administrator, code, ctx};
+    use crate::fixtures::{by_administrator, code, ctx, noted};
 
     async fn less(ctx: &Ctx) -> Call<Command> {
         let made = create_service_client::handle(ctx, &by_administrator(library())).await;
@@ -76,8 +81,11 @@ mod tests {
                 Ok(())
             },
             async |table, call| {
-                let client = client_store::client(table, call.command.client).await;
-                assert_eq!(client.expect("reads").version, 2);
+                let id = call.command.client;
+                let found = client_store::client(table, id).await.expect("reads");
+                assert_eq!(found.client.version, 2);
+                let told = "service-client: scopes catalog:read; enrollment:read → catalog:read";
+                assert_eq!(noted(table, id, ROUTE.operation).await, [told]);
             },
         )
         .await;

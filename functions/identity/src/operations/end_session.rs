@@ -5,9 +5,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Call, Failure, Route};
 
-use crate::Ctx;
 use crate::domain::Refusal;
-use crate::store;
+use crate::{Ctx, audit, store};
 
 pub const ROUTE: Route = Route::delete(
     "end-session",
@@ -34,6 +33,8 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
             own.check_standing(&mut transaction);
         }
         transaction.update(&session);
+        let noted = audit::ended_session(&session.value);
+        own.trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
         transaction.commit().await?;
     }
     Ok(())
@@ -42,7 +43,9 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{ada_logged_in, as_person, by_bearer, caller_of, code, ctx, log_in};
+    use crate::fixtures::{
+        ada_logged_in, as_person, by_bearer, caller_of, code, ctx, log_in, noted,
+    };
 
     #[tokio::test]
     async fn a_session_ends_whatever_happens_on_the_wire() {
@@ -55,8 +58,10 @@ mod tests {
                 (tokens, call)
             },
             async |table, (_, call)| handle(&ctx(table), call).await,
-            async |table, (tokens, _)| {
+            async |table, (tokens, call)| {
                 assert_eq!(code(caller_of(&ctx(table), tokens).await), "SESSION_ENDED");
+                let told = format!("session: ended_at – → {}", testkit::NOW);
+                assert_eq!(noted(table, call.person(), ROUTE.operation).await, [told]);
             },
         )
         .await;

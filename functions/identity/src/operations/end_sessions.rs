@@ -5,9 +5,9 @@ use serde::Deserialize;
 use shell::{Access, Call, Failure, RequestRefusal, Route};
 use table::Stored;
 
-use crate::Ctx;
 use crate::domain::{Session, SessionsEnd};
 use crate::store::{self, OwnSession};
+use crate::{Ctx, audit};
 
 pub const ROUTE: Route =
     Route::delete("end-sessions", "/me/sessions", Access::LoggedIn, "Log out everywhere");
@@ -18,7 +18,7 @@ pub struct Command {}
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     let caller = call.caller();
-    let (session, end) = store::session_and_end(&ctx.table, caller).await?;
+    let (session, end, trail) = store::session_end_and_trail(&ctx.table, caller).await?;
     let standing_end = end.as_ref().map(|end| &end.value);
     let stands = |session: &Stored<Session>| session.value.stands(standing_end, call.now);
     let Some(session) = session.filter(stands) else {
@@ -28,10 +28,12 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
         return if is_repeated { Ok(()) } else { Err(RequestRefusal::SessionEnded.into()) };
     };
     let next = SessionsEnd::of_all(standing_end, caller.person, Some(caller.session), call.now);
-    let own = OwnSession { session, end };
+    let own = OwnSession { session, end, trail };
     let mut transaction = ctx.table.transaction();
     own.end_sessions(&mut transaction, &next);
     own.check_not_ended(&mut transaction);
+    let noted = audit::ended_sessions(&next);
+    own.trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     Ok(transaction.commit().await?)
 }
 
@@ -39,7 +41,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
 mod tests {
     use super::super::refresh_session;
     use super::*;
-    use crate::fixtures::{ada_logged_in, by_bearer, caller_of, code, ctx, log_in};
+    use crate::fixtures::{ada_logged_in, by_bearer, caller_of, code, ctx, log_in, noted};
 
     #[tokio::test]
     async fn every_session_ends_whatever_happens_on_the_wire() {
@@ -52,8 +54,10 @@ mod tests {
                 ([one, other.expect("logs in")], call)
             },
             async |table, (_, call)| handle(&ctx(table), call).await,
-            async |table, (sessions, _)| {
+            async |table, (sessions, call)| {
                 let ctx = ctx(table);
+                let told = format!("sessions: ended_at – → {}", testkit::NOW);
+                assert_eq!(noted(table, call.person(), ROUTE.operation).await, [told]);
                 for tokens in sessions {
                     assert_eq!(code(caller_of(&ctx, tokens).await), "SESSION_ENDED");
                     let refresh_token = tokens.refresh_token.clone();

@@ -1,12 +1,11 @@
-//! Import step: people with their roles from another system, row by row. A row that is there already changes
-//! nothing; each
-//! row is written whole or not at all.
+//! Import step: people with their roles from another system, row by row. A row that is there already changes nothing;
+//! each row is written whole or not at all. A dry run judges the rows as they would be judged now, and writes nothing.
 
 use kernel::{Date, PersonName, SourceId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Failure, Imported, Role, RowOutcome, Step};
-use table::{Deed, Noted};
+use table::{Deed, Noted, Transaction};
 
 use crate::domain::{
     Assigned, ExternalId, ImportedPerson, Person, Refusal, Roles, check_birth_date, check_opener,
@@ -21,6 +20,9 @@ use crate::{Ctx, audit};
 pub struct Command {
     #[schemars(length(max = 500))]
     pub rows: Vec<Row>,
+    /// Whether the rows are only tried.
+    #[serde(default)]
+    pub dry_run: bool,
 }
 
 /// Judged row by row, so that one bad row stops no other.
@@ -43,19 +45,32 @@ pub struct Row {
     #[serde(default)]
     #[schemars(length(max = 40))]
     pub pronouns: Option<String>,
+    /// `system:value` each.
     #[serde(default)]
     #[schemars(length(max = 32))]
-    /// `system:value` each.
     pub external_ids: Vec<String>,
 }
 
 pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Imported, Failure> {
     let deed = step.deed("import-people");
-    let apply = async |row: &Row| import_person(ctx, row, &deed).await;
+    let apply = async |row: &Row| {
+        let Some(transaction) = import_of(ctx, row, &deed).await? else {
+            return Ok(RowOutcome::Unchanged);
+        };
+        if !step.command.dry_run {
+            transaction.commit().await?;
+        }
+        Ok(RowOutcome::Applied)
+    };
     shell::import_rows(&step.command.rows, |row| row.row, apply).await
 }
 
-async fn import_person(ctx: &Ctx, row: &Row, deed: &Deed<'_>) -> Result<RowOutcome, Failure> {
+/// What writes a row, not yet carried out; nothing where it stands already, just so.
+async fn import_of<'t>(
+    ctx: &'t Ctx,
+    row: &Row,
+    deed: &Deed<'_>,
+) -> Result<Option<Transaction<'t>>, Failure> {
     let cause = Cause { now: deed.at, correlation_id: deed.correlation_id };
     let today = ctx.today(cause.now);
     let told = told(row, today)?;
@@ -76,7 +91,7 @@ async fn import_person(ctx: &Ctx, row: &Row, deed: &Deed<'_>) -> Result<RowOutco
     }
     let mut transaction = ctx.table.transaction();
     match &standing {
-        Some(known) if known.value == person && new.is_empty() => return Ok(RowOutcome::Unchanged),
+        Some(known) if known.value == person && new.is_empty() => return Ok(None),
         Some(known) if known.value == person => {
             people::write_role_entries(&mut transaction, known, &before.0, &roles.0);
             let noted = audit::with_roles(Noted::change("profile"), &new);
@@ -90,8 +105,7 @@ async fn import_person(ctx: &Ctx, row: &Row, deed: &Deed<'_>) -> Result<RowOutco
     if !new.is_empty() {
         store::write_roles(&mut transaction, &roles, &new, cause);
     }
-    transaction.commit().await?;
-    Ok(RowOutcome::Applied)
+    Ok(Some(transaction))
 }
 
 fn told(row: &Row, today: Date) -> Result<ImportedPerson, Refusal> {
@@ -116,6 +130,7 @@ fn told(row: &Row, today: Date) -> Result<ImportedPerson, Refusal> {
 #[cfg(test)]
 mod tests {
     use events::{Event, PersonChanged, PersonRegistered, RoleAssigned};
+    use kernel::PersonId;
     use shell::RefusedRow;
 
     use super::*;
@@ -141,7 +156,7 @@ mod tests {
     }
 
     async fn imported(ctx: &Ctx, rows: Vec<Row>) -> Imported {
-        handle(ctx, &testkit::step(Command { rows })).await.expect("imports")
+        handle(ctx, &testkit::step(Command { rows, dry_run: false })).await.expect("imports")
     }
 
     async fn person(ctx: &Ctx, source: &str) -> Option<Person> {
@@ -162,7 +177,7 @@ mod tests {
     async fn people_are_imported_once_whatever_happens_on_the_wire() {
         let rows = || vec![row(1, "p1", Some("p1@matricula.example")), row(2, "p2", None)];
         testkit::under_every_fault(
-            async |_| testkit::step(Command { rows: rows() }),
+            async |_| testkit::step(Command { rows: rows(), dry_run: false }),
             async |table, step| handle(&ctx(table), step).await.map(drop),
             async |table, _| {
                 let ctx = ctx(table);
@@ -170,7 +185,8 @@ mod tests {
                 assert_eq!(count(&ctx, PersonChanged::NAME).await, 0);
                 assert_eq!(count(&ctx, RoleAssigned::NAME).await, 2);
                 assert!(person(&ctx, "p2").await.is_some());
-                let noted = noted(table, SourceId("p2".into()).id(), "import-people").await;
+                let id: PersonId = SourceId("p2".into()).id();
+                let noted = noted(table, id, "import-people").await;
                 let told = "profile: given_name – → Amina, family_name – → Ngono, locale – → en, \
                             student_number – → S-p2, role – → student";
                 assert_eq!(noted, [told]);
@@ -214,6 +230,38 @@ mod tests {
         assert_eq!(second, Imported { applied: 0, unchanged: 2, refused: bad });
         assert_eq!(testkit::published(&test.table).await.len(), events, "nothing to tell");
         assert!(person(&ctx, "p2").await.is_none(), "a refused row leaves nothing");
+    }
+
+    #[tokio::test]
+    async fn a_dry_run_tells_whose_address_number_or_external_id_is_taken_and_leaves_nothing() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let moodle = |id: u32| vec![format!("moodle:academics:{id}")];
+        let known =
+            Row { external_ids: moodle(17), ..row(1, "p1", Some("amina@matricula.example")) };
+        imported(&ctx, vec![known.clone()]).await;
+        let events = testkit::published(&test.table).await.len();
+        let rows = vec![
+            known,
+            row(2, "p2", Some("AMINA@matricula.example")),
+            Row { student_number: Some("s-P1".into()), ..row(3, "p3", None) },
+            Row { external_ids: moodle(17), ..row(4, "p4", None) },
+            Row { external_ids: moodle(18), ..row(5, "p5", Some("new@matricula.example")) },
+        ];
+        drop(test.engine.take_calls());
+        let dry = handle(&ctx, &testkit::step(Command { rows: rows.clone(), dry_run: true })).await;
+        let dry = dry.expect("tries");
+        let written = test.engine.take_calls().remove("TransactWriteItems");
+        assert_eq!(written, None, "nothing is written");
+        let taken = [
+            refused(2, "EMAIL_TAKEN"),
+            refused(3, "STUDENT_NUMBER_TAKEN"),
+            refused(4, "EXTERNAL_ID_TAKEN"),
+        ];
+        assert_eq!((dry.applied, dry.unchanged, dry.refused.as_slice()), (1, 1, taken.as_slice()));
+        assert_eq!(testkit::published(&test.table).await.len(), events);
+        assert!(person(&ctx, "p5").await.is_none());
+        assert_eq!(imported(&ctx, rows).await, dry, "what comes of it is what was told");
     }
 
     #[tokio::test]

@@ -138,7 +138,7 @@ mod tests {
     async fn who_was_imported_is_the_one_who_is_invited() {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
-        let rows = import_people::Command { rows: vec![imported_ada()] };
+        let rows = import_people::Command { rows: vec![imported_ada()], dry_run: false };
         import_people::handle(&ctx, &testkit::step(rows)).await.expect("imports");
         let reply = handle(&ctx, &call()).await.expect("invites");
         assert_eq!(reply.person, imported_ada().source.id());

@@ -1,10 +1,11 @@
 //! An access token for a service client, by its id and one of its secrets: the client credentials grant of RFC 6749
 //! (section 4.4), with its form, its two ways to tell the secret, and its refusals.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use kernel::ServiceClientId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Call, ClientScope, Failure, Raw, Route};
@@ -66,25 +67,23 @@ pub async fn handle(ctx: &Ctx, call: &Call<Raw>) -> Result<Reply, Failure> {
         Some(_) => return Err(GrantRefusal::UnsupportedGrantType.into()),
         None => return Err(GrantRefusal::InvalidRequest.into()),
     }
-    let mut client = match credentials.id.parse() {
-        Ok(id) => ctx.table.get(&client_store::client_key(id)).await?,
-        Err(_) => None,
-    };
-    let known = client.as_ref().map(|client| &client.value);
-    let secret = client_secrets::presented(&credentials.secret, known, call.now);
+    let id: ServiceClientId = credentials.id.parse().map_err(|_| GrantRefusal::InvalidClient)?;
+    let (client, (mut uses, read_version)) = client_store::client_and_uses(&ctx.table, id).await?;
+    let client = client.map(|client| client.value);
+    let secret = client_secrets::presented(&credentials.secret, client.as_ref(), call.now);
     let secret = secret.map(|secret| secret.id);
-    let (Some(client), Some(secret)) = (client.as_mut(), secret) else {
+    let (Some(client), Some(secret)) = (client, secret) else {
         return Err(GrantRefusal::InvalidClient.into());
     };
-    let scopes = scopes(form.get("scope").map(String::as_str), &client.value.settings.scopes)?;
-    if client.value.note_use(secret, call.now) {
+    let scopes = scopes(form.get("scope").map(String::as_str), &client.settings.scopes)?;
+    if uses.note(&client, secret, call.now) {
         let mut transaction = ctx.table.transaction();
-        transaction.update(client);
+        transaction.put(&uses, read_version);
         transaction.commit().await?;
     }
     let keys = ctx.key_ring.keys(call.now).await?;
     Ok(Reply {
-        access_token: keys.client_token(ctx.issuer(), client.value.id, &scopes, call.now),
+        access_token: keys.client_token(ctx.issuer(), client.id, &scopes, call.now),
         token_type: "Bearer",
         expires_in: tokens::ACCESS_TOKEN_TTL_S,
         scope: tokens::scope_text(&scopes),
@@ -151,20 +150,21 @@ fn basic(header: &str) -> Option<Credentials> {
     Some(Credentials { id: decoded(id), secret: decoded(secret) })
 }
 
+/// Each once, however often it is asked for, in the order in which the client is allowed them.
 fn scopes(asked: Option<&str>, allowed: &[ClientScope]) -> Result<Vec<ClientScope>, GrantRefusal> {
     let Some(asked) = asked else { return Ok(allowed.to_vec()) };
-    let mut scopes = Vec::new();
-    for name in asked.split(' ').filter(|name| !name.is_empty()) {
-        let scope = allowed.iter().copied().find(|scope| scope.name() == name);
-        scopes.push(scope.ok_or(GrantRefusal::InvalidScope)?);
+    let asked: BTreeSet<&str> = asked.split(' ').filter(|name| !name.is_empty()).collect();
+    let is_allowed = |name: &&str| allowed.iter().any(|scope| scope.name() == *name);
+    if asked.is_empty() || !asked.iter().all(is_allowed) {
+        return Err(GrantRefusal::InvalidScope);
     }
-    if scopes.is_empty() { Err(GrantRefusal::InvalidScope) } else { Ok(scopes) }
+    Ok(allowed.iter().copied().filter(|scope| asked.contains(scope.name())).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use jiff::SignedDuration;
-    use kernel::{Id, ServiceClientId, Timestamp};
+    use kernel::{Id, Timestamp};
     use shell::ServiceClient;
     use shell::authorizer::Authorized;
     use table::PageRequest;
@@ -172,6 +172,7 @@ mod tests {
     use super::super::create_service_client::{self, tests::library};
     use super::super::{authorize, edit_service_client, end_service_client, rotate_client_secret};
     use super::*;
+    use crate::client_store::KnownClient;
     use crate::fixtures::{by_administrator, code, ctx};
 
     fn after(seconds: i64) -> Timestamp {
@@ -256,10 +257,45 @@ mod tests {
             scopes: Some(vec![ClientScope::CatalogRead]),
             expires_at: None,
         };
-        let version = client_store::client(&ctx.table, client.0).await.expect("reads").version;
-        let edit = Call { if_match: Some(version), ..by_administrator(edit) };
+        let edit = Call { if_match: Some(1), ..by_administrator(edit) };
         edit_service_client::handle(&ctx, &edit).await.expect("edits");
         assert_eq!(scopes(&less.access_token).await, []);
+    }
+
+    #[tokio::test]
+    async fn a_scope_that_is_asked_for_a_hundred_times_is_in_the_token_once() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let client = made(&ctx).await;
+        let header = || Some(in_header(&client.0.to_string(), &client.1));
+        let plain = handle(&ctx, &asking(&client, after(0))).await.expect("a token");
+        let many = ["enrollment:read", "catalog:read"].repeat(100).join("+");
+        let many = request(header(), &format!("{GRANT}&scope={many}"), after(0));
+        let reply = handle(&ctx, &many).await.expect("a token");
+        assert_eq!(reply.scope, plain.scope);
+        assert_eq!(reply.access_token.len(), plain.access_token.len());
+    }
+
+    #[tokio::test]
+    async fn an_edit_is_not_in_the_way_of_a_use_nor_a_use_in_the_way_of_an_edit() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let client = made(&ctx).await;
+        let edit = |name: &str, if_match| {
+            let command = edit_service_client::Command {
+                client: client.0,
+                name: Some(name.to_owned()),
+                scopes: None,
+                expires_at: None,
+            };
+            Call { if_match: Some(if_match), ..by_administrator(command) }
+        };
+        handle(&ctx, &asking(&client, after(0))).await.expect("a token");
+        edit_service_client::handle(&ctx, &edit("The library", 1)).await.expect("edits");
+        handle(&ctx, &asking(&client, after(300))).await.expect("a token");
+        let edited = edit_service_client::handle(&ctx, &edit("A library", 2)).await;
+        let edited = edited.expect("edits");
+        assert_eq!((edited.version, edited.last_used_at), (3, Some(after(300))));
     }
 
     #[tokio::test]
@@ -333,11 +369,11 @@ mod tests {
             async |table, call| handle(&ctx(table), call).await.map(drop),
             async |table, _| {
                 let page = table.query(&client_store::clients(), &PageRequest::default()).await;
-                let client = page.expect("reads").records.remove(0);
-                assert_eq!(
-                    (client.version, client.value.secrets[0].last_used_at),
-                    (2, Some(after(0)))
-                );
+                let id = page.expect("reads").records[0].value.id;
+                let found = client_store::client(table, id).await.expect("reads");
+                let KnownClient { client, uses: (uses, _), .. } = found;
+                assert_eq!(client.version, 1, "a use is no edit");
+                assert_eq!(uses.last_of(client.value.secrets[0].id), Some(after(0)));
             },
         )
         .await;
@@ -347,8 +383,8 @@ mod tests {
         for second in 0..300 {
             handle(&ctx, &asking(&client, after(second))).await.expect("a token");
         }
-        let stored = client_store::client(&ctx.table, client.0).await.expect("reads");
-        assert_eq!(stored.version, 2);
+        let found = client_store::client(&ctx.table, client.0).await.expect("reads");
+        assert_eq!((found.client.version, found.uses.1), (1, Some(1)));
     }
 
     #[tokio::test]

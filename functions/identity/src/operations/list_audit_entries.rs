@@ -1,11 +1,7 @@
-//! What somebody did on a day, to whomever, in the order in which they did it. That this is asked is noted as well, in
-//! the chain of whom it is asked of.
+//! What was done to a person, a service client or a sign-in provider, the newest first; or what somebody did on a day,
+//! to whomever, in the order in which they did it. That this is asked is noted as well.
 
-use kernel::Date;
-use schemars::JsonSchema;
-use serde::Deserialize;
-use shell::{Access, Allow, Call, Failure, Listing, Role, Route, Scope, TrailEntry};
-use table::{Actor, Noted, audit_of_actor};
+use shell::{Access, Allow, Call, Failure, Listing, Role, Route, Scope, TrailEntry, TrailQuestion};
 
 use crate::Ctx;
 
@@ -13,28 +9,11 @@ pub const ROUTE: Route = Route::list(
     "list-audit-entries",
     "/audit-trail",
     Access::Roles(&[Allow { role: Role::Administrator, scope: Scope::All }]),
-    "List what somebody did on a day",
+    "List what was done to a subject, or by somebody on a day",
 );
 
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Command {
-    /// A person or a service client by its id, or `system`.
-    #[schemars(regex(pattern = r"^(system|[a-z]{3}_[0-9a-f]{32})$"))]
-    pub actor: String,
-    /// A day of UTC. What was done within the last moments may be missing.
-    pub day: Date,
-}
-
-pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Listing<TrailEntry>, Failure> {
-    let Command { actor, day } = &call.command;
-    let trail = ctx.table.trail(actor).await?;
-    let mut transaction = ctx.table.transaction();
-    let noted = Noted::read(format!("audit-trail/{day}"));
-    trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
-    transaction.commit().await?;
-    let deeds = audit_of_actor(&Actor::named(actor), day);
-    Ok(ctx.table.query(&deeds, &call.page).await?.into())
+pub async fn handle(ctx: &Ctx, call: &Call<TrailQuestion>) -> Result<Listing<TrailEntry>, Failure> {
+    shell::answer_trail_question(&ctx.table, call, ROUTE.operation).await
 }
 
 #[cfg(test)]
@@ -45,9 +24,10 @@ mod tests {
     use shell::{Caller, Grant};
     use tokio::time::{Duration, Instant};
 
+    use super::super::create_service_client::{self, tests::library};
     use super::super::{assign_role, read_roles};
     use super::*;
-    use crate::fixtures::{ada, by_administrator, ctx, noted, verified};
+    use crate::fixtures::{ada, by_administrator, code, ctx, noted, trail_of, verified};
 
     #[tokio::test]
     async fn what_somebody_did_on_a_day_is_listed_whomever_it_concerned() {
@@ -67,10 +47,11 @@ mod tests {
         let staff = later.person();
         let asked = |day: &str, actor: &str| {
             let day = day.parse().expect("a day");
-            let call = by_administrator(Command { actor: actor.to_owned(), day });
+            let actor = Some(actor.to_owned());
+            let call = by_administrator(TrailQuestion { actor, day: Some(day), subject: None });
             Call { now: testkit::now() + SignedDuration::from_millis(2), ..call }
         };
-        let operations = async |call: &Call<Command>| {
+        let operations = async |call: &Call<TrailQuestion>| {
             let entries = handle(&ctx, call).await.expect("lists").items;
             entries.into_iter().map(|entry| entry.operation).collect::<Vec<_>>()
         };
@@ -87,6 +68,40 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_done_to_a_client_is_told_with_the_asking_and_half_a_question_is_none() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let made = create_service_client::handle(&ctx, &by_administrator(library())).await;
+        let client = made.expect("made").client.id.to_string();
+        let asked = |subject: Option<&str>, actor: Option<&str>, day: Option<&str>| {
+            by_administrator(TrailQuestion {
+                subject: subject.map(str::to_owned),
+                actor: actor.map(str::to_owned),
+                day: day.map(|day| day.parse().expect("a day")),
+            })
+        };
+        let told = handle(&ctx, &asked(Some(&client), None, None)).await.expect("reads").items;
+        let told: Vec<_> = told.iter().map(|entry| entry.operation.as_str()).collect();
+        assert_eq!(told, [ROUTE.operation, "create-service-client"]);
+        let day = Some("2027-01-15");
+        for wrong in [
+            asked(None, None, None),
+            asked(None, Some(&client), None),
+            asked(None, None, day),
+            asked(Some(&client), None, day),
+        ] {
+            assert_eq!(code(handle(&ctx, &wrong).await), "INVALID_INPUT");
+        }
+        assert_eq!(trail_of(&test.table, &client).await.len(), 2, "nothing more was noted");
+        let staff = by_administrator(()).person().to_string();
+        for (subject, count) in [(client.as_str(), 2), (staff.as_str(), 0)] {
+            let both = asked(Some(subject), Some(&staff), day);
+            let told = handle(&ctx, &both).await.expect("reads").items;
+            assert_eq!(told.iter().filter(|entry| entry.chain == client).count(), count);
+        }
+    }
+
+    #[tokio::test]
     async fn nobody_but_an_administrator_reads_a_trail_and_no_other_actor_is_asked_for() {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
@@ -97,7 +112,7 @@ mod tests {
             let mut event = testkit::http_event("GET", &[], &json!(null), Some(&caller));
             event["queryStringParameters"] = json!({ "actor": actor, "day": "2027-01-15" });
             let deadline = Instant::now() + Duration::from_secs(30);
-            let door = Door::<Command>::new(&ROUTE);
+            let door = Door::<TrailQuestion>::new(&ROUTE);
             door.answer(&ctx, &handle, &event, deadline).await["statusCode"].as_u64()
         };
         for role in Role::ALL {

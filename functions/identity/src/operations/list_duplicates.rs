@@ -1,5 +1,5 @@
 //! Pairs of people who may be one: the same address, or the same legal name and birth date, and nobody has said that
-//! they are two.
+//! they are two. Whom a page shows is noted with whoever asks.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -56,7 +56,10 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Listing<Item>, Fa
             same_name_and_birth_date: is_alike_in("NAME#"),
         }
     });
-    Ok(Listing { items: items.collect(), next_cursor: found.next })
+    let items: Vec<Item> = items.collect();
+    let listed = items.iter().flat_map(|item| [item.first.id, item.second.id]).collect();
+    people::note_listed(ctx, call, ROUTE.operation, &listed).await?;
+    Ok(Listing { items, next_cursor: found.next })
 }
 
 /// Those who still look alike, each pair under the first of its likenesses alone.

@@ -1,5 +1,5 @@
 //! People, for the offices that keep their records: by the beginning of a name, by an address, a number, an id in
-//! another system, or a role.
+//! another system, or a role. Whom a page shows is noted with whoever asks.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use shell::{Call, Failure, Listing, Role, Route};
 
 use super::KEEPERS;
-use super::read_profile::{HeldRole, held_roles};
+use super::read_person::{HeldRole, held_roles};
 use crate::Ctx;
 use crate::domain::{
     ExternalId, Identifier, KIND_PATTERN, List, Refusal, entries, folded, keeps, likeness_of_email,
@@ -82,6 +82,13 @@ impl Item {
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Listing<Item>, Failure> {
+    let found = find(ctx, call).await?;
+    let listed = found.items.iter().map(|item| item.id).collect();
+    people::note_listed(ctx, call, ROUTE.operation, &listed).await?;
+    Ok(found)
+}
+
+async fn find(ctx: &Ctx, call: &Call<Command>) -> Result<Listing<Item>, Failure> {
     let Command { name, email, role, .. } = &call.command;
     let name = name.as_deref().map(folded);
     let identifiers = identifiers(&call.command)?;
@@ -151,7 +158,7 @@ mod tests {
     use super::super::register_person;
     use super::super::register_person::tests::{command, registered};
     use super::*;
-    use crate::fixtures::{by_staff, code, ctx};
+    use crate::fixtures::{by_staff, code, ctx, noted};
 
     async fn listed(ctx: &Ctx, office: Role, command: Command) -> Vec<String> {
         let call = by_staff(office, command);
@@ -256,6 +263,24 @@ mod tests {
         let other = external_id("moodle:finance:17");
         assert_eq!(find(Command { external_id: other, ..number.clone() }).await.len(), 0);
         assert_eq!(find(Command { role: Some(Role::Teacher), ..number }).await.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn whom_a_page_shows_is_noted_once_with_whoever_asks_and_an_empty_page_is_not() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let mut shown = Vec::new();
+        for given in ["Ana", "Ann", "Anu"] {
+            shown.push(registered(&ctx, command(given, "Roy", None)).await.to_string());
+        }
+        assert_eq!(listed(&ctx, Role::Registrar, named("nobody")).await.len(), 0);
+        drop(test.engine.take_calls());
+        assert_eq!(listed(&ctx, Role::Registrar, named("roy")).await.len(), 3);
+        assert_eq!(test.engine.take_calls()["TransactWriteItems"], 1);
+        shown.sort();
+        let told = format!("people: listed – → {}", shown.join("; "));
+        let asker = by_staff(Role::Registrar, ()).person();
+        assert_eq!(noted(&ctx.table, asker, ROUTE.operation).await, [told]);
     }
 
     #[tokio::test]

@@ -3,11 +3,10 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Call, Failure, Listing, Route};
-use table::Stored;
 
 use super::create_service_client::ADMINISTRATORS;
 use super::read_service_client::Reply as Client;
-use crate::{Ctx, client_store, domain};
+use crate::{Ctx, client_store};
 
 pub const ROUTE: Route = Route::list(
     "list-service-clients",
@@ -22,8 +21,10 @@ pub struct Command {}
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Listing<Client>, Failure> {
     let page = ctx.table.query(&client_store::clients(), &call.page).await?;
-    let client = |stored: &Stored<domain::Client>| Client::of(&stored.value, stored.version);
-    Ok(Listing { items: page.records.iter().map(client).collect(), next_cursor: page.next })
+    let uses = client_store::uses_of(&ctx.table, &page.records).await?;
+    let clients = page.records.iter().zip(&uses);
+    let items = clients.map(|(client, uses)| Client::of(&client.value, uses, client.version));
+    Ok(Listing { items: items.collect(), next_cursor: page.next })
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub struct Item {
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Listing<Item>, Failure> {
     let person = call.person();
-    let current = call.caller.as_ref().expect("the route is not public").session;
+    let current = call.caller().session;
     let (end, sessions) = (store::sessions_end_key(person), store::sessions_of(person));
     let (end, page) = tokio::join!(ctx.table.get(&end), ctx.table.query(&sessions, &call.page));
     let (end, page) = (end?.map(|end| end.value), page?);

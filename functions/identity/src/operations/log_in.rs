@@ -3,16 +3,14 @@
 //! the password, or on a code, before the guess is counted, or before it is sure that nobody has guessed meanwhile; a
 //! log-in that succeeds forgets them.
 
-use events::DeviceAdded;
 use kernel::PersonId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Call, Failure, Route};
-use table::{Record as _, Stored};
+use table::Stored;
 
-use crate::domain::{
-    Account, Identifier, Password, Refusal, SecondFactorPolicy, Session, SessionsEnd,
-};
+use crate::domain::{Account, Identifier, Password, Refusal};
+use crate::session_start::{self, Brought};
 use crate::store::{self, Login};
 use crate::{Ctx, passwords};
 
@@ -78,7 +76,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Tokens, Failure> 
         account.as_ref().and_then(|account| account.value.password_hash()).cloned()
     };
     if passwords::is_right(password, hash(&found.account).as_ref()) {
-        return pass_second_factor(ctx, call, found).await;
+        return let_in(ctx, call, found).await;
     }
     // Compared whether or not there is one, so that it takes as long.
     let is_pending = passwords::is_right(password, hash(&found.pending).as_ref());
@@ -87,83 +85,26 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Tokens, Failure> 
     Err(if is_pending { Refusal::EmailNotVerified } else { Refusal::LoginFailed }.into())
 }
 
-/// The password is right; where a second factor is enrolled, so must its code be. That it is asked for tells that the
-/// password is right, so it is said only where nobody has guessed meanwhile. It costs no guess: whoever knows no
-/// password must not be able to put a wait between the owner's password and their code. A wrong code does.
-async fn pass_second_factor(
-    ctx: &Ctx,
-    call: &Call<Command>,
-    mut found: Login,
-) -> Result<Tokens, Failure> {
-    let Some(factor) = found.second_factor.as_mut().filter(|factor| factor.value.is_confirmed())
-    else {
-        found.second_factor = None;
-        return start_session(ctx, call, found).await;
-    };
-    let opened = ctx.second_factors.opened(&factor.value, call.now).await?;
-    let Some(typed) = call.command.second_factor.as_deref() else {
-        found.guesses.check_unmoved(&ctx.table).await?;
-        return Err(Refusal::SecondFactorNeeded.into());
-    };
-    if let Err(refusal) = factor.value.take(opened.seed.read(typed, call.now)) {
-        found.guesses.count(&ctx.table, call.now).await?;
-        return Err(refusal.into());
-    }
-    if let Some(sealed) = opened.sealed_anew {
-        factor.value.seed = sealed;
-    }
-    start_session(ctx, call, found).await
-}
-
-async fn start_session(ctx: &Ctx, call: &Call<Command>, found: Login) -> Result<Tokens, Failure> {
-    let (Some(mut account), Some(roles)) = (found.account, found.roles) else {
-        return Err(Refusal::LoginFailed.into());
-    };
-    let Command { password, device_name, .. } = &call.command;
-    let mut session = Session::start(call.new_id(), roles.person, account.value.id, call.now);
-    session.begin_after(found.end.as_ref());
-    session.device_name.clone_from(device_name);
-    let device = found.device.unwrap_or_else(|| call.new_id());
-    session.device = Some(device);
+/// The password is right; where a second factor is enrolled, so must its code be.
+async fn let_in(ctx: &Ctx, call: &Call<Command>, mut found: Login) -> Result<Tokens, Failure> {
+    let Command { password, device_name, second_factor, .. } = &call.command;
     let mut transaction = ctx.table.transaction();
-    // A factor that is here has been passed.
-    if let Some(factor) = &found.second_factor {
-        session.passed_second_factor = true;
-        transaction.update(factor);
-    }
-    transaction.create(&session);
-    if found.device.is_none() && account.value.was_used {
-        let Session { id: session, person, .. } = session;
-        let event = DeviceAdded { device, person, session, added_at: call.now };
-        transaction.event(event, 1, call.now, &call.correlation_id);
-    }
-    let is_outdated = passwords::is_outdated(&account.value.password_hash);
-    if is_outdated {
-        account.value.password_hash = passwords::hash(password)?;
-    }
-    if is_outdated || !account.value.was_used {
-        account.value.was_used = true;
-        transaction.update(&account);
-    } else {
-        // The password may have been changed meanwhile.
-        transaction.check(&account.value.key(), Some(account.version));
-    }
+    let typed = second_factor.as_deref();
+    let passed_second_factor =
+        session_start::pass_second_factor(ctx, call, &mut found, typed, &mut transaction).await?;
     found.guesses.forget(&mut transaction);
-    transaction.commit().await?;
-    let ends = SessionsEnd::count(found.end.as_ref());
-    let device_token = Some(ctx.device_key().await?.token(account.value.id, device, ends));
-    let must_enroll = ctx.second_factor_policy() == SecondFactorPolicy::RequiredOfStaff
-        && !session.passed_second_factor
-        && roles.are_of_staff(call.now);
-    let second_factor = must_enroll.then_some(SecondFactorState::EnrollmentRequired);
-    Ok(Tokens { device_token, second_factor, ..ctx.tokens(&session, call.now).await? })
+    let entrant = found.entrant().ok_or(Refusal::LoginFailed)?;
+    let is_outdated = passwords::is_outdated(&entrant.account.value.password_hash);
+    let new_hash = is_outdated.then(|| passwords::hash(password)).transpose()?;
+    let brought = Brought { device_name: device_name.clone(), passed_second_factor, new_hash };
+    session_start::enter(ctx, call, transaction, entrant, brought).await
 }
 
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
 
-    use events::Event;
+    use events::{DeviceAdded, Event};
     use jiff::SignedDuration;
     use kernel::Timestamp;
 

@@ -14,7 +14,7 @@ pub const ROUTE: Route = Route::delete("log-out", "/sessions/current", Access::L
 pub struct Command {}
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
-    let session = call.caller.as_ref().expect("the route is not public").session;
+    let session = call.caller().session;
     let Some(mut session) = ctx.table.get(&store::session_key(session)).await? else {
         return Ok(());
     };

@@ -4,7 +4,6 @@ use kernel::PersonId;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Allow, Call, Failure, Listing, Role, Route, Scope, TrailEntry};
-use table::{Noted, audit_chain};
 
 use crate::Ctx;
 use crate::domain::Refusal;
@@ -27,10 +26,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Listing<TrailEntr
     let person = call.command.person;
     let (known, _, trail) = store::person_roles_and_trail(&ctx.table, person).await?;
     known.ok_or(Refusal::PersonUnknown)?;
-    let mut transaction = ctx.table.transaction();
-    trail.append(&mut transaction, &call.deed(ROUTE.operation), Noted::read("audit-trail"));
-    transaction.commit().await?;
-    Ok(ctx.table.query(&audit_chain(person).newest_first(), &call.page).await?.into())
+    shell::read_trail(&ctx.table, call, trail, ROUTE.operation).await
 }
 
 #[cfg(test)]

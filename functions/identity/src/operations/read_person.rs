@@ -3,11 +3,10 @@
 use kernel::{Date, Email, Locale, PersonId, PersonName, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::{Call, Failure, Route};
+use shell::{Call, Failure, Role, Route};
 use table::{Noted, Stored};
 
 use super::KEEPERS;
-use super::read_profile::{HeldRole, held_roles};
 use crate::Ctx;
 use crate::domain::{ExternalId, Person, Refusal, Roles, check_keeper};
 use crate::store;
@@ -21,6 +20,7 @@ pub struct Command {
     pub person: PersonId,
 }
 
+/// A record as its office and its person see it.
 #[derive(Clone, Serialize, JsonSchema)]
 pub struct Reply {
     pub id: PersonId,
@@ -56,6 +56,20 @@ pub struct LegalName {
     pub recorded_by: Option<PersonId>,
     /// Whether it holds today.
     pub is_current: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct HeldRole {
+    pub role: Role,
+    pub department: Option<String>,
+}
+
+pub fn held_roles(roles: &Roles, now: Timestamp) -> Vec<HeldRole> {
+    let held = roles.held(now).map(|assignment| HeldRole {
+        role: assignment.role,
+        department: assignment.department.clone(),
+    });
+    held.collect()
 }
 
 impl Reply {
@@ -104,17 +118,14 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let person = person.ok_or(Refusal::PersonUnknown)?;
     check_keeper(&call.caller().grants, &roles)?;
     if person.value.id != call.person() {
-        let mut transaction = ctx.table.transaction();
-        trail.append(&mut transaction, &call.deed(ROUTE.operation), Noted::read("profile"));
-        transaction.commit().await?;
+        let noted = Noted::read("profile");
+        shell::note_read(&ctx.table, call, trail, ROUTE.operation, noted).await?;
     }
     Ok(Reply::of(ctx, &person, &roles, call.now))
 }
 
 #[cfg(test)]
 mod tests {
-    use shell::Role;
-
     use super::super::assign_role;
     use super::*;
     use crate::fixtures::{ada, by_administrator, by_staff, code, ctx, noted, verified};

@@ -53,9 +53,8 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let (known, (roles, _), trail) = store::person_roles_and_trail(&ctx.table, person).await?;
     known.ok_or(Refusal::PersonUnknown)?;
     if call.caller.as_ref().is_none_or(|caller| caller.person != person) {
-        let mut transaction = ctx.table.transaction();
-        trail.append(&mut transaction, &call.deed(ROUTE.operation), Noted::read("roles"));
-        transaction.commit().await?;
+        let noted = Noted::read("roles");
+        shell::note_read(&ctx.table, call, trail, ROUTE.operation, noted).await?;
     }
     let item = |assignment: RoleAssignment| {
         let RoleAssignment { id, role, department, assigned_at, assigned_by, validity } =

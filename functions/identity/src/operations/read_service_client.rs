@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use shell::{Call, Failure, Route};
 
 use super::create_service_client::ADMINISTRATORS;
-use crate::domain::{self, ClientSettings};
-use crate::{Ctx, client_store};
+use crate::Ctx;
+use crate::client_store::{self, KnownClient};
+use crate::domain::{self, ClientSettings, ClientUses};
 
 pub const ROUTE: Route = Route::get(
     "read-service-client",
@@ -47,12 +48,12 @@ pub struct Secret {
 }
 
 impl Reply {
-    pub(super) fn of(client: &domain::Client, version: u64) -> Self {
+    pub(super) fn of(client: &domain::Client, uses: &ClientUses, version: u64) -> Self {
         let secret = |secret: &domain::ClientSecret| Secret {
             id: secret.id,
             made_at: secret.made_at,
             ends_at: secret.ends_at,
-            last_used_at: secret.last_used_at,
+            last_used_at: uses.last_of(secret.id),
         };
         let secrets: Vec<Secret> = client.secrets.iter().map(secret).collect();
         Self {
@@ -69,8 +70,9 @@ impl Reply {
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let client = client_store::client(&ctx.table, call.command.client).await?;
-    Ok(Reply::of(&client.value, client.version))
+    let found = client_store::client(&ctx.table, call.command.client).await?;
+    let KnownClient { client, uses: (uses, _), .. } = found;
+    Ok(Reply::of(&client.value, &uses, client.version))
 }
 
 #[cfg(test)]

@@ -7,9 +7,8 @@ use serde::Deserialize;
 use shell::{Access, Call, Failure, Route};
 
 use super::log_in::Tokens;
-use crate::Ctx;
 use crate::domain::{Refreshed, Refusal, Session, SessionsEnd};
-use crate::store;
+use crate::{Ctx, audit, store};
 
 pub const ROUTE: Route =
     Route::call("refresh-session", "/sessions/refresh", Access::Public, "Refresh a session");
@@ -20,6 +19,9 @@ pub struct Command {
     #[schemars(length(min = 1, max = 256))]
     pub refresh_token: String,
 }
+
+/// Why such a session ended, as the audit trail has it.
+const REUSED: &str = "a refresh token came back after it was used";
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Tokens, Failure> {
     let (session, generation) = ctx.refresh_key().await?.presented(&call.command.refresh_token)?;
@@ -32,9 +34,12 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Tokens, Failure> 
         let mut transaction = ctx.table.transaction();
         transaction.update(&session);
         if refreshed == Refreshed::Reused {
-            let Session { id: session, person, .. } = session.value;
-            let event = RefreshTokenReused { session, person, reused_at: call.now };
+            let Session { id, person, .. } = session.value;
+            let event = RefreshTokenReused { session: id, person, reused_at: call.now };
             transaction.event(event, 1, call.now, &call.correlation_id);
+            let trail = ctx.table.trail(person).await?;
+            let noted = audit::ended_session(&session.value).because(REUSED);
+            trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
         }
         transaction.commit().await?;
     }
@@ -58,7 +63,7 @@ mod tests {
 
     use super::super::log_out;
     use super::*;
-    use crate::fixtures::{ada_logged_in, caller_of, code, ctx};
+    use crate::fixtures::{ada_logged_in, caller_of, code, ctx, trail_of};
 
     fn call(refresh_token: &str, now: Timestamp) -> Call<Command> {
         let command = Command { refresh_token: refresh_token.to_owned() };
@@ -136,6 +141,9 @@ mod tests {
                 let events = testkit::published(table).await.into_iter();
                 let told = events.filter(|event| event.name == RefreshTokenReused::NAME);
                 assert_eq!(told.count(), 1, "the person is told once");
+                let entry = trail_of(table, next.person).await.pop().expect("an entry");
+                assert_eq!((entry.reason.as_deref(), entry.sequence), (Some(REUSED), 2));
+                assert_eq!(entry.changes[0].field, "ended_at");
             },
         )
         .await;

@@ -1,8 +1,6 @@
-//! A new account, open once its e-mail address is proven. Whether the address is taken shows neither in the
-//! reply nor in
-//! what happens afterwards: every registration makes an unverified account, but no code is sent for a taken
-//! address, and
-//! without one the account stays closed.
+//! A new account, open once its e-mail address is proven. Whether the address is taken shows neither in the reply nor
+//! in what happens afterwards: every registration makes an unverified account, but no code is sent for a taken address,
+//! and without one the account stays closed.
 
 use events::EmailVerificationRequested;
 use kernel::{AccountId, Email, Locale, PersonName};

@@ -97,7 +97,7 @@ mod tests {
     async fn what_nobody_has_is_removed_and_the_id_of_an_import_stays() {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
-        let rows = import_people::Command { rows: vec![imported_ada()] };
+        let rows = import_people::Command { rows: vec![imported_ada()], dry_run: false };
         import_people::handle(&ctx, &testkit::step(rows)).await.expect("imports");
         let ada = imported_ada().source.id();
         handle(&ctx, &remove(ada, "moodle:hr:1")).await.expect("nothing to do");

@@ -7,7 +7,7 @@ use shell::{Access, Call, Failure, Route};
 use table::Record as _;
 
 use crate::domain::{Password, Refusal, SessionsEnd};
-use crate::{Ctx, passwords, store};
+use crate::{Ctx, audit, passwords, store};
 
 pub const ROUTE: Route = Route::call(
     "remove-second-factor",
@@ -44,6 +44,8 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     own.end_sessions(&mut transaction, &end);
     own.session.value.passed_second_factor = false;
     transaction.update(&own.session);
+    let noted = audit::second_factor(&factor.value, None);
+    own.trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     Ok(transaction.commit().await?)
 }
 
@@ -51,7 +53,9 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
 mod tests {
     use super::super::end_sessions;
     use super::*;
-    use crate::fixtures::{ada_logged_in, by_bearer, caller_of, code, ctx, enrolled, log_in_with};
+    use crate::fixtures::{
+        ada_logged_in, by_bearer, caller_of, code, ctx, enrolled, log_in_with, noted,
+    };
 
     fn command(password: &str) -> Command {
         Command { password: Password(password.into()) }
@@ -76,6 +80,7 @@ mod tests {
                 let own = store::own_session(table, call.caller(), call.now).await;
                 let own = own.expect("it stands").session.value;
                 assert!(!own.passed_second_factor);
+                assert_eq!(noted(table, call.person(), ROUTE.operation).await.len(), 1);
                 assert_eq!(code(caller_of(&ctx(table), before).await), "SESSION_ENDED");
             },
         )

@@ -7,10 +7,11 @@ use kernel::AccountId;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Call, Failure, Route};
+use table::{Actor, Deed, Trail};
 
 use crate::domain::{Password, Refusal, SessionsEnd, check_password};
 use crate::store::{self, Cause};
-use crate::{Ctx, passwords};
+use crate::{Ctx, audit, passwords};
 
 pub const ROUTE: Route = Route::act(
     "reset-password",
@@ -48,12 +49,17 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     let mut transaction = ctx.table.transaction();
     let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
     store::write_password(&mut transaction, &account, person, cause);
-    let end = ctx.table.get(&store::sessions_end_key(person)).await?;
+    let end = store::sessions_end_key(person);
+    let mut batch = ctx.table.get_batch(vec![(&end).into(), Trail::key(person)]).await?;
+    let (end, trail) = (batch.take(&end)?, Trail::take(&mut batch, person)?);
     let next = SessionsEnd::of_all(end.as_ref().map(|end| &end.value), person, None, call.now);
     transaction.put(&next, end.map(|end| end.version));
     if let Some(attempts) = &attempts {
         transaction.delete(attempts);
     }
+    // It is its person's own deed.
+    let deed = Deed { actor: Actor::named(person), ..call.deed(ROUTE.operation) };
+    trail.append(&mut transaction, &deed, audit::password(account.value.id));
     call.keep_reply(&mut transaction, &());
     Ok(transaction.commit().await?)
 }
@@ -65,7 +71,7 @@ mod tests {
 
     use super::super::{change_password, request_password_reset};
     use super::*;
-    use crate::fixtures::{ada, ada_logged_in, caller_of, code, ctx, link_to, log_in};
+    use crate::fixtures::{ada, ada_logged_in, caller_of, code, ctx, link_to, log_in, trail_of};
 
     const ADA: &str = "ada@matricula.example";
     const OLD: &str = "a long enough secret";
@@ -99,7 +105,10 @@ mod tests {
             async |table, call| shell::http::carry_out(&ctx(table), &handle, call).await.map(drop),
             async |table, _| {
                 let ctx = ctx(table);
-                log_in(&ctx, ADA, NEW).await.expect("the new one is good");
+                let person = log_in(&ctx, ADA, NEW).await.expect("the new one is good").person;
+                let entry = trail_of(table, person).await.pop().expect("an entry");
+                assert_eq!((entry.operation.as_str(), entry.sequence), (ROUTE.operation, 2));
+                assert_eq!(entry.actor.as_str(), person.to_string(), "her own deed");
                 assert_eq!(code(log_in(&ctx, ADA, OLD).await), "LOGIN_FAILED");
                 let events = testkit::published(table).await.into_iter();
                 let told = events.filter(|event| event.name == PasswordChanged::NAME).count();

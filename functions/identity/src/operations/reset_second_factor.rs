@@ -6,11 +6,10 @@ use kernel::PersonId;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
-use table::{Noted, Record as _};
+use table::Record as _;
 
-use crate::Ctx;
-use crate::domain::{Refusal, SecondFactor, SessionsEnd, check_resetter};
-use crate::store;
+use crate::domain::{Refusal, SessionsEnd, check_resetter};
+use crate::{Ctx, audit, store};
 
 pub const ROUTE: Route = Route::act(
     "reset-second-factor",
@@ -46,15 +45,12 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     // Who becomes one of the staff meanwhile is judged again.
     transaction.check(&roles.key(), *roles_version);
     transaction.delete(&factor);
-    let SecondFactor { account, enrolled_at, confirmed_at, .. } = factor.value;
-    let noted = Noted::change(format!("second-factor/{account}"))
-        .field("enrolled_at", Some(enrolled_at), None)
-        .field("confirmed_at", confirmed_at, None)
-        .because(reason);
+    let noted = audit::second_factor(&factor.value, None).because(reason);
     found.trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     let end = found.end.as_ref();
     let next = SessionsEnd::of_all(end.map(|end| &end.value), person, None, call.now);
     transaction.put(&next, end.map(|end| end.version));
+    let account = factor.value.account;
     let event = SecondFactorReset { account, person, reset_at: call.now, reset_by: call.person() };
     transaction.event(event, next.ends, call.now, &call.correlation_id);
     call.keep_reply(&mut transaction, &());

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Call, Failure, Listing, Route};
 
-use super::read_profile::{HeldRole, held_roles};
+use super::read_person::{HeldRole, held_roles};
 use crate::Ctx;
 use crate::domain::{List, Refusal, directory_entries, folded};
 use crate::people::{self, Known, Search};

@@ -266,7 +266,7 @@ mod tests {
     async fn an_imported_person_is_linked_and_keeps_their_name_and_roles() {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
-        let rows = import_people::Command { rows: vec![imported_ada()] };
+        let rows = import_people::Command { rows: vec![imported_ada()], dry_run: false };
         import_people::handle(&ctx, &testkit::step(rows)).await.expect("imports");
         let (account, person) = verified(&ctx, ada()).await;
         assert_eq!(person, imported_ada().source.id());
@@ -286,7 +286,7 @@ mod tests {
         testkit::under_every_fault(
             async |table| {
                 let ctx = ctx(table);
-                let rows = import_people::Command { rows: vec![imported_ada()] };
+                let rows = import_people::Command { rows: vec![imported_ada()], dry_run: false };
                 import_people::handle(&ctx, &testkit::step(rows)).await.expect("imports");
                 let account = registered(&ctx, ada()).await;
                 call(&ctx, account).await

@@ -33,7 +33,6 @@ struct Claims {
     iss: String,
     aud: Audience,
     azp: Option<String>,
-    #[allow(dead_code, reason = "a token without a subject is none")]
     sub: String,
     nonce: Option<String>,
     iat: i64,

@@ -127,6 +127,7 @@ pub fn http_operations() -> Vec<HttpOperation> {
         list_adjustments => list_adjustments,
         set_policy => set_policy,
         read_policy => set_policy,
+        list_audit_entries => list_audit_entries,
         assign_suspense_item => assign_suspense_item,
         return_suspense_item => assign_suspense_item,
         list_refunds => list_refunds,

@@ -140,6 +140,21 @@ async fn returns_and_adjustments(ctx: &Ctx, operation: &str) -> Result<(), lambd
         }
         "set-policy" => shell::http(&op::set_policy::ROUTE, ctx, op::set_policy::handle).await,
         "read-policy" => shell::http(&op::read_policy::ROUTE, ctx, op::read_policy::handle).await,
+        other => audit_trail(ctx, other).await,
+    }
+}
+
+/// What reads the audit trail, and what proves it.
+async fn audit_trail(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error> {
+    match operation {
+        // HTTP
+        "list-audit-entries" => {
+            shell::http(&op::list_audit_entries::ROUTE, ctx, op::list_audit_entries::handle).await
+        }
+        // An operator's invocation
+        "prove-audit-trail" => shell::step(ctx, op::prove_audit_trail::handle).await,
+        // Schedule
+        "watch-audit-trail" => shell::schedule(ctx, op::watch_audit_trail::handle).await,
         unknown => panic!("billing has no operation {unknown:?}"),
     }
 }

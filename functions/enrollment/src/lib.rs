@@ -131,6 +131,10 @@ fn registrations() -> Vec<HttpOperation> {
             CONTEXT,
             op::drop_registration::ROUTE,
         ),
+        HttpOperation::of::<op::list_audit_entries::Command, op::list_audit_entries::Reply>(
+            CONTEXT,
+            op::list_audit_entries::ROUTE,
+        ),
         HttpOperation::of::<op::list_approvals::Command, op::list_approvals::Reply>(
             CONTEXT,
             op::list_approvals::ROUTE,

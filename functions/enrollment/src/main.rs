@@ -113,6 +113,21 @@ async fn holds_overrides_and_waitlists(
             shell::http(&op::accept_offer::ROUTE, ctx, op::accept_offer::handle).await
         }
         "offer-seat" => shell::http(&op::offer_seat::ROUTE, ctx, op::offer_seat::handle).await,
+        other => audit_trail(ctx, other).await,
+    }
+}
+
+/// What reads the audit trail, and what proves it.
+async fn audit_trail(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error> {
+    match operation {
+        // HTTP
+        "list-audit-entries" => {
+            shell::http(&op::list_audit_entries::ROUTE, ctx, op::list_audit_entries::handle).await
+        }
+        // An operator's invocation
+        "prove-audit-trail" => shell::step(ctx, op::prove_audit_trail::handle).await,
+        // Schedule
+        "watch-audit-trail" => shell::schedule(ctx, op::watch_audit_trail::handle).await,
         unknown => panic!("enrollment has no operation {unknown:?}"),
     }
 }

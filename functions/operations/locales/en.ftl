@@ -12,6 +12,7 @@ chunk-missing = A part of the validated file is no longer kept: begin a new impo
 step-failed = A step failed and its repeats too: start the import again to go on where it stopped.
 approval-timed-out = Nobody decided on the import within seven days: start it again to have it decided.
 row-refused = The row was refused when it was applied: { $detail }.
+would-be-refused = As things stand, the row would be refused: { $detail }.
 archive-unreadable = The file is not a zip archive that can be read.
 archive-too-large = The file is larger than { $detail } MiB.
 unpacked-too-large = The files are too large when they are unpacked.

@@ -12,6 +12,7 @@ chunk-missing = Una parte del archivo validado ya no se conserva: comience una n
 step-failed = Un paso falló y sus repeticiones también: reinicie la importación para seguir donde se detuvo.
 approval-timed-out = Nadie decidió sobre la importación en siete días: reiníciela para que se decida.
 row-refused = La fila fue rechazada al aplicarla: { $detail }.
+would-be-refused = Tal como están las cosas, la fila sería rechazada: { $detail }.
 archive-unreadable = El archivo no es un zip que se pueda leer.
 archive-too-large = El archivo supera los { $detail } MiB.
 unpacked-too-large = Los archivos son demasiado grandes una vez descomprimidos.

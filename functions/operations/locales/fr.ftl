@@ -12,6 +12,7 @@ chunk-missing = Une partie du fichier validé n'est plus conservée : commencez 
 step-failed = Une étape a échoué, ses répétitions aussi : redémarrez l'import pour reprendre là où il s'est arrêté.
 approval-timed-out = Personne n'a décidé de l'import en sept jours : redémarrez-le pour qu'il en soit décidé.
 row-refused = La ligne a été refusée au moment d'être appliquée : { $detail }.
+would-be-refused = En l'état, la ligne serait refusée : { $detail }.
 archive-unreadable = Le fichier n'est pas une archive zip lisible.
 archive-too-large = Le fichier dépasse { $detail } Mio.
 unpacked-too-large = Les fichiers sont trop volumineux une fois décompressés.

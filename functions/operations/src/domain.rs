@@ -5,9 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Imported, Refuse, Sentences};
 
-/// Chunks that one execution applies before it hands over to a fresh one: a STANDARD execution ends after
-/// 25,000 history
-/// events, and a chunk takes 17, more when steps are retried.
+/// Chunks that one execution checks, and then applies, before it hands over to a fresh one: a STANDARD execution ends
+/// after 25,000 history events, and a chunk takes 17, more when steps are retried.
 pub const CHUNKS_PER_RUN: u32 = 500;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -18,6 +17,8 @@ pub enum State {
     Validating,
     /// The file cannot be applied: the report says why.
     Invalid,
+    /// Its rows are tried against what stands already, without a trace; the report tells which would be refused.
+    Checking,
     /// Waits for approval.
     Validated,
     Approved,
@@ -48,6 +49,11 @@ impl Format {
             Self::PeopleXlsx => "xlsx",
         }
     }
+
+    /// Whether its rows are tried before anybody approves them.
+    fn is_checked(self) -> bool {
+        matches!(self, Self::PeopleCsv | Self::PeopleXlsx)
+    }
 }
 
 /// Rows that there are to apply.
@@ -70,6 +76,9 @@ impl Counts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Progress {
     pub chunks: u32,
+    /// Tried before the approval.
+    #[serde(default)]
+    pub chunks_checked: u32,
     pub chunks_done: u32,
     pub applied: u64,
     /// Rows that stood there already, just so.
@@ -89,6 +98,7 @@ pub struct Import {
     pub state: State,
     /// The execution that works on it; 0 before the first.
     pub run: u32,
+    /// Whether it can be decided on.
     pub validated: bool,
     pub counts: Counts,
     pub progress: Progress,
@@ -120,6 +130,9 @@ pub struct Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NextChunk {
     Number(u32),
+    /// To be tried only.
+    ToCheck(u32),
+    AllChecked,
     AllDone,
     /// A younger execution works on the import, or somebody has ended it.
     Superseded,
@@ -187,6 +200,7 @@ impl Import {
     /// Where an import that is under way stands.
     fn standing(&self) -> State {
         match self.approval {
+            _ if !self.validated && self.progress.chunks > 0 => State::Checking,
             _ if !self.validated => State::Validating,
             Some(true) if self.progress.chunks_done > 0 => State::Applying,
             Some(true) => State::Approved,
@@ -200,12 +214,31 @@ impl Import {
             return false;
         }
         let Verdict { valid, counts, chunks, findings, lines_kept } = verdict;
-        self.validated = valid;
+        self.validated = valid && !self.format.is_checked();
         self.counts = counts;
         self.progress = Progress { chunks, ..Progress::default() };
         self.findings = findings;
         self.lines_kept = lines_kept;
-        self.state = if valid { State::Validated } else { State::Invalid };
+        self.state = match valid {
+            true if self.validated => State::Validated,
+            true => State::Checking,
+            false => State::Invalid,
+        };
+        true
+    }
+
+    /// Counts the chunk as tried, unless it has been counted before; so many of its rows would be refused.
+    pub fn record_check(&mut self, chunk: u32, refused: u64, lines_kept: u32) -> bool {
+        if self.state != State::Checking || chunk != self.progress.chunks_checked + 1 {
+            return false;
+        }
+        self.progress.chunks_checked = chunk;
+        self.findings += refused;
+        self.lines_kept += lines_kept;
+        if chunk == self.progress.chunks {
+            self.validated = true;
+            self.state = State::Validated;
+        }
         true
     }
 
@@ -246,8 +279,11 @@ impl Import {
         if run < self.run || matches!(self.state, State::Applied | State::Failed) {
             return Ok(NextChunk::Superseded);
         }
-        if self.approval != Some(true) {
-            return Err(Refusal::ImportNotApproved);
+        match self.state {
+            State::Checking => return Ok(NextChunk::ToCheck(self.progress.chunks_checked + 1)),
+            State::Validated => return Ok(NextChunk::AllChecked),
+            _ if self.approval != Some(true) => return Err(Refusal::ImportNotApproved),
+            _ => {}
         }
         let Progress { chunks, chunks_done, .. } = self.progress;
         Ok(if chunks_done < chunks {
@@ -300,7 +336,7 @@ impl Import {
         self.refused_people.contains(&student_row) || self.refused_sections.contains(&section_row)
     }
 
-    /// Whether an execution that has just applied `chunk` hands over to a fresh one.
+    /// Whether an execution that has just checked or applied `chunk` hands over to a fresh one.
     pub fn hands_over_after(&self, chunk: u32) -> bool {
         chunk.is_multiple_of(CHUNKS_PER_RUN) && chunk < self.progress.chunks
     }
@@ -461,6 +497,36 @@ mod tests {
         assert_eq!(import.check_startable(), Err(Refusal::ImportRejected));
         assert!(!import.take_over(2));
         assert_eq!(import.state, State::Failed);
+    }
+
+    #[test]
+    fn a_table_is_decided_on_only_when_all_its_rows_were_tried_whatever_came_between() {
+        let mut import = Import { format: Format::PeopleCsv, ..import() };
+        assert!(import.take_over(1));
+        let counts = Counts { people: 10, ..Counts::default() };
+        let verdict = Verdict { valid: true, counts, chunks: 2, findings: 1, lines_kept: 1 };
+        assert!(import.conclude_validation(verdict));
+        let ada = testkit::person("ada");
+        assert_eq!(
+            (import.state, import.next_chunk(1)),
+            (State::Checking, Ok(NextChunk::ToCheck(1)))
+        );
+        assert_eq!(import.decide(true, ada), Err(Refusal::ImportNotValidated));
+        assert_eq!(import.await_approval("token".into()), Err(Refusal::ImportNotValidated));
+        assert!(!import.record_check(2, 3, 3), "it is not its turn");
+        assert!(import.record_check(1, 3, 3) && !import.record_check(1, 3, 3));
+        import.finish(1, Some(&caught("Defect", ""))).expect("fails");
+        assert!(import.take_over(2));
+        assert_eq!(
+            (import.state, import.next_chunk(2)),
+            (State::Checking, Ok(NextChunk::ToCheck(2)))
+        );
+        assert!(import.record_check(2, 0, 0));
+        assert_eq!((import.state, import.findings, import.lines_kept), (State::Validated, 4, 4));
+        assert_eq!(import.next_chunk(2), Ok(NextChunk::AllChecked));
+        assert_eq!(import.decide(true, ada), Ok(true));
+        assert_eq!(import.next_chunk(2), Ok(NextChunk::Number(1)));
+        assert!(!import.record_check(1, 1, 1), "late");
     }
 
     #[test]

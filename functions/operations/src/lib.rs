@@ -1,5 +1,4 @@
-//! Operations: what keeps the rest running. Events on their way to the bus and into the archive, health, the
-//! API's own
+//! Operations: what keeps the rest running. Events on their way to the bus and into the archive, health, the API's own
 //! pages, and imports of whole universities.
 
 pub mod bucket;

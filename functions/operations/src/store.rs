@@ -37,6 +37,11 @@ impl ReportLine {
         Self { import, place: format!("1#{at:06}"), line, written_at }
     }
 
+    /// A line about a row that would be refused, as it was tried.
+    pub fn tried(import: ImportId, chunk: u32, at: usize, line: Line, now: Timestamp) -> Self {
+        Self { import, place: format!("1#T{chunk:06}#{at:06}"), line, written_at: now }
+    }
+
     /// A line about a row that was refused when it was applied.
     pub fn refused(import: ImportId, chunk: u32, at: usize, line: Line, now: Timestamp) -> Self {
         Self { import, place: format!("2#{chunk:06}#{at:06}"), line, written_at: now }
@@ -57,7 +62,8 @@ impl Record for ReportLine {
     }
 }
 
-/// The report's lines: those of the validation first, errors before notes, then rows that were refused later.
+/// The report's lines: those of the validation first, errors before notes, then rows that would be refused, then those
+/// that were.
 pub fn report(import: ImportId) -> Partition<ReportLine> {
     Partition::new(format!("IMPORT#{import}"), "LINE#")
 }

@@ -2,7 +2,7 @@
 import { Duration } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { Context, type Shared } from "./context.ts";
-import { answers, callsPaymentProvider, cursors, institution, reads, secret, writes } from "./permissions.ts";
+import { answers, callsPaymentProvider, cursors, institution, notes, reads, secret, writes } from "./permissions.ts";
 
 export function billing(scope: Construct, shared: Shared): Context {
   const context = new Context(scope, "billing", shared);
@@ -40,6 +40,7 @@ export function billing(scope: Construct, shared: Shared): Context {
   context.http("read-policy", "GET /billing-policy", [reads]);
   context.http("list-refunds", "GET /payments/{payment}/refunds", [reads, cursors]);
   context.http("list-disputes", "GET /disputes", [reads, cursors]);
+  context.http("list-audit-entries", "GET /billing-audit-trail", [notes, cursors]);
   // Events
   context.events("on-charge-settled", ["billing.charge.settled"], [reads, answers("enrollment")]);
   context.events("on-registration-dropped", ["enrollment.registration.dropped"], [writes, institution]);
@@ -49,11 +50,13 @@ export function billing(scope: Construct, shared: Shared): Context {
   context.step("charge", [writes, institution]);
   context.step("reverse-charge", [writes, institution]);
   context.step("await-settlement", [writes, answers("enrollment")]);
+  context.step("prove-audit-trail", [reads]);
   // Schedules
   context.schedule("query-pending-payments", Duration.minutes(1), [writes, institution, callsPaymentProvider]);
   context.schedule("query-pending-refunds", Duration.minutes(5), [writes, institution, callsPaymentProvider]);
   context.schedule("watch-balances", Duration.minutes(10), [writes, institution]);
   context.schedule("prove-ledger", Duration.minutes(5), [writes]);
   context.schedule("continue-tuition-runs", Duration.minutes(1), [writes, institution]);
+  context.schedule("watch-audit-trail", Duration.minutes(1), [notes]);
   return context;
 }

@@ -2,7 +2,7 @@
 import { Duration } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { Context, type Shared } from "./context.ts";
-import { answers, cursors, describes, reads, starts, timeOuts, timeZone, writes } from "./permissions.ts";
+import { answers, cursors, describes, notes, reads, starts, timeOuts, timeZone, writes } from "./permissions.ts";
 
 export function enrollment(scope: Construct, shared: Shared): Context {
   const context = new Context(scope, "enrollment", shared);
@@ -32,6 +32,7 @@ export function enrollment(scope: Construct, shared: Shared): Context {
   context.http("leave-waitlist", "POST /waitlist-entries/{entry}/leaving", [writes]);
   context.http("accept-offer", "POST /waitlist-entries/{entry}/acceptance", [writes, timeZone]);
   context.http("offer-seat", "POST /waitlist-entries/{entry}/offer", [writes, timeZone]);
+  context.http("list-audit-entries", "GET /enrollment-audit-trail", [notes, cursors]);
   // Events
   context.events("on-section-offered", ["catalog.section.offered"], [writes, timeZone]);
   context.events("on-section-withdrawn", ["catalog.section.suspended", "catalog.section.cancelled"], [writes, timeZone]);
@@ -54,8 +55,10 @@ export function enrollment(scope: Construct, shared: Shared): Context {
   context.step("park", [writes]);
   context.step("close", [writes]);
   context.step("import-history", [writes]);
+  context.step("prove-audit-trail", [reads]);
   // Schedules
   context.schedule("reconcile-sagas", Duration.minutes(5), [writes, describes("enrollment")], { timeoutS: 300 });
   context.schedule("sweep-waitlists", Duration.minutes(1), [writes, timeZone], { timeoutS: 60 });
+  context.schedule("watch-audit-trail", Duration.minutes(1), [notes]);
   return context;
 }

@@ -45,6 +45,7 @@ fn words() -> Value {
         "refresh_token": "rt_example",
         "role": "registrar",
         "roles": ["student"],
+        "subject": example_id("per"),
         "system": "moodle:academics",
         "token": "0f".repeat(32),
         "task_token": "AQCEAAAAKgAAAAMAAAAAAAAAAexample",

@@ -92,6 +92,17 @@ fn people_come_as_a_table_and_one_wrong_row_stops_no_other() {
     let found = registrar.list(&format!("/people?name={family}&role=student"));
     assert_eq!(found.len(), 2, "{found:?}");
 
+    let table = format!(
+        "source_id,given_name,family_name,email,roles\n\
+         {first}y,Til,{family},{},student\n",
+        newcomer("Tilda").email
+    );
+    let import = upload_as("people_csv", table.as_bytes());
+    await_validated(&import);
+    let report = registrar.list(&format!("/imports/{import}/report"));
+    assert_eq!((&report[0]["row"], &report[0]["code"]), (&json!(2), &json!("WOULD_BE_REFUSED")));
+    assert!(report[0].to_string().contains("EMAIL_TAKEN"), "told before anybody approves");
+
     let ours = |pair: &Value| pair["first"]["name"]["family"] == family.as_str();
     let pairs = registrar.list("/people/duplicates");
     let pair = pairs.iter().find(|pair| ours(pair)).expect("they look alike");

@@ -5,7 +5,7 @@ use kernel::{Id, InvoiceId, Money, PaymentId, PersonId, SuspenseItemId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Call, Failure, Route};
-use table::Stored;
+use table::{Noted, Stored};
 
 use super::BURSAR;
 use super::list_suspense_items::Item;
@@ -51,6 +51,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     if item.value.decided.is_some() || item.value.left().minor <= 0 {
         return Err(Refusal::SuspenseItemDecided.into());
     }
+    let before = item.value.clone();
     let amount = item.value.left();
     let named = store::named_invoice(&ctx.table, invoice, student, amount.currency).await?;
     let mut payment = payment_of(&item.value, (student, named), amount);
@@ -69,6 +70,10 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     store::write_entry(&mut transaction, &entry);
     transaction.update(&item);
     store::write_receipt(&mut transaction, &Opened { value: payment, read_version: None }, cause);
+    let trail = ctx.table.trail(student).await?;
+    let noted = Noted::change(format!("suspense-item/{suspense_item}"))
+        .fields_of(Some(&before), &item.value);
+    trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     let reply = Reply::of(&item.value);
     call.keep_reply(&mut transaction, &reply);
     transaction.commit().await?;
@@ -151,6 +156,8 @@ pub(super) mod tests {
                 assert_eq!(invoice(&ctx, charge).await.state(), InvoiceState::Paid);
                 let books = account(&ctx, "ada").await;
                 assert_eq!(books.unapplied_cash(), francs(10_000));
+                let noted = testkit::operations_noted(table, testkit::person("ada")).await;
+                assert_eq!(noted, [ROUTE.operation]);
                 assert_eq!(books.balance(Account::Suspense), francs(0));
                 assert_eq!(count(&ctx, PaymentSucceeded::NAME).await, 1);
                 assert_eq!(check_ledger(&ctx).await, 4, "in, out of suspense, charge, payment");

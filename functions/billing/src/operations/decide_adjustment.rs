@@ -4,6 +4,7 @@ use kernel::AdjustmentId;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Call, Failure, Route};
+use table::Noted;
 
 use super::BURSAR;
 use crate::Ctx;
@@ -37,6 +38,7 @@ async fn decide(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let Command { adjustment, approved, reason } = call.command.clone();
     let stored = ctx.table.get(&store::adjustment_key(adjustment)).await?;
     let mut stored = stored.ok_or(Refusal::AdjustmentUnknown)?;
+    let before = stored.value.clone();
     let decided = Decided { by: call.person(), at: call.now, reason };
     if !stored.value.decide(approved, decided)? {
         return Ok(stored.value);
@@ -47,6 +49,10 @@ async fn decide(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
         adjusting::book(ctx, &mut transaction, &stored.value, cause).await?;
     }
+    let trail = ctx.table.trail(before.student).await?;
+    let noted =
+        Noted::change(format!("adjustment/{adjustment}")).fields_of(Some(&before), &stored.value);
+    trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     call.keep_reply(&mut transaction, &stored.value);
     transaction.commit().await?;
     Ok(stored.value)
@@ -92,6 +98,8 @@ mod tests {
                 let owed = account(&ctx, "ada").await.balance(Account::Receivable);
                 assert_eq!(owed, francs(70_000));
                 assert_eq!(pending(&ctx).await, 0);
+                let noted = testkit::operations_noted(table, testkit::person("ada")).await;
+                assert_eq!(noted, [request_adjustment::ROUTE.operation, ROUTE.operation]);
                 assert_eq!(check_ledger(&ctx).await, 1);
             },
         )

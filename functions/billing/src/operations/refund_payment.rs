@@ -6,7 +6,7 @@ use kernel::{Id, Money, PaymentId, RefundId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Call, Failure, RequestRefusal, Route};
-use table::{Stored, Transaction};
+use table::{Noted, Stored, Transaction};
 
 use super::BURSAR;
 use super::read_payment::Reply;
@@ -108,6 +108,9 @@ async fn begin(
         concluded_at: is_gone.then_some(call.now),
     };
     transaction.create(&refund);
+    let trail = ctx.table.trail(student).await?;
+    let noted = Noted::change(format!("refund/{id}")).fields_of(None, &refund);
+    trail.append(transaction, &call.deed(ROUTE.operation), noted);
     payment.version += 1;
     Ok((Stored { value: refund, version: 1 }, payment))
 }
@@ -177,6 +180,8 @@ mod tests {
             async |table, _| {
                 let ctx = ctx(table);
                 assert_eq!(unapplied_cash(&ctx, "ada").await, 300);
+                let noted = testkit::operations_noted(table, testkit::person("ada")).await;
+                assert_eq!(noted, [ROUTE.operation]);
                 assert_eq!(account(&ctx, "ada").await.balance(Account::Cash), francs(300));
                 assert_eq!(check_ledger(&ctx).await, 2);
             },
@@ -200,6 +205,8 @@ mod tests {
                 let books = account(&ctx, "ada").await;
                 assert_eq!(books.balance(Account::RefundsPayable), francs(-60_000));
                 assert_eq!(books.unapplied_cash(), francs(90_000));
+                let noted = testkit::operations_noted(table, testkit::person("ada")).await;
+                assert_eq!(noted, [ROUTE.operation]);
                 assert_eq!(states(&ctx, call.command.payment).await, [RefundState::Pending]);
                 assert_eq!(check_ledger(&ctx).await, 4);
             },

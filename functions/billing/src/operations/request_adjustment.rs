@@ -5,6 +5,7 @@ use kernel::{AdjustmentId, Id, Money, PersonId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Call, Failure, Route};
+use table::Noted;
 
 use super::BURSAR;
 use crate::Ctx;
@@ -68,6 +69,9 @@ async fn request(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
         adjusting::book(ctx, &mut transaction, &adjustment, cause).await?;
     }
+    let trail = ctx.table.trail(student).await?;
+    let noted = Noted::change(format!("adjustment/{}", adjustment.id)).fields_of(None, &adjustment);
+    trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     call.keep_reply(&mut transaction, &adjustment);
     transaction.commit().await?;
     Ok(adjustment)
@@ -120,6 +124,8 @@ pub(super) mod tests {
                 let owed = account(&ctx, "ada").await;
                 assert_eq!(owed.balance(Account::Receivable), francs(5_000));
                 assert_eq!(owed.open_lines()[0].code.0, "KEY_LOST");
+                let noted = testkit::operations_noted(table, testkit::person("ada")).await;
+                assert_eq!(noted, [ROUTE.operation]);
                 assert_eq!(check_ledger(&ctx).await, 1);
             },
         )

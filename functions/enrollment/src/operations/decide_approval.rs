@@ -5,6 +5,7 @@ use kernel::ApprovalId;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Call, Failure, Route};
+use table::Noted;
 
 use super::APPROVERS;
 use super::list_approvals::Item;
@@ -37,6 +38,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Item, Failure> {
     let mut stored = stored
         .filter(|stored| within(&stored.value.department) && stored.value.student != call.person())
         .ok_or(Refusal::ApprovalUnknown)?;
+    let before = stored.value.clone();
     stored.value.decide(decision, call.person(), reason.clone())?;
     let reply = Item::of(&stored.value, stored.version + 1);
     let mut transaction = ctx.table.transaction();
@@ -44,6 +46,10 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Item, Failure> {
     let bundle = stored.value.bundle;
     let event = ApprovalDecided { approval, bundle, decision, decided_by: call.person(), reason };
     transaction.event(event, stored.version + 1, call.now, &call.correlation_id);
+    let trail = ctx.table.trail(before.student).await?;
+    let noted =
+        Noted::change(format!("approval/{approval}")).fields_of(Some(&before), &stored.value);
+    trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     call.keep_reply(&mut transaction, &reply);
     transaction.commit().await?;
     Ok(reply)
@@ -87,6 +93,8 @@ mod tests {
                     events.iter().filter(|event| event.name == ApprovalDecided::NAME).count(),
                     1
                 );
+                let noted = testkit::operations_noted(table, testkit::person("ada")).await;
+                assert_eq!(noted, [ROUTE.operation]);
             },
         )
         .await;

@@ -6,6 +6,7 @@ use kernel::RegistrationId;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Call, Failure, Route};
+use table::Noted;
 
 use super::STUDENT_OR_REGISTRAR;
 use super::read_registration::{self, Reply};
@@ -49,6 +50,13 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
     departure.write(&mut transaction, DropReason::StudentDropped, cause);
     transaction.update(&departure.student_term);
+    let student = departure.student_term.value.student;
+    if student != call.person() {
+        let trail = ctx.table.trail(student).await?;
+        let noted = Noted::change(format!("registration/{}", call.command.registration));
+        let noted = noted.field("dropped_at", None, Some(call.now));
+        trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
+    }
     call.keep_reply(&mut transaction, &reply);
     transaction.commit().await?;
     Ok(reply)
@@ -58,11 +66,13 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
 mod tests {
     use events::{Event, RegistrationDropped, TermChanged};
     use jiff::SignedDuration;
+    use shell::Role;
     use testkit::{TestTable, person};
 
     use super::*;
     use crate::domain::RegistrationState;
     use crate::fixtures::{by, cart, code, held, of_bundle, offer, seats_agree, section};
+    use crate::operations::place_hold::tests::office;
     use crate::operations::{confirm, list_registrations, on_term_changed, submit};
 
     async fn registered(table: &table::Table) -> RegistrationId {
@@ -91,6 +101,26 @@ mod tests {
             },
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn what_the_office_drops_for_somebody_is_noted_and_what_they_drop_themselves_is_not() {
+        testkit::under_every_fault(
+            async |table| {
+                let registration = registered(table).await;
+                office(Role::Registrar, Command { registration })
+            },
+            async |table, call| handle(&Ctx::new(table.clone()), call).await.map(drop),
+            async |table, _| {
+                let noted = testkit::operations_noted(table, person("ada")).await;
+                assert_eq!(noted, [ROUTE.operation]);
+            },
+        )
+        .await;
+        let test = TestTable::new().await;
+        let own = testkit::call(Command { registration: registered(&test.table).await });
+        handle(&Ctx::new(test.table.clone()), &own).await.expect("dropped");
+        assert!(testkit::operations_noted(&test.table, person("ada")).await.is_empty());
     }
 
     #[tokio::test]

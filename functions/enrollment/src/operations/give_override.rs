@@ -6,6 +6,7 @@ use kernel::{PersonId, SectionId, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
+use table::Noted;
 
 use crate::Ctx;
 use crate::domain::{self, Giver, ItemCode, Override, Refusal};
@@ -75,6 +76,9 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Override, Failure
         expires_at,
     };
     transaction.event(event, 1, call.now, &call.correlation_id);
+    let trail = ctx.table.trail(student).await?;
+    let noted = Noted::change(format!("override/{}", given.id)).fields_of(None, &given);
+    trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     call.keep_reply(&mut transaction, &given);
     transaction.commit().await?;
     Ok(given)
@@ -147,6 +151,8 @@ pub(super) mod tests {
                 let told = testkit::published(table).await;
                 let given = told.iter().filter(|event| event.name == OverrideGiven::NAME);
                 assert_eq!(given.count(), 1);
+                let noted = testkit::operations_noted(table, person("ada")).await;
+                assert_eq!(noted, [ROUTE.operation]);
             },
         )
         .await;

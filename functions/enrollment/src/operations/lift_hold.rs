@@ -5,6 +5,7 @@ use kernel::{HoldId, PersonId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Call, Failure, Route};
+use table::Noted;
 
 use super::place_hold::{OFFICES, offices};
 use crate::Ctx;
@@ -27,6 +28,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Hold, Failure> {
     let Command { student, hold, reason } = call.command.clone();
     let stored = ctx.table.get(&store::hold_key(student, hold)).await?;
     let mut stored = stored.ok_or(Refusal::HoldUnknown)?;
+    let before = stored.value.clone();
     if !stored.value.lift(&offices(call), call.person(), call.now, reason)? {
         return Ok(stored.value);
     }
@@ -34,6 +36,9 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Hold, Failure> {
     transaction.update(&stored);
     let event = HoldLifted { hold, student };
     transaction.event(event, stored.version + 1, call.now, &call.correlation_id);
+    let trail = ctx.table.trail(student).await?;
+    let noted = Noted::change(format!("hold/{hold}")).fields_of(Some(&before), &stored.value);
+    trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     call.keep_reply(&mut transaction, &stored.value);
     transaction.commit().await?;
     Ok(stored.value)
@@ -71,6 +76,8 @@ mod tests {
                 assert_eq!(hold.lifted.map(|lifted| lifted.reason).as_deref(), Some("Settled."));
                 let told = testkit::published(table).await;
                 assert_eq!(told.iter().filter(|event| event.name == HoldLifted::NAME).count(), 1);
+                let noted = testkit::operations_noted(table, person("ada")).await;
+                assert_eq!(noted, [place_hold::ROUTE.operation, ROUTE.operation]);
                 let section = offer(table, "a", |_| ()).await;
                 submit::handle(&ctx, &cart(&[section])).await.expect("a seat");
             },

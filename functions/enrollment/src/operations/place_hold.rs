@@ -6,6 +6,7 @@ use kernel::{PersonId, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
+use table::Noted;
 
 use crate::Ctx;
 use crate::domain::{self, Hold, HoldKind, Office, Refusal};
@@ -53,6 +54,9 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     transaction.create(&hold);
     let event = HoldPlaced { hold: hold.id, student, ends_at };
     transaction.event(event, 1, call.now, &call.correlation_id);
+    let trail = ctx.table.trail(student).await?;
+    let noted = Noted::change(format!("hold/{}", hold.id)).fields_of(None, &hold);
+    trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     call.keep_reply(&mut transaction, &hold);
     transaction.commit().await?;
     Ok(hold)
@@ -107,6 +111,8 @@ pub(super) mod tests {
                 assert_eq!(listed.expect("lists").items.len(), 1);
                 let told = testkit::published(table).await;
                 assert_eq!(told.iter().filter(|event| event.name == HoldPlaced::NAME).count(), 1);
+                let noted = testkit::operations_noted(table, person("ada")).await;
+                assert_eq!(noted, [ROUTE.operation]);
             },
         )
         .await;

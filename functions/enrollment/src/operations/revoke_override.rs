@@ -6,6 +6,7 @@ use kernel::{OverrideId, PersonId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Call, Failure, Route};
+use table::Noted;
 
 use super::give_override::{GIVERS, givers};
 use crate::Ctx;
@@ -37,6 +38,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Override, Failure
         let givers = givers(call, &stored.value.department, false);
         domain::may_lift(&givers, stored.value.code)?;
     }
+    let before = stored.value.clone();
     if !stored.value.revoke(call.person(), call.now, reason) {
         return Ok(stored.value);
     }
@@ -44,6 +46,10 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Override, Failure
     transaction.update(&stored);
     let event = OverrideRevoked { r#override, student, section: stored.value.section };
     transaction.event(event, stored.version + 1, call.now, &call.correlation_id);
+    let trail = ctx.table.trail(student).await?;
+    let noted =
+        Noted::change(format!("override/{}", before.id)).fields_of(Some(&before), &stored.value);
+    trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     call.keep_reply(&mut transaction, &stored.value);
     transaction.commit().await?;
     Ok(stored.value)
@@ -85,6 +91,8 @@ mod tests {
                 let told = testkit::published(table).await;
                 let told = told.iter().filter(|event| event.name == OverrideRevoked::NAME);
                 assert_eq!(told.count(), 1);
+                let noted = testkit::operations_noted(table, person("ada")).await;
+                assert_eq!(noted, [give_override::ROUTE.operation, ROUTE.operation]);
                 assert_eq!(code(submit::handle(&ctx, &cart(&[section("a")])).await), "CLOSED");
             },
         )

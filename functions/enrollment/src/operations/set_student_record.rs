@@ -6,6 +6,7 @@ use kernel::PersonId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Call, Failure, Route};
+use table::Noted;
 
 use super::OPERATORS;
 use crate::Ctx;
@@ -40,12 +41,17 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let stored = ctx.table.get(&store::known_student_key(student)).await?;
     let version = stored.as_ref().map(|stored| stored.version);
     let record = known.record.clone();
-    if stored.is_some_and(|stored| stored.value == known) {
+    let before = stored.map(|stored| stored.value);
+    if before.as_ref() == Some(&known) {
         return Ok(Reply { student, version: version.unwrap_or_default(), record });
     }
     call.check_version(version.unwrap_or_default())?;
     let mut transaction = ctx.table.transaction();
     transaction.put(&known, version);
+    let trail = ctx.table.trail(student).await?;
+    let before = before.as_ref().map(|before| &before.record);
+    let noted = Noted::change("student-record").fields_of(before, &known.record);
+    trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     transaction.commit().await?;
     Ok(Reply { student, version: version.unwrap_or_default() + 1, record })
 }
@@ -77,6 +83,8 @@ mod tests {
                 let ctx = Ctx::new(table.clone());
                 let read = read_student_record::handle(&ctx, &read).await.expect("reads");
                 assert_eq!((read.version, read.record.standing), (1, 2));
+                let noted = testkit::operations_noted(table, person("ada")).await;
+                assert_eq!(noted, [ROUTE.operation]);
             },
         )
         .await;

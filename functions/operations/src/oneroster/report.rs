@@ -38,6 +38,13 @@ impl Line {
         Self { severity: Severity::Error, row, file, column, code, detail: None }
     }
 
+    /// A row that its context would refuse as things stand.
+    pub fn would_be_refused(file: String, row: u64, code: String) -> Self {
+        let (severity, detail) = (Severity::Note, Some(code));
+        let code = "WOULD_BE_REFUSED".to_owned();
+        Self { severity, row: Some(row), file, column: None, code, detail }
+    }
+
     /// The line in somebody's language. Codes of other contexts are told as they are.
     pub fn sentence(&self, locale: Locale) -> String {
         let say = |code: &str, detail: &str| {

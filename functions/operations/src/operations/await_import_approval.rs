@@ -1,5 +1,4 @@
-//! Import step: keeps the token by which the waiting execution is answered. Nothing to undo; a later token
-//! replaces an
+//! Import step: keeps the token by which the waiting execution is answered. Nothing to undo; a later token replaces an
 //! earlier one, and where the decision has fallen already the step is refused, so that nobody waits for it.
 
 use kernel::ImportId;

@@ -1,4 +1,5 @@
-//! Import step: the next chunk that nobody has applied yet, and who applies it.
+//! Import step: the next chunk that nobody has applied yet, and who applies it; or, before the approval of a table, the
+//! next one that nobody has tried yet.
 
 use kernel::ImportId;
 use schemars::JsonSchema;
@@ -25,6 +26,8 @@ pub struct Command {
 #[serde(tag = "next", rename_all = "lowercase")]
 pub enum Reply {
     Apply(Box<ApplyChunk>),
+    /// Every chunk has been tried.
+    Approval,
     /// Every chunk has been applied.
     Done,
     /// A younger execution works on the import: this one has nothing left to do.
@@ -34,6 +37,8 @@ pub enum Reply {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ApplyChunk {
     pub chunk: u32,
+    /// Whether its rows are only tried, so that nothing of them stays.
+    pub dry_run: bool,
     #[serde(flatten)]
     pub content: ChunkContent,
 }
@@ -55,8 +60,10 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
     const BYTES_MAX: usize = 1024 * 1024;
     let Command { import, run } = step.command;
     let stored = store::import(&ctx.table, import).await?;
-    let chunk = match stored.value.next_chunk(run)? {
-        NextChunk::Number(chunk) => chunk,
+    let (chunk, dry_run) = match stored.value.next_chunk(run)? {
+        NextChunk::Number(chunk) => (chunk, false),
+        NextChunk::ToCheck(chunk) => (chunk, true),
+        NextChunk::AllChecked => return Ok(Reply::Approval),
         NextChunk::AllDone => return Ok(Reply::Done),
         NextChunk::Superseded => return Ok(Reply::Superseded),
     };
@@ -68,7 +75,7 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
     if content.target == Target::History {
         skip_refused(&stored.value, &mut content);
     }
-    Ok(Reply::Apply(Box::new(ApplyChunk { chunk, content })))
+    Ok(Reply::Apply(Box::new(ApplyChunk { chunk, dry_run, content })))
 }
 
 /// Takes out the rows of history whose student or section was refused: they would wait for it for ever.
@@ -92,7 +99,7 @@ mod tests {
 
     use super::*;
     use crate::bucket::Bucket;
-    use crate::domain::State;
+    use crate::domain::{Format, State};
     use crate::stub::{self, Stub};
 
     async fn approved(table: &table::Table, done: u32) -> ImportId {
@@ -121,11 +128,37 @@ mod tests {
         stub.put_object(&format!("/in/{}", chunk_key(import, 2)), content.to_string());
         assert_eq!(
             read(import, 2).await.expect("a chunk"),
-            json!({ "next": "apply", "chunk": 2, "target": "people", "file": "users.csv", "settle": false, "rows": [{ "row": 2 }], "skipped": [] })
+            json!({ "next": "apply", "chunk": 2, "dry_run": false, "target": "people", "file": "users.csv", "settle": false, "rows": [{ "row": 2 }], "skipped": [] })
         );
         assert_eq!(read(import, 1).await.expect("an answer"), json!({ "next": "superseded" }));
         let import = approved(&test.table, 3).await;
         assert_eq!(read(import, 2).await.expect("an answer"), json!({ "next": "done" }));
+    }
+
+    #[tokio::test]
+    async fn the_chunks_of_a_table_are_read_to_be_tried_and_then_somebody_has_to_approve() {
+        let (test, stub) = (testkit::TestTable::new().await, Stub::start().await);
+        let ctx = Ctx { imports: Bucket::at(&stub.config(), "in"), ..stub::ctx(&test.table) };
+        let checking = async |state| {
+            stub::import_with(&test.table, |import| {
+                import.format = Format::PeopleCsv;
+                import.state = state;
+                import.validated = state == State::Validated;
+                import.progress.chunks = 1;
+            })
+            .await
+        };
+        let read = async |import| {
+            let reply = handle(&ctx, &testkit::step(Command { import, run: 1 })).await;
+            json!(reply.expect("an answer"))
+        };
+        let import = checking(State::Checking).await;
+        let content = json!({ "target": "people", "file": "people.csv", "settle": false, "rows": [{ "row": 2 }] });
+        stub.put_object(&format!("/in/{}", chunk_key(import, 1)), content.to_string());
+        let reply = read(import).await;
+        assert_eq!((&reply["chunk"], &reply["dry_run"]), (&json!(1), &json!(true)));
+        let import = checking(State::Validated).await;
+        assert_eq!(read(import).await, json!({ "next": "approval" }));
     }
 
     #[tokio::test]

@@ -1,4 +1,5 @@
-//! Import step: counts what became of a chunk. Counting it twice changes nothing.
+//! Import step: counts what became of a chunk, or what would become of it as things stand. Counting it twice changes
+//! nothing.
 
 use kernel::ImportId;
 use schemars::JsonSchema;
@@ -14,6 +15,9 @@ use crate::store::{self, ReportLine};
 pub struct Command {
     pub import: ImportId,
     pub chunk: u32,
+    /// Whether its rows were only tried.
+    #[serde(default)]
+    pub dry_run: bool,
     #[schemars(length(max = 255))]
     pub file: String,
     pub result: Imported,
@@ -30,7 +34,7 @@ pub struct Reply {
 }
 
 pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
-    let Command { import, chunk, file, skipped, .. } = &step.command;
+    let Command { import, chunk, dry_run, file, skipped, .. } = &step.command;
     let mut result = step.command.result.clone();
     let code = Problem::RefersToRefused.code().to_owned();
     result.refused.extend(skipped.iter().map(|row| RefusedRow { row: *row, code: code.clone() }));
@@ -42,12 +46,24 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
         .zip(0..room)
         .zip(0..)
         .map(|((refused, _), at)| {
-            let line = Line::refused(file.clone(), refused.row, refused.code.clone());
-            ReportLine::refused(*import, *chunk, at, line, step.now)
+            let (file, code) = (file.clone(), refused.code.clone());
+            if *dry_run {
+                let line = Line::would_be_refused(file, refused.row, code);
+                ReportLine::tried(*import, *chunk, at, line, step.now)
+            } else {
+                let line = Line::refused(file, refused.row, code);
+                ReportLine::refused(*import, *chunk, at, line, step.now)
+            }
         })
         .collect();
     let kept = u32::try_from(lines.len()).unwrap_or(room);
-    if stored.value.record_chunk(*chunk, file, &result, kept) {
+    let is_news = if *dry_run {
+        let refused = u64::try_from(result.refused.len()).unwrap_or(u64::MAX);
+        stored.value.record_check(*chunk, refused, kept)
+    } else {
+        stored.value.record_chunk(*chunk, file, &result, kept)
+    };
+    if is_news {
         // The last lines go with the count; those before them can be written again without harm.
         let (before, last) =
             lines.split_at(lines.len().saturating_sub(store::LINES_PER_TRANSACTION));
@@ -64,10 +80,11 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use kernel::Locale;
     use table::PageRequest;
 
     use super::*;
-    use crate::domain::State;
+    use crate::domain::{Format, State};
     use crate::stub;
 
     async fn approved(table: &table::Table) -> ImportId {
@@ -86,8 +103,8 @@ mod tests {
     }
 
     fn command(import: ImportId, chunk: u32) -> Command {
-        let file = "users.csv".into();
-        Command { import, chunk, file, result: imported(), skipped: vec![101] }
+        let (file, dry_run) = ("users.csv".into(), false);
+        Command { import, chunk, dry_run, file, result: imported(), skipped: vec![101] }
     }
 
     #[tokio::test]
@@ -103,6 +120,36 @@ mod tests {
                 let page = PageRequest { after: None, limit: 100 };
                 let lines = table.query(&store::report(step.command.import), &page).await;
                 assert_eq!(lines.expect("a report").records.len(), 99);
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_chunk_that_was_tried_is_counted_once_and_told_line_by_line() {
+        testkit::under_every_fault(
+            async |table| {
+                let import = stub::import_with(table, |import| {
+                    import.format = Format::PeopleCsv;
+                    import.state = State::Checking;
+                    import.progress.chunks = 2;
+                })
+                .await;
+                testkit::step(Command { dry_run: true, skipped: Vec::new(), ..command(import, 1) })
+            },
+            async |table, step| handle(&stub::ctx(table), step).await.map(drop),
+            async |table, step| {
+                let import = store::import(table, step.command.import).await.expect("an import");
+                let import = import.value;
+                assert_eq!((import.state, import.progress.chunks_checked), (State::Checking, 1));
+                assert_eq!((import.progress.chunks_done, import.progress.refused), (0, 0));
+                assert_eq!((import.lines_kept, import.findings), (98, 98));
+                let page = PageRequest { after: None, limit: 100 };
+                let lines = table.query(&store::report(import.id), &page).await;
+                let lines = lines.expect("a report").records;
+                assert_eq!(lines.len(), 98);
+                let sentence = lines[0].value.line.sentence(Locale::En);
+                assert!(sentence.contains("EMAIL_TAKEN"), "{sentence}");
             },
         )
         .await;

@@ -1,6 +1,5 @@
-//! Import step: reads the uploaded file whole, reports everything that is wrong with it, and where nothing
-//! is, writes it
-//! as chunks. Done twice it does the same; once it has a verdict it only tells it.
+//! Import step: reads the uploaded file whole, reports everything that is wrong with it, and where nothing is, writes
+//! it as chunks. Done twice it does the same; once it has a verdict it only tells it.
 
 use std::io::Cursor;
 

@@ -127,7 +127,7 @@ async fn a_table_of_people_is_validated_without_the_rows_that_are_wrong() {
     let ctx = ctx(&test.table, &stub);
     let import = stub::import_with(&test.table, |import| import.format = Format::PeopleCsv).await;
     stub.put_object(&format!("/in/imports/{import}/upload.csv"), PEOPLE);
-    assert_eq!(validated(&ctx, import, 1).await.expect("a verdict"), State::Validated);
+    assert_eq!(validated(&ctx, import, 1).await.expect("a verdict"), State::Checking);
     assert_eq!(codes(&test.table, import).await, ["EMAIL_WRONG"]);
     let stored = store::import(&test.table, import).await.expect("an import").value;
     assert_eq!((stored.counts.people, stored.progress.chunks, stored.findings), (2, 1, 1));

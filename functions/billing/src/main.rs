@@ -37,6 +37,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "await-settlement" => shell::step(ctx, op::await_settlement::handle).await,
         // Events
         "on-charge-settled" => shell::events(ctx, op::on_charge_settled::handle).await,
+        "on-withdrawn" => shell::events(ctx, op::on_withdrawn::handle).await,
         "on-registration-dropped" => shell::events(ctx, op::on_registration_dropped::handle).await,
         "on-charge-changed" => shell::events(ctx, op::on_charge_changed::handle).await,
         "on-section-offered" => shell::events(ctx, op::on_section_offered::handle).await,

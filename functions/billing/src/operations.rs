@@ -17,6 +17,7 @@ pub mod on_charge_changed;
 pub mod on_charge_settled;
 pub mod on_registration_dropped;
 pub mod on_section_offered;
+pub mod on_withdrawn;
 pub mod preview_tuition;
 pub mod prove_audit_trail;
 pub mod prove_ledger;

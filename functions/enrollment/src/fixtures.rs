@@ -161,7 +161,9 @@ pub async fn seats_agree(table: &Table, section: SectionId, students: &[PersonId
         let holds = |registration: &&Registration| {
             matches!(
                 registration.state,
-                RegistrationState::SeatHeld | RegistrationState::Registered
+                RegistrationState::SeatHeld
+                    | RegistrationState::Registered
+                    | RegistrationState::Completed
             )
         };
         let registrations = registrations(table, *student).await;

@@ -106,7 +106,8 @@ impl shell::Context for Ctx {
 
 /// The context's HTTP operations, with the shapes of what goes in and comes out.
 pub fn http_operations() -> Vec<HttpOperation> {
-    registrations().into_iter().chain(holds_overrides_and_waitlists()).collect()
+    let registrations = registrations().into_iter();
+    registrations.chain(holds_overrides_and_waitlists()).chain(carts_and_office()).collect()
 }
 
 const CONTEXT: &str = "enrollment";
@@ -134,6 +135,18 @@ fn registrations() -> Vec<HttpOperation> {
         HttpOperation::of::<op::list_audit_entries::Command, op::list_audit_entries::Reply>(
             CONTEXT,
             op::list_audit_entries::ROUTE,
+        ),
+        HttpOperation::of::<op::withdraw_registration::Command, op::read_registration::Reply>(
+            CONTEXT,
+            op::withdraw_registration::ROUTE,
+        ),
+        HttpOperation::of::<op::start_term_withdrawal::Command, op::start_term_withdrawal::Reply>(
+            CONTEXT,
+            op::start_term_withdrawal::ROUTE,
+        ),
+        HttpOperation::of::<op::read_term_withdrawal::Command, op::start_term_withdrawal::Reply>(
+            CONTEXT,
+            op::read_term_withdrawal::ROUTE,
         ),
         HttpOperation::of::<op::list_approvals::Command, op::list_approvals::Reply>(
             CONTEXT,
@@ -218,5 +231,48 @@ fn holds_overrides_and_waitlists() -> Vec<HttpOperation> {
             CONTEXT,
             op::offer_seat::ROUTE,
         ),
+    ]
+}
+
+/// What a student puts aside, and what the registrar's office keeps of a term.
+fn carts_and_office() -> Vec<HttpOperation> {
+    use operations as op;
+    vec![
+        HttpOperation::of::<op::name_deputy::Command, domain::Deputy>(
+            CONTEXT,
+            op::name_deputy::ROUTE,
+        ),
+        HttpOperation::of::<op::list_deputies::Command, shell::Listing<domain::Deputy>>(
+            CONTEXT,
+            op::list_deputies::ROUTE,
+        ),
+        HttpOperation::of::<op::set_cart::Command, op::set_cart::Reply>(
+            CONTEXT,
+            op::set_cart::ROUTE,
+        ),
+        HttpOperation::of::<op::read_cart::Command, op::set_cart::Reply>(
+            CONTEXT,
+            op::read_cart::ROUTE,
+        ),
+        HttpOperation::of::<
+            op::list_seat_differences::Command,
+            shell::Listing<domain::SeatDifference>,
+        >(CONTEXT, op::list_seat_differences::ROUTE),
+        HttpOperation::of::<op::repair_seats::Command, op::repair_seats::Reply>(
+            CONTEXT,
+            op::repair_seats::ROUTE,
+        ),
+        HttpOperation::of::<op::list_census_entries::Command, shell::Listing<domain::CensusEntry>>(
+            CONTEXT,
+            op::list_census_entries::ROUTE,
+        ),
+        HttpOperation::of::<op::set_registration_policy::Command, op::set_registration_policy::Reply>(
+            CONTEXT,
+            op::set_registration_policy::ROUTE,
+        ),
+        HttpOperation::of::<
+            op::read_registration_policy::Command,
+            op::set_registration_policy::Reply,
+        >(CONTEXT, op::read_registration_policy::ROUTE),
     ]
 }

@@ -26,6 +26,18 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "swap-registration" => {
             shell::http(&op::swap_registration::ROUTE, ctx, op::swap_registration::handle).await
         }
+        "withdraw-registration" => {
+            shell::http(&op::withdraw_registration::ROUTE, ctx, op::withdraw_registration::handle)
+                .await
+        }
+        "start-term-withdrawal" => {
+            shell::http(&op::start_term_withdrawal::ROUTE, ctx, op::start_term_withdrawal::handle)
+                .await
+        }
+        "read-term-withdrawal" => {
+            shell::http(&op::read_term_withdrawal::ROUTE, ctx, op::read_term_withdrawal::handle)
+                .await
+        }
         "list-approvals" => {
             shell::http(&op::list_approvals::ROUTE, ctx, op::list_approvals::handle).await
         }
@@ -38,6 +50,13 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "resume-bundle" => {
             shell::http(&op::resume_bundle::ROUTE, ctx, op::resume_bundle::handle).await
         }
+        other => steps_and_events(ctx, other).await,
+    }
+}
+
+/// What the saga, an import, the bus and the clock call.
+async fn steps_and_events(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error> {
+    match operation {
         // Saga steps
         "await-approval" => shell::step(ctx, op::await_approval::handle).await,
         "record-charge" => shell::step(ctx, op::record_charge::handle).await,
@@ -57,6 +76,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             shell::events(ctx, op::on_registration_group_changed::handle).await
         }
         "on-seat-freed" => shell::events(ctx, op::on_seat_freed::handle).await,
+        "on-grade-posted" => shell::events(ctx, op::on_grade_posted::handle).await,
+        "on-term-withdrawal-advanced" => {
+            shell::events(ctx, op::on_term_withdrawal_advanced::handle).await
+        }
         "on-course-update-advanced" => {
             shell::events(ctx, op::on_course_update_advanced::handle).await
         }
@@ -68,6 +91,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         // Schedule
         "reconcile-sagas" => shell::schedule(ctx, op::reconcile_sagas::handle).await,
         "sweep-waitlists" => shell::schedule(ctx, op::sweep_waitlists::handle).await,
+        "reconcile-seats" => shell::schedule(ctx, op::reconcile_seats::handle).await,
+        "take-censuses" => shell::schedule(ctx, op::take_censuses::handle).await,
+        "sweep-broken-prerequisites" => {
+            shell::schedule(ctx, op::sweep_broken_prerequisites::handle).await
+        }
         other => holds_overrides_and_waitlists(ctx, other).await,
     }
 }
@@ -81,6 +109,30 @@ async fn holds_overrides_and_waitlists(
         "place-hold" => shell::http(&op::place_hold::ROUTE, ctx, op::place_hold::handle).await,
         "list-holds" => shell::http(&op::list_holds::ROUTE, ctx, op::list_holds::handle).await,
         "lift-hold" => shell::http(&op::lift_hold::ROUTE, ctx, op::lift_hold::handle).await,
+        "set-cart" => shell::http(&op::set_cart::ROUTE, ctx, op::set_cart::handle).await,
+        "read-cart" => shell::http(&op::read_cart::ROUTE, ctx, op::read_cart::handle).await,
+        "name-deputy" => shell::http(&op::name_deputy::ROUTE, ctx, op::name_deputy::handle).await,
+        "list-deputies" => {
+            shell::http(&op::list_deputies::ROUTE, ctx, op::list_deputies::handle).await
+        }
+        "list-seat-differences" => {
+            let route = &op::list_seat_differences::ROUTE;
+            shell::http(route, ctx, op::list_seat_differences::handle).await
+        }
+        "repair-seats" => {
+            shell::http(&op::repair_seats::ROUTE, ctx, op::repair_seats::handle).await
+        }
+        "list-census-entries" => {
+            shell::http(&op::list_census_entries::ROUTE, ctx, op::list_census_entries::handle).await
+        }
+        "set-registration-policy" => {
+            let route = &op::set_registration_policy::ROUTE;
+            shell::http(route, ctx, op::set_registration_policy::handle).await
+        }
+        "read-registration-policy" => {
+            let route = &op::read_registration_policy::ROUTE;
+            shell::http(route, ctx, op::read_registration_policy::handle).await
+        }
         "set-student-record" => {
             shell::http(&op::set_student_record::ROUTE, ctx, op::set_student_record::handle).await
         }

@@ -1,28 +1,47 @@
 //! Enrollment's items: how they lie in the table, and the transactions that move them together.
 
 mod balance_holds;
+mod census;
 mod courses;
+mod departure;
+mod deputies;
 mod holding;
+mod past;
 mod roster;
+mod seat_count;
 mod seats;
 mod students;
+mod term_withdrawals;
 mod waitlist;
 
 pub use balance_holds::balance_hold_key;
+pub use census::{
+    TermSection, census_entries, census_entry_key, census_key, due_censuses, term_sections,
+};
 pub use courses::{
     CourseFacts, CourseSection, begin_course_update, course_facts_key, course_sections,
     course_update_key, write_course_update,
 };
+pub use departure::{Departure, departure, undo_bundle};
+pub use deputies::{deputies, deputy_key};
 pub use holding::{Holding, hold_seats};
+pub use past::{
+    AcademicStanding, academic_standing, broken_prerequisite_key, broken_prerequisites,
+    registration_policy_key,
+};
 pub use roster::{RosterEntry, clearance_key, enter_roster, leave_roster, roster, section_pk};
+pub use seat_count::{
+    SeatReconciler, counted_seats, seat_difference_key, seat_differences, seat_reconciler_key,
+};
 pub use seats::{
     Seat, add_taken_seat, change_line, give_seat_back, move_seat, of_line, take_seat,
     tell_free_seat,
 };
 pub use students::{
-    HOLD_PREFIX, OVERRIDE_PREFIX, hold_key, holds, known_student_key, override_key, overrides,
-    section_links_key,
+    HOLD_PREFIX, OVERRIDE_PREFIX, ask_lines_again, hold_key, holds, kept_cart_key,
+    known_student_key, override_key, overrides, section_links_key, waited_for,
 };
+pub use term_withdrawals::term_withdrawal_key;
 pub use waitlist::{
     LookAgain, due_looks, entries_of, expired_offers, in_line, leave_line, line_of, look_again_key,
     places, waitlist_entry_key, write_end, write_entry,
@@ -30,7 +49,7 @@ pub use waitlist::{
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use events::{DropReason, RegistrationConfirmed, RegistrationReleased, ReleaseReason};
+use events::{RegistrationConfirmed, RegistrationReleased, ReleaseReason};
 use kernel::{
     ApprovalId, BundleId, Calendar, CrossListId, Date, PersonId, RegistrationId, SectionId,
     SubmissionId, TermId, Timestamp,
@@ -41,8 +60,8 @@ use table::{Batch, Key, Partition, Position, Record, Stored, Table, Transaction}
 
 use crate::domain::{
     AcademicBackground, Approval, ApprovalState, Background, Bundle, Entry, History, Hold,
-    Override, Refusal, Registration, RegistrationState, SectionSeats, SectionStatus, SharedSeats,
-    StoppedBy, StudentTerm, Submission, TermFacts, Verdict,
+    KeptCart, Override, Refusal, Registration, RegistrationState, SectionSeats, SectionStatus,
+    SharedSeats, StoppedBy, StudentTerm, Submission, TermFacts, Verdict,
 };
 
 impl Record for SectionSeats {
@@ -87,6 +106,10 @@ impl Record for TermFacts {
 
     fn key(&self) -> Key<Self> {
         term_facts_key(self.term)
+    }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        Some(("TERMS".to_owned(), format!("{}#{}", self.first_day, self.term)))
     }
 }
 
@@ -208,6 +231,11 @@ pub fn term_facts_key(term: TermId) -> Key<TermFacts> {
     Key::new(format!("TERM#{term}"), "TERM")
 }
 
+/// All terms that the catalog has told of, the latest first.
+pub fn all_terms() -> Partition<TermFacts> {
+    Partition::in_index("TERMS", "").newest_first()
+}
+
 pub fn calendar_key() -> Key<TheCalendar> {
     Key::new("CALENDAR", "CALENDAR")
 }
@@ -259,7 +287,27 @@ pub struct Situation {
     pub seats: BTreeMap<SectionId, SectionSeats>,
     pub student_term: StudentTerm,
     pub student_term_version: Option<u64>,
+    history: History,
+    history_version: Option<u64>,
+    /// What the student has put aside for the term.
+    pub cart: Option<Stored<KeptCart>>,
     pub background: Background,
+}
+
+impl Situation {
+    /// The student's term as it now is. Where something new rests on a course that is under way, its grade may be told
+    /// at this moment: both pass through the student's history, so that the one sees the other.
+    pub fn write_student_term(
+        &self,
+        transaction: &mut Transaction<'_>,
+        student_term: &StudentTerm,
+    ) {
+        transaction.put(student_term, self.student_term_version);
+        let is_new = |entry: &&Entry| !self.student_term.entries.contains(entry);
+        if student_term.entries.iter().filter(is_new).any(|entry| entry.provisional) {
+            transaction.put(&self.history, self.history_version);
+        }
+    }
 }
 
 /// Two calls at once: what the cart names, and what the student has in all terms; a third where sections share seats.
@@ -319,7 +367,10 @@ fn of_student_s(
         stored.map_or_else(|| StudentTerm::empty(student, term), |stored| stored.value);
     let known_first_day = background.term.as_ref().map(|facts| facts.first_day);
     student_term.first_day = known_first_day.or(student_term.first_day);
-    let history = student_s.take(&history_key(student))?.map(|stored| stored.value);
+    let cart = student_s.take(&kept_cart_key(student, term))?;
+    let stored = student_s.take(&history_key(student))?;
+    let history_version = stored.as_ref().map(|stored| stored.version);
+    let history = stored.map_or_else(|| History::empty(student), |stored| stored.value);
     let known = student_s.take(&known_student_key(student))?.map(|stored| stored.value.record);
     let known = known.unwrap_or_default();
     let holds = student_s.take_all::<Hold>(HOLD_PREFIX)?.into_iter().map(|stored| stored.value);
@@ -329,18 +380,28 @@ fn of_student_s(
     let terms: Vec<StudentTerm> =
         student_s.take_all(TERM_PREFIX)?.into_iter().map(|stored| stored.value).collect();
     let first_day = student_term.first_day;
-    let mut record =
-        AcademicBackground { term, first_day, terms: &terms, history: history.as_ref() }.record();
+    let taken = AcademicBackground { term, first_day, terms: &terms, history: &history };
+    let mut record = taken.record();
     known.add_to(&mut record);
     let background = Background {
-        history: history.map(|history| history.courses).unwrap_or_default(),
+        history: history.completed(),
         record,
+        attempts: taken.attempts(),
+        scale: history.scale.clone(),
         status: known.status,
         holds: in_force.map(|hold| StoppedBy { kind: hold.kind, reason: hold.reason }).collect(),
         overrides,
         ..background
     };
-    Ok(Situation { seats, student_term, student_term_version, background })
+    Ok(Situation {
+        seats,
+        student_term,
+        student_term_version,
+        history,
+        history_version,
+        cart,
+        background,
+    })
 }
 
 /// The seats that these sections share with others.
@@ -517,78 +578,4 @@ pub async fn record_release(
     }
     transaction.update(&members.student_term);
     Ok(transaction.commit().await?)
-}
-
-/// Registrations that are left together, with all that their end touches.
-pub struct Departure {
-    pub registrations: Vec<Stored<Registration>>,
-    pub student_term: Stored<StudentTerm>,
-    pub seats: BTreeMap<SectionId, SectionSeats>,
-    pub term: Option<TermFacts>,
-}
-
-/// The registration first, then those that it is linked with.
-pub async fn departure(
-    table: &Table,
-    registration: Stored<Registration>,
-) -> Result<Departure, Failure> {
-    let Registration { id, student, term, section, .. } = registration.value;
-    let seats_key_of_it = seats_key(section);
-    let (term_key, facts_key) = (student_term_key(student, term), term_facts_key(term));
-    let keys = vec![(&term_key).into(), (&facts_key).into(), (&seats_key_of_it).into()];
-    let mut batch = table.get_batch(keys).await?;
-    let missing = |what: &str| shell::Fault::defect(format!("{id} has no {what}"));
-    let term = batch.take(&facts_key)?.map(|stored| stored.value);
-    let student_term: Stored<StudentTerm> =
-        batch.take(&term_key)?.ok_or_else(|| missing("student term"))?;
-    let of_it = batch.take(&seats_key_of_it)?.ok_or_else(|| missing("section"))?.value;
-    let mut seats = BTreeMap::from([(section, of_it)]);
-    let mut registrations = vec![registration];
-    let together = student_term.value.left_together(id);
-    let others: Vec<Entry> = student_term
-        .value
-        .entries
-        .iter()
-        .filter(|entry| entry.registration != id && together.contains(&entry.registration))
-        .cloned()
-        .collect();
-    if !others.is_empty() {
-        let keys: Vec<_> = others
-            .iter()
-            .map(|entry| (registration_key(entry.registration), seats_key(entry.section)))
-            .collect();
-        let wanted = keys.iter().flat_map(|(of_it, seats)| [of_it.into(), seats.into()]);
-        let mut batch = table.get_batch(wanted.collect()).await?;
-        for (registration, of_it) in &keys {
-            registrations.push(batch.take(registration)?.ok_or_else(|| missing("companion"))?);
-            let of_it = batch.take(of_it)?.ok_or_else(|| missing("companion's section"))?.value;
-            seats.insert(of_it.section, of_it);
-        }
-    }
-    Ok(Departure { registrations, student_term, seats, term })
-}
-
-impl Departure {
-    pub fn ids(&self) -> Vec<RegistrationId> {
-        self.registrations.iter().map(|registration| registration.value.id).collect()
-    }
-
-    /// What their end writes beside the student's term, which its caller writes: each is as it ended, its seat is free,
-    /// and others are told.
-    pub fn write(
-        &mut self,
-        transaction: &mut Transaction<'_>,
-        reason: DropReason,
-        cause: Cause<'_>,
-    ) {
-        for registration in &self.registrations {
-            transaction.update(registration);
-            self.student_term.value.remove(registration.value.id);
-            let version = registration.version + 1;
-            let seats = &self.seats[&registration.value.section];
-            give_seat_back(transaction, &registration.value, seats, (version, cause));
-            let event = registration.value.dropped(cause.now, reason);
-            transaction.event(event, version, cause.now, cause.correlation_id);
-        }
-    }
 }

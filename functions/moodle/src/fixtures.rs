@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use events::{
     Event, OfferedCourse, OfferedTerm, PersonChanged, PersonRegistered, RegistrationConfirmed,
-    RegistrationDropped, RegistrationGroupChanged, RoleAssigned, RoleEnded, SectionOffered,
+    RegistrationDropped, RegistrationGroupChanged, RegistrationWithdrawn, RoleAssigned, RoleEnded,
+    SectionOffered,
 };
 use jiff::SignedDuration;
 use kernel::{
@@ -164,6 +165,16 @@ pub fn dropped(name: &str, student: &str) -> Delivery {
         student: testkit::person(student),
         section: section(name),
         ..RegistrationDropped::example()
+    };
+    testkit::delivery("on-registration-changed", event)
+}
+
+pub fn withdrawn(name: &str, student: &str) -> Delivery {
+    let event = RegistrationWithdrawn {
+        registration: registration(name, student),
+        student: testkit::person(student),
+        section: section(name),
+        ..RegistrationWithdrawn::example()
     };
     testkit::delivery("on-registration-changed", event)
 }

@@ -1,7 +1,7 @@
 //! Whom we write to, what a message is about, and how far its sending has come.
 
-use events::{DropReason, ReleaseReason};
-use kernel::{AccountId, Email, Locale, MessageId, PersonId, PersonName, Timestamp};
+use events::{DropReason, ReleaseReason, WaitlistState};
+use kernel::{AccountId, Date, Email, Locale, MessageId, PersonId, PersonName, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Refuse, Sentences};
@@ -60,6 +60,29 @@ pub enum Content {
         #[serde(default)]
         reason: DropReason,
     },
+    /// The student gave up with a W what could not be dropped any more.
+    Withdrawn {
+        given_name: String,
+        term_code: String,
+        items: Vec<Item>,
+        whole_term: bool,
+    },
+    /// What somebody in line has come to without doing anything.
+    Waitlist {
+        given_name: String,
+        term_code: String,
+        items: Vec<Item>,
+        state: WaitlistState,
+        offered_until: Option<Timestamp>,
+    },
+    /// Somebody was let in by a course that did not end well enough.
+    PrerequisiteBroken {
+        given_name: String,
+        term_code: String,
+        items: Vec<Item>,
+        missing: String,
+        drop_on: Option<Date>,
+    },
     /// A session was ended because its refresh token was in two hands.
     SessionRevoked {
         happened_at: Timestamp,
@@ -95,6 +118,9 @@ pub enum Kind {
     Registered,
     Released,
     Dropped,
+    Withdrawn,
+    Waitlist,
+    PrerequisiteBroken,
     SessionRevoked,
     NewDevice,
     PasswordChanged,
@@ -104,11 +130,14 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::VerifyEmail,
         Self::Registered,
         Self::Released,
         Self::Dropped,
+        Self::Withdrawn,
+        Self::Waitlist,
+        Self::PrerequisiteBroken,
         Self::SessionRevoked,
         Self::NewDevice,
         Self::PasswordChanged,
@@ -124,6 +153,9 @@ impl Kind {
             Self::Registered => "registered",
             Self::Released => "released",
             Self::Dropped => "dropped",
+            Self::Withdrawn => "withdrawn",
+            Self::Waitlist => "waitlist",
+            Self::PrerequisiteBroken => "prerequisite_broken",
             Self::SessionRevoked => "session_revoked",
             Self::NewDevice => "new_device",
             Self::PasswordChanged => "password_changed",
@@ -141,6 +173,9 @@ impl Content {
             Self::Registered { .. } => Kind::Registered,
             Self::Released { .. } => Kind::Released,
             Self::Dropped { .. } => Kind::Dropped,
+            Self::Withdrawn { .. } => Kind::Withdrawn,
+            Self::Waitlist { .. } => Kind::Waitlist,
+            Self::PrerequisiteBroken { .. } => Kind::PrerequisiteBroken,
             Self::SessionRevoked { .. } => Kind::SessionRevoked,
             Self::NewDevice { .. } => Kind::NewDevice,
             Self::PasswordChanged { .. } => Kind::PasswordChanged,
@@ -289,6 +324,18 @@ pub(crate) mod tests {
             Kind::Dropped => {
                 let reason = DropReason::StudentDropped;
                 Content::Dropped { given_name, term_code, items, reason }
+            }
+            Kind::Withdrawn => {
+                Content::Withdrawn { given_name, term_code, items, whole_term: true }
+            }
+            Kind::Waitlist => {
+                let (state, offered_until) = (WaitlistState::Offered, Some(testkit::now()));
+                Content::Waitlist { given_name, term_code, items, state, offered_until }
+            }
+            Kind::PrerequisiteBroken => {
+                let missing = "course(MATH100, C)".to_owned();
+                let drop_on = Some("2027-01-30".parse().expect("a date"));
+                Content::PrerequisiteBroken { given_name, term_code, items, missing, drop_on }
             }
             Kind::SessionRevoked => Content::SessionRevoked { happened_at: testkit::now() },
             Kind::NewDevice => Content::NewDevice { happened_at: testkit::now() },

@@ -42,6 +42,9 @@ const WHOLE: &[(&str, &str)] = sources! {
     "registered.en.html" "registered.fr.html" "registered.es.html"
     "released.en.html" "released.fr.html" "released.es.html"
     "dropped.en.html" "dropped.fr.html" "dropped.es.html"
+    "waitlist.en.html" "waitlist.fr.html" "waitlist.es.html"
+    "withdrawn.en.html" "withdrawn.fr.html" "withdrawn.es.html"
+    "prerequisite_broken.en.html" "prerequisite_broken.fr.html" "prerequisite_broken.es.html"
     "session_revoked.en.html" "session_revoked.fr.html" "session_revoked.es.html"
     "new_device.en.html" "new_device.fr.html" "new_device.es.html"
     "password_changed.en.html" "password_changed.fr.html" "password_changed.es.html"
@@ -56,6 +59,9 @@ const WITH_SUBJECT: &[(&str, &str)] = sources! {
     "registered.en.txt" "registered.fr.txt" "registered.es.txt"
     "released.en.txt" "released.fr.txt" "released.es.txt"
     "dropped.en.txt" "dropped.fr.txt" "dropped.es.txt"
+    "waitlist.en.txt" "waitlist.fr.txt" "waitlist.es.txt"
+    "withdrawn.en.txt" "withdrawn.fr.txt" "withdrawn.es.txt"
+    "prerequisite_broken.en.txt" "prerequisite_broken.fr.txt" "prerequisite_broken.es.txt"
     "session_revoked.en.txt" "session_revoked.fr.txt" "session_revoked.es.txt"
     "new_device.en.txt" "new_device.fr.txt" "new_device.es.txt"
     "password_changed.en.txt" "password_changed.fr.txt" "password_changed.es.txt"
@@ -122,7 +128,7 @@ fn environment() -> &'static Environment<'static> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use events::{DropReason, ReleaseReason};
+    use events::{DropReason, ReleaseReason, WaitlistState};
 
     use super::*;
     use crate::domain::tests::content;
@@ -184,7 +190,14 @@ mod tests {
 
     #[test]
     fn a_notice_names_every_section_and_its_course() {
-        let notices = [Kind::Registered, Kind::Released, Kind::Dropped];
+        let notices = [
+            Kind::Registered,
+            Kind::Released,
+            Kind::Dropped,
+            Kind::Withdrawn,
+            Kind::Waitlist,
+            Kind::PrerequisiteBroken,
+        ];
         for (kind, locale, mail) in every_message().filter(|(kind, ..)| notices.contains(kind)) {
             assert!(mail.text.contains("Ada <b>"), "{kind:?} {locale:?}");
             assert!(mail.text.contains("- MATH101-A  Calculus I\n- HIST200-B  Peace & War\n"));
@@ -263,9 +276,62 @@ mod tests {
     }
 
     #[test]
+    fn whoever_stood_in_line_is_told_what_became_of_it_and_until_when() {
+        let states = [
+            WaitlistState::Offered,
+            WaitlistState::Registered,
+            WaitlistState::OfferExpired,
+            WaitlistState::Closed,
+        ];
+        for locale in Locale::ALL {
+            let mut said = BTreeSet::new();
+            for state in states {
+                let Content::Waitlist { given_name, term_code, items, .. } =
+                    content(Kind::Waitlist)
+                else {
+                    panic!("a message about a waitlist")
+                };
+                let is_offered = state == WaitlistState::Offered;
+                let offered_until = is_offered.then(testkit::now);
+                let waitlist =
+                    Content::Waitlist { given_name, term_code, items, state, offered_until };
+                let mail = rendered(&waitlist, locale);
+                assert_eq!(mail.text.contains("2027-01-15 08:30 UTC"), is_offered);
+                for part in [mail.subject, mail.text, mail.html] {
+                    assert!(said.insert(part), "{state:?} {locale:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_day_of_a_broken_prerequisite_is_named_where_there_is_one() {
+        for locale in Locale::ALL {
+            for drop_on in [None, Some("2027-01-30".parse().expect("a date"))] {
+                let Content::PrerequisiteBroken { given_name, term_code, items, missing, .. } =
+                    content(Kind::PrerequisiteBroken)
+                else {
+                    panic!("a message about a prerequisite")
+                };
+                let broken =
+                    Content::PrerequisiteBroken { given_name, term_code, items, missing, drop_on };
+                let mail = rendered(&broken, locale);
+                assert_eq!(mail.text.contains("2027-01-30"), drop_on.is_some());
+                assert!(mail.text.contains("course(MATH100, C)"));
+                assert!(!mail.text.contains("\n\n\n"), "{}", mail.text);
+            }
+        }
+    }
+
+    #[test]
     fn who_loses_a_section_because_it_is_cancelled_is_not_told_that_they_dropped_it() {
         for locale in Locale::ALL {
-            let mails = [DropReason::StudentDropped, DropReason::SectionCancelled].map(|reason| {
+            let reasons = [
+                DropReason::StudentDropped,
+                DropReason::SectionCancelled,
+                DropReason::PrerequisiteBroken,
+            ];
+            let mails = reasons.map(|reason| {
                 let Content::Dropped { given_name, term_code, items, .. } = content(Kind::Dropped)
                 else {
                     panic!("a dropped message")
@@ -276,6 +342,9 @@ mod tests {
             assert!(mails[1].subject.contains("2027S") && !mails[1].subject.contains('{'));
             assert_ne!(mails[0].text, mails[1].text, "{locale:?}");
             assert_ne!(mails[0].html, mails[1].html, "{locale:?}");
+            assert_ne!(mails[1].subject, mails[2].subject, "{locale:?}");
+            assert_ne!(mails[1].text, mails[2].text, "{locale:?}");
+            assert_ne!(mails[1].html, mails[2].html, "{locale:?}");
         }
     }
 

@@ -43,6 +43,7 @@ export function billing(scope: Construct, shared: Shared): Context {
   context.http("list-audit-entries", "GET /billing-audit-trail", [notes, cursors]);
   // Events
   context.events("on-charge-settled", ["billing.charge.settled"], [reads, answers("enrollment")]);
+  context.events("on-withdrawn", ["enrollment.registration.withdrawn", "enrollment.term.withdrawn"], [writes, institution]);
   context.events("on-registration-dropped", ["enrollment.registration.dropped"], [writes, institution]);
   context.events("on-charge-changed", ["billing.charge.posted", "billing.charge.reversed"], [writes, institution]);
   context.events("on-section-offered", ["catalog.section.offered"], [writes]);

@@ -12,6 +12,9 @@ export function enrollment(scope: Construct, shared: Shared): Context {
   context.http("list-registrations", "GET /registrations", [reads, cursors, timeZone]);
   context.http("read-registration", "GET /registrations/{registration}", [reads, timeZone]);
   context.http("drop-registration", "POST /registrations/{registration}/drop", [writes, timeZone]);
+  context.http("withdraw-registration", "POST /registrations/{registration}/withdrawal", [writes, timeZone]);
+  context.http("start-term-withdrawal", "POST /term-withdrawals", [writes, timeZone]);
+  context.http("read-term-withdrawal", "GET /term-withdrawals/{withdrawal}", [reads]);
   context.http("list-approvals", "GET /approvals", [reads, cursors]);
   context.http("decide-approval", "POST /approvals/{approval}/decision", [writes]);
   context.http("list-parked-bundles", "GET /parked-bundles", [reads, cursors]);
@@ -19,6 +22,15 @@ export function enrollment(scope: Construct, shared: Shared): Context {
   context.http("place-hold", "POST /students/{student}/holds", [writes]);
   context.http("list-holds", "GET /students/{student}/holds", [reads, cursors]);
   context.http("lift-hold", "POST /students/{student}/holds/{hold}/lifting", [writes]);
+  context.http("name-deputy", "PUT /departments/{department}/deputies/{person}", [writes]);
+  context.http("list-deputies", "GET /departments/{department}/deputies", [reads, cursors]);
+  context.http("set-cart", "PUT /carts/{term}", [writes]);
+  context.http("read-cart", "GET /carts/{term}", [reads]);
+  context.http("list-seat-differences", "GET /seat-differences", [reads, cursors]);
+  context.http("repair-seats", "POST /sections/{section}/seat-repair", [writes]);
+  context.http("list-census-entries", "GET /terms/{term}/census", [reads, cursors]);
+  context.http("set-registration-policy", "PUT /registration-policy", [writes]);
+  context.http("read-registration-policy", "GET /registration-policy", [reads]);
   context.http("set-student-record", "PUT /students/{student}/record", [writes]);
   context.http("read-student-record", "GET /students/{student}/record", [reads]);
   context.http("validate-submission", "POST /submissions/validation", [reads, timeZone]);
@@ -39,6 +51,8 @@ export function enrollment(scope: Construct, shared: Shared): Context {
   context.events("on-registration-group-changed", ["catalog.registration-group.changed"], [writes]);
   context.events("on-seat-freed", ["enrollment.seat.freed"], [writes, timeZone]);
   context.events("on-clearance-advanced", ["enrollment.clearance.advanced"], [writes]);
+  context.events("on-term-withdrawal-advanced", ["enrollment.term-withdrawal.advanced"], [writes]);
+  context.events("on-grade-posted", ["grades.grade.posted"], [writes, timeZone]);
   context.events("on-course-changed", ["catalog.course.changed"], [writes]);
   context.events("on-course-update-advanced", ["enrollment.course-update.advanced"], [writes]);
   context.events("on-balance-hold-changed", ["billing.hold.placed", "billing.hold.lifted"], [writes]);
@@ -58,6 +72,9 @@ export function enrollment(scope: Construct, shared: Shared): Context {
   context.step("prove-audit-trail", [reads]);
   // Schedules
   context.schedule("reconcile-sagas", Duration.minutes(5), [writes, describes("enrollment")], { timeoutS: 300 });
+  context.schedule("reconcile-seats", Duration.days(1), [writes], { timeoutS: 900 });
+  context.schedule("take-censuses", Duration.hours(1), [writes, timeZone], { timeoutS: 300 });
+  context.schedule("sweep-broken-prerequisites", Duration.hours(1), [writes, timeZone], { timeoutS: 60 });
   context.schedule("sweep-waitlists", Duration.minutes(1), [writes, timeZone], { timeoutS: 60 });
   context.schedule("watch-audit-trail", Duration.minutes(1), [notes]);
   return context;

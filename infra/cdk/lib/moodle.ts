@@ -34,7 +34,7 @@ export function moodle(scope: Construct, shared: Shared): Context {
   context.events("on-person-changed", ["identity.person.registered", "identity.person.changed"], [writes]);
   context.events("on-role-changed", ["identity.role.assigned", "identity.role.ended"], [writes]);
   context.events("on-section-offered", ["catalog.section.offered"], [writes]);
-  context.events("on-registration-changed", ["enrollment.registration.confirmed", "enrollment.registration.dropped"], [writes]);
+  context.events("on-registration-changed", ["enrollment.registration.confirmed", "enrollment.registration.dropped", "enrollment.registration.withdrawn"], [writes]);
   context.events("on-registration-group-changed", ["catalog.registration-group.changed"], [writes]);
   context.events("on-charge-changed", ["billing.charge.posted", "billing.charge.settled", "billing.charge.reversed"], [writes]);
   context.events("on-hold-changed", ["enrollment.hold.placed", "enrollment.hold.lifted"], [writes]);

@@ -294,6 +294,9 @@ pub struct CourseVersion {
     pub equivalents: Vec<String>,
     /// Codes under which other departments offer this same course.
     pub cross_listed: Vec<String>,
+    /// How often a student may take it; as often as the institution allows of any course where it is not said.
+    #[serde(default)]
+    pub attempts_max: Option<u32>,
 }
 
 /// A course as it now is, with all its versions.
@@ -335,6 +338,7 @@ impl Event for CourseChanged {
                 corequisites,
                 equivalents: vec!["MATH100X".into()],
                 cross_listed: Vec::new(),
+                attempts_max: None,
             }],
         }
     }
@@ -376,6 +380,12 @@ pub struct OfferedCourse {
     /// Codes of courses that count for this one.
     #[serde(default)]
     pub equivalents: Vec<String>,
+    /// Codes under which other departments offer this same course.
+    #[serde(default)]
+    pub cross_listed: Vec<String>,
+    /// How often a student may take it, where the course says so.
+    #[serde(default)]
+    pub attempts_max: Option<u32>,
 }
 
 /// Sections that share seats in addition to their own.
@@ -489,6 +499,8 @@ impl Event for SectionOffered {
                 corequisites,
                 prerequisites: None,
                 equivalents: Vec::new(),
+                cross_listed: Vec::new(),
+                attempts_max: None,
             },
             credits_hundredths,
             credits_max_hundredths: None,

@@ -1,8 +1,8 @@
 //! Events of the enrollment context.
 
 use kernel::{
-    ApprovalId, BundleId, CourseId, HoldId, Id, OverrideId, PersonId, RegistrationId, SectionId,
-    SubmissionId, TermId, Timestamp, WaitlistEntryId,
+    ApprovalId, BundleId, CourseId, Date, HoldId, Id, OverrideId, PersonId, RegistrationId,
+    SectionId, SubmissionId, TermId, TermWithdrawalId, Timestamp, WaitlistEntryId,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -226,6 +226,11 @@ pub enum DropReason {
     StudentDropped,
     /// The section does not take place: everything is given back.
     SectionCancelled,
+    /// The student withdraws from the whole term, in time to drop: what that gives back is computed for all of it
+    /// together, see [`TermWithdrawn`].
+    TermWithdrawn,
+    /// It rested on a course that was failed after all: everything is given back.
+    PrerequisiteBroken,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -244,7 +249,7 @@ pub struct RegistrationDropped {
 
 impl Event for RegistrationDropped {
     const NAME: &'static str = "enrollment.registration.dropped";
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     fn subject(&self) -> String {
         self.registration.to_string()
@@ -267,6 +272,205 @@ impl Event for RegistrationDropped {
             term_code,
             dropped_at,
             reason: DropReason::StudentDropped,
+        }
+    }
+}
+
+/// A registration was let in by a course that was under way, and whose grade does not meet what it requires.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PrerequisiteBroken {
+    pub registration: RegistrationId,
+    pub student: PersonId,
+    pub section: SectionId,
+    pub section_code: String,
+    pub course_title: String,
+    pub term: TermId,
+    pub term_code: String,
+    /// What would have to be met, such as `course(MATH101, C)`.
+    pub missing: Vec<String>,
+    /// After this day the student is taken out of the section, where the institution's policy says so.
+    pub drop_on: Option<Date>,
+}
+
+impl Event for PrerequisiteBroken {
+    const NAME: &'static str = "enrollment.prerequisite.broken";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.registration.to_string()
+    }
+
+    fn example() -> Self {
+        let RegistrationDropped {
+            registration,
+            student,
+            section,
+            section_code,
+            course_title,
+            term,
+            term_code,
+            ..
+        } = RegistrationDropped::example();
+        Self {
+            registration,
+            student,
+            section,
+            section_code,
+            course_title,
+            term,
+            term_code,
+            missing: vec!["course(MATH100, C)".into()],
+            drop_on: Some("2027-01-30".parse().expect("a date")),
+        }
+    }
+}
+
+/// A registration was given up too late to be dropped: it stays on the student's record with a W. What that gives back
+/// follows from the day, as for a drop.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RegistrationWithdrawn {
+    pub registration: RegistrationId,
+    pub bundle: BundleId,
+    pub student: PersonId,
+    pub section: SectionId,
+    pub section_code: String,
+    pub course_title: String,
+    pub term: TermId,
+    pub term_code: String,
+    pub withdrawn_at: Timestamp,
+    /// Where the student, or the registrar's office, has told it.
+    pub last_attended_on: Option<Date>,
+    /// The withdrawal from the whole term that it is a part of: what is given back is computed for all of it together,
+    /// see [`TermWithdrawn`].
+    pub term_withdrawal: Option<TermWithdrawalId>,
+}
+
+impl Event for RegistrationWithdrawn {
+    const NAME: &'static str = "enrollment.registration.withdrawn";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.registration.to_string()
+    }
+
+    fn example() -> Self {
+        let RegistrationDropped {
+            registration,
+            bundle,
+            student,
+            section,
+            section_code,
+            course_title,
+            term,
+            term_code,
+            ..
+        } = RegistrationDropped::example();
+        Self {
+            registration,
+            bundle,
+            student,
+            section,
+            section_code,
+            course_title,
+            term,
+            term_code,
+            withdrawn_at: "2027-03-15T10:00:00Z".parse().expect("a timestamp"),
+            last_attended_on: Some("2027-03-10".parse().expect("a date")),
+            term_withdrawal: None,
+        }
+    }
+}
+
+/// A student withdraws from a whole term, and so many pages of what they have in it are ended; it goes on with the
+/// next.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TermWithdrawalAdvanced {
+    pub withdrawal: TermWithdrawalId,
+    pub step: u32,
+}
+
+impl Event for TermWithdrawalAdvanced {
+    const NAME: &'static str = "enrollment.term-withdrawal.advanced";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        format!("{}/{}", self.withdrawal, self.step)
+    }
+
+    fn example() -> Self {
+        Self { withdrawal: TermWithdrawalId::derived_from("example"), step: 0 }
+    }
+}
+
+/// How a registration ended that its student gave up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GivenUp {
+    /// Without a trace on the transcript.
+    Dropped,
+    /// With a W.
+    Withdrawn,
+}
+
+/// A registration that ended with the student's withdrawal from its term.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EndedRegistration {
+    pub registration: RegistrationId,
+    pub section: SectionId,
+    pub section_code: String,
+    pub course_title: String,
+    pub ended: GivenUp,
+}
+
+/// A student has withdrawn from a whole term: everything they had in it has ended, at one moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TermWithdrawn {
+    pub withdrawal: TermWithdrawalId,
+    pub student: PersonId,
+    pub term: TermId,
+    pub term_code: String,
+    /// When it was asked for: what is given back follows from this day.
+    pub withdrawn_at: Timestamp,
+    pub last_attended_on: Option<Date>,
+    pub registrations: Vec<EndedRegistration>,
+}
+
+impl Event for TermWithdrawn {
+    const NAME: &'static str = "enrollment.term.withdrawn";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.withdrawal.to_string()
+    }
+
+    fn example() -> Self {
+        let RegistrationWithdrawn {
+            registration,
+            student,
+            section,
+            section_code,
+            course_title,
+            term,
+            term_code,
+            withdrawn_at,
+            last_attended_on,
+            ..
+        } = RegistrationWithdrawn::example();
+        let ended = GivenUp::Withdrawn;
+        Self {
+            withdrawal: TermWithdrawalId::derived_from("example"),
+            student,
+            term,
+            term_code,
+            withdrawn_at,
+            last_attended_on,
+            registrations: vec![EndedRegistration {
+                registration,
+                section,
+                section_code,
+                course_title,
+                ended,
+            }],
         }
     }
 }
@@ -435,6 +639,39 @@ impl Event for SeatFreed {
     fn example() -> Self {
         let RegistrationConfirmed { registration, section, .. } = RegistrationConfirmed::example();
         Self { section, freed_by: registration.to_string(), step: 0, after: None }
+    }
+}
+
+/// Somebody had a section's counters set to what was counted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SeatsRepaired {
+    pub section: SectionId,
+    pub taken_before: i64,
+    pub taken: i64,
+    pub waiting_before: i64,
+    pub waiting: i64,
+    pub repaired_by: PersonId,
+    pub reason: String,
+}
+
+impl Event for SeatsRepaired {
+    const NAME: &'static str = "enrollment.seats.repaired";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.section.to_string()
+    }
+
+    fn example() -> Self {
+        Self {
+            section: SectionId::derived_from("example"),
+            taken_before: 30,
+            taken: 29,
+            waiting_before: 0,
+            waiting: 0,
+            repaired_by: PersonId::derived_from("registrar"),
+            reason: "Asked for by the faculty.".into(),
+        }
     }
 }
 

@@ -4,6 +4,7 @@ mod billing;
 mod catalog;
 mod enrollment;
 mod envelope;
+mod grades;
 mod identity;
 mod moodle;
 mod notifications;
@@ -23,11 +24,14 @@ pub use catalog::{
 };
 pub use enrollment::{
     ApprovalDecided, ApprovalRequested, BundleParked, ChargeableRegistration, ClearanceAdvanced,
-    CourseUpdateAdvanced, Decision, DropReason, Enter, HoldLifted, HoldPlaced, OverrideGiven,
-    OverrideRevoked, RegistrationConfirmed, RegistrationDropped, RegistrationReleased,
-    ReleaseReason, SagaRequested, SeatFreed, WaitlistChanged, WaitlistState,
+    CourseUpdateAdvanced, Decision, DropReason, EndedRegistration, Enter, GivenUp, HoldLifted,
+    HoldPlaced, OverrideGiven, OverrideRevoked, PrerequisiteBroken, RegistrationConfirmed,
+    RegistrationDropped, RegistrationReleased, RegistrationWithdrawn, ReleaseReason, SagaRequested,
+    SeatFreed, SeatsRepaired, TermWithdrawalAdvanced, TermWithdrawn, WaitlistChanged,
+    WaitlistState,
 };
 pub use envelope::{Description, Envelope, Event};
+pub use grades::GradePosted;
 pub use identity::{
     DeviceAdded, EmailVerificationRequested, InvitationSent, PasswordChanged,
     PasswordResetRequested, PersonChanged, PersonRegistered, RefreshTokenReused, RoleAssigned,
@@ -70,6 +74,9 @@ pub fn catalogue() -> Vec<Description> {
         Description::of::<RegistrationConfirmed>(),
         Description::of::<RegistrationReleased>(),
         Description::of::<RegistrationDropped>(),
+        Description::of::<RegistrationWithdrawn>(),
+        Description::of::<TermWithdrawalAdvanced>(),
+        Description::of::<TermWithdrawn>(),
         Description::of::<ClearanceAdvanced>(),
         Description::of::<CourseUpdateAdvanced>(),
         Description::of::<HoldPlaced>(),
@@ -77,8 +84,11 @@ pub fn catalogue() -> Vec<Description> {
         Description::of::<OverrideGiven>(),
         Description::of::<OverrideRevoked>(),
         Description::of::<SeatFreed>(),
+        Description::of::<SeatsRepaired>(),
         Description::of::<WaitlistChanged>(),
         Description::of::<BundleParked>(),
+        Description::of::<PrerequisiteBroken>(),
+        Description::of::<GradePosted>(),
         Description::of::<ChargePosted>(),
         Description::of::<ChargeSettled>(),
         Description::of::<ChargeReversed>(),

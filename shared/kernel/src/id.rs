@@ -133,6 +133,7 @@ ids! {
     HoldId = "hld";
     OverrideId = "ovr";
     WaitlistEntryId = "wle";
+    TermWithdrawalId = "twd";
     ChargeId = "chg";
     InvoiceId = "inv";
     PaymentId = "pay";

@@ -15,7 +15,7 @@ pub use id::{
     DeviceId, HoldId, Id, ImportId, InvoiceId, JournalEntryId, MessageId, OverrideId, PaymentId,
     PersonId, ProgramId, RefundId, RegistrationGroupId, RegistrationId, RoleAssignmentId,
     RolloverId, SectionId, ServiceClientId, SessionId, SignInId, SourceId, SubmissionId,
-    SuspenseItemId, TermId, TuitionRunId, WaitlistEntryId, WrongId,
+    SuspenseItemId, TermId, TermWithdrawalId, TuitionRunId, WaitlistEntryId, WrongId,
 };
 pub use meeting::{Meeting, Room, Weekday};
 pub use money::{Currency, Money, MoneyError};

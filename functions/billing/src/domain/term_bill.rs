@@ -197,44 +197,47 @@ impl TermBill {
         Ok(adjustment)
     }
 
-    /// Takes a registration out, and credits what the calendar gives back of what that saves, or bills what the rest
-    /// costs more without it. None: it is not there.
+    /// Takes registrations out that are given up together, and credits what the calendar gives back of what that saves,
+    /// or bills what the rest costs more without them. None: none of them is there.
     pub fn drop(
         &mut self,
-        registration: RegistrationId,
+        registrations: &[RegistrationId],
         dropped_on: Date,
         rules: &TuitionRules,
         population: &Population,
     ) -> Result<Option<Adjustment>, Refusal> {
-        let found = self.registered.iter().position(|one| one.registration == registration);
-        let Some(at) = found else { return Ok(None) };
+        let is_dropped = |one: &Registered| registrations.contains(&one.registration);
+        if !self.registered.iter().any(is_dropped) {
+            return Ok(None);
+        }
         let due_before = self.assess(rules, population)?;
-        let before = match rules.band_policy {
+        let before: Vec<(RegistrationId, u32)> = match rules.band_policy {
             BandPolicy::SameBand => {
                 let credits = |one: &Registered| (one.registration, one.credits_hundredths);
                 self.registered.iter().map(credits).collect()
             }
             BandPolicy::Recompute => Vec::new(),
         };
-        let registered = self.take_out(at, dropped_on, before);
+        let first = self.dropped.len();
+        let mut leaving = Vec::new();
+        while let Some(at) = self.registered.iter().position(is_dropped) {
+            leaving.push(self.take_out(at, dropped_on, before.clone()));
+        }
         let due_after = self.assess(rules, population)?;
         let savings: Vec<(&Assessed, i64)> = due_before
             .iter()
             .map(|one| (one, one.amount.minor - amount_of(&due_after, one)))
             .filter(|(_, saved)| *saved > 0)
             .collect();
-        let kept = self.kept_of_savings(&savings, dropped_on, rules)?;
-        let dropped = self.dropped.last_mut().expect("it was just put there");
-        dropped.kept = kept;
-        for one in &mut self.registered {
-            // What was there before, or came with what is dropped, was not taken in its place.
-            let is_exchange = one.registered_on > registered.registered_on
-                || (one.registered_on == dropped_on && one.bundle != registered.bundle);
-            if is_exchange && washes(rules.wash, dropped_on, one.registered_on) {
-                dropped.wash(one, self.currency)?;
-            }
+        for kept in self.kept_of_savings(&savings, dropped_on, rules)? {
+            // What is kept for the term, or of what stays, is kept with the last of them.
+            let of_it = leaving.iter().position(|one| Some(one.registration) == kept.registration);
+            let at = of_it.unwrap_or(leaving.len() - 1);
+            self.dropped[first + at].kept.push(kept);
         }
-        let kept = dropped.kept.clone();
+        self.wash_exchanges(first, &leaving, dropped_on, rules)?;
+        let kept: Vec<Kept> =
+            self.dropped[first..].iter().flat_map(|dropped| dropped.kept.clone()).collect();
         let mut adjustment = Adjustment::default();
         for (one, saved) in savings {
             let item = (&one.code, one.registration);
@@ -251,6 +254,27 @@ impl TermBill {
             }
         }
         Ok(Some(adjustment))
+    }
+
+    /// Lets what was dropped just now, from the `first` on, cancel out with what was taken in its place.
+    fn wash_exchanges(
+        &mut self,
+        first: usize,
+        leaving: &[Registered],
+        dropped_on: Date,
+        rules: &TuitionRules,
+    ) -> Result<(), Refusal> {
+        for (dropped, left) in self.dropped[first..].iter_mut().zip(leaving) {
+            for one in &mut self.registered {
+                // What was there before, or came with what is dropped, was not taken in its place.
+                let is_exchange = one.registered_on > left.registered_on
+                    || (one.registered_on == dropped_on && one.bundle != left.bundle);
+                if is_exchange && washes(rules.wash, dropped_on, one.registered_on) {
+                    dropped.wash(one, self.currency)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Takes out what the institution has cancelled: it holds no band, nothing is kept of it, whatever the day, and the

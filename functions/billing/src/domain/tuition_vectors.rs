@@ -111,7 +111,12 @@ impl Desk {
     }
 
     fn drop(&mut self, at: u32, on: &str) {
-        let drop = self.bill.drop(registration(at), date(on), &self.rules, &self.population);
+        self.drop_together(&[at], on);
+    }
+
+    fn drop_together(&mut self, these: &[u32], on: &str) {
+        let these: Vec<_> = these.iter().map(|at| registration(*at)).collect();
+        let drop = self.bill.drop(&these, date(on), &self.rules, &self.population);
         self.issue(drop.expect("in range").expect("it is registered"));
         assert!(self.is_settled(), "a drop leaves nothing to be calculated");
     }
@@ -308,6 +313,32 @@ fn vector_3_a_later_withdrawal_does_not_rate_an_earlier_drop_again() {
 }
 
 #[test]
+fn what_is_given_up_together_is_computed_once() {
+    let fee = dollars(30);
+    let mut rules = rules(TuitionRule::PerCredit { amount: dollars(100) }, 50);
+    let calendar = rules.calendar.as_mut().expect("a calendar");
+    for row in &mut calendar.rows {
+        row.administrative_fee = Some(fee);
+    }
+    let billed_after = |together: bool| {
+        let mut desk = Desk::new(rules.clone());
+        for at in [1, 2, 3] {
+            desk.add(registered(at, 4, "2027-01-15"));
+        }
+        if together {
+            desk.drop_together(&[1, 2, 3], "2027-02-03");
+        } else {
+            for at in [1, 2, 3] {
+                desk.drop(at, "2027-02-03");
+            }
+        }
+        desk.billed()
+    };
+    assert_eq!(billed_after(true), 630, "half of 1200, and one fee");
+    assert_eq!(billed_after(false), 690, "half of 1200, and three");
+}
+
+#[test]
 fn vector_4_credits_dropped_and_added_on_one_day_cancel_out() {
     let per_credit = TuitionRule::PerCredit { amount: dollars(100) };
     for add_first in [true, false] {
@@ -370,7 +401,7 @@ fn an_administrative_fee_below_nothing_or_in_another_currency_is_refused() {
     let mut desk = Desk::new(with_fee(euros));
     desk.add(registered(1, 4, "2027-01-15"));
     let dropped =
-        desk.bill.drop(registration(1), date("2027-02-03"), &desk.rules, &desk.population);
+        desk.bill.drop(&[registration(1)], date("2027-02-03"), &desk.rules, &desk.population);
     assert_eq!(dropped.map(drop), Err(Refusal::CurrenciesDiffer));
 }
 

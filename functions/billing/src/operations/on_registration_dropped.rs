@@ -3,6 +3,7 @@
 //! bill as the rules have it without it.
 
 use events::{DropReason, RegistrationDropped};
+use kernel::{PersonId, RegistrationId, TermId, Timestamp};
 use shell::{Delivery, Failure};
 
 use crate::Ctx;
@@ -11,28 +12,51 @@ use crate::store::{self, Cause, Opened};
 use crate::term_desk::{TermDesk, issue_adjustment};
 
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
-    store::in_line_for_a_number(async || take_registration_back(ctx, delivery).await).await
+    let event: RegistrationDropped = delivery.event()?;
+    let RegistrationDropped { student, term, registration, dropped_at: at, reason, .. } = event;
+    let is_cancelled = match reason {
+        DropReason::StudentDropped => false,
+        DropReason::SectionCancelled | DropReason::PrerequisiteBroken => true,
+        // What the whole term gives back is computed once, when all of it has ended.
+        DropReason::TermWithdrawn => return Ok(()),
+    };
+    let leaving = Leaving { student, term, registrations: &[registration], at, is_cancelled };
+    leaving.take_back(ctx, delivery).await
 }
 
-async fn take_registration_back(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
-    let dropped: RegistrationDropped = delivery.event()?;
-    let mut desk = TermDesk::read(ctx, dropped.student, dropped.term, None, &[]).await?;
-    let Some(mut bill) = desk.standing_bill().map(Opened::from) else { return Ok(()) };
-    let dropped_on = ctx.institution().date(dropped.dropped_at);
-    let change = match dropped.reason {
-        DropReason::StudentDropped => TermBill::drop,
-        DropReason::SectionCancelled => TermBill::cancel,
-    };
-    let TermDesk { rules, population, .. } = &desk;
-    let adjustment = change(&mut bill.value, dropped.registration, dropped_on, rules, population)?;
-    // Never charged, or undone, or dropped before.
-    let Some(adjustment) = adjustment else { return Ok(()) };
-    let cause = Cause { now: delivery.now, correlation_id: &delivery.envelope.correlation_id };
-    let mut transaction = ctx.table.transaction();
-    issue_adjustment(ctx, &mut transaction, bill, adjustment, (dropped_on, cause)).await?;
-    delivery.mark_seen(&mut transaction);
-    transaction.commit().await?;
-    Ok(())
+/// Registrations that are given up together, or one whose section does not take place.
+pub(super) struct Leaving<'a> {
+    pub student: PersonId,
+    pub term: TermId,
+    pub registrations: &'a [RegistrationId],
+    pub at: Timestamp,
+    pub is_cancelled: bool,
+}
+
+impl Leaving<'_> {
+    pub async fn take_back(&self, ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
+        store::in_line_for_a_number(async || self.issue(ctx, delivery).await).await
+    }
+
+    async fn issue(&self, ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
+        let mut desk = TermDesk::read(ctx, self.student, self.term, None, &[]).await?;
+        let Some(mut bill) = desk.standing_bill().map(Opened::from) else { return Ok(()) };
+        let on = ctx.institution().date(self.at);
+        let TermDesk { rules, population, .. } = &desk;
+        let bill_of_it: &mut TermBill = &mut bill.value;
+        let adjustment = match self.registrations {
+            [one] if self.is_cancelled => bill_of_it.cancel(*one, on, rules, population)?,
+            these => bill_of_it.drop(these, on, rules, population)?,
+        };
+        // Never charged, or undone, or dropped before.
+        let Some(adjustment) = adjustment else { return Ok(()) };
+        let cause = Cause { now: delivery.now, correlation_id: &delivery.envelope.correlation_id };
+        let mut transaction = ctx.table.transaction();
+        issue_adjustment(ctx, &mut transaction, bill, adjustment, (on, cause)).await?;
+        delivery.mark_seen(&mut transaction);
+        transaction.commit().await?;
+        Ok(())
+    }
 }
 
 #[cfg(test)]

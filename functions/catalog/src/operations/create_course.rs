@@ -44,6 +44,9 @@ pub struct Command {
     #[serde(default)]
     #[schemars(length(max = 20), extend("uniqueItems" = true))]
     pub cross_listed: Vec<Code>,
+    /// How often a student may take it; as often as the institution allows of any course where it is not said.
+    #[schemars(range(min = 1, max = 100))]
+    pub attempts_max: Option<u32>,
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
@@ -59,6 +62,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         corequisites: command.corequisites,
         equivalents: command.equivalents.into_iter().map(|code| code.0).collect(),
         cross_listed: command.cross_listed.into_iter().map(|code| code.0).collect(),
+        attempts_max: command.attempts_max,
     };
     domain::check_version(&version)?;
     let course = Course {
@@ -99,6 +103,7 @@ pub(crate) mod tests {
             corequisites: Vec::new(),
             equivalents: Vec::new(),
             cross_listed: Vec::new(),
+            attempts_max: None,
         }
     }
 

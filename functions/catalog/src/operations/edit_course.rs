@@ -42,6 +42,9 @@ pub struct Command {
     pub equivalents: Option<Vec<Code>>,
     #[schemars(length(max = 20), extend("uniqueItems" = true))]
     pub cross_listed: Option<Vec<Code>>,
+    /// How often a student may take it.
+    #[schemars(range(min = 1, max = 100))]
+    pub attempts_max: Option<u32>,
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
@@ -66,6 +69,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     version.corequisites = command.corequisites.unwrap_or(version.corequisites);
     version.equivalents = command.equivalents.map_or(version.equivalents, texts);
     version.cross_listed = command.cross_listed.map_or(version.cross_listed, texts);
+    version.attempts_max = command.attempts_max.or(version.attempts_max);
     stored.value.put_version(version)?;
     let on = command.effective_from.max(today(call.now));
     // An edit whose reply was lost comes again: it has had its effect.
@@ -100,6 +104,7 @@ mod tests {
             corequisites: None,
             equivalents: None,
             cross_listed: None,
+            attempts_max: None,
         };
         change(&mut command);
         command

@@ -139,6 +139,7 @@ async fn import_course(
         corequisites: Vec::new(),
         equivalents: Vec::new(),
         cross_listed: Vec::new(),
+        attempts_max: None,
     };
     let course = match stored.as_ref().map(|stored| stored.value.clone()) {
         None => Course { id, code, retired_from: None, versions: vec![version] },

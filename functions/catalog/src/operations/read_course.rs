@@ -38,6 +38,8 @@ pub struct Reply {
     pub corequisites: Vec<CourseId>,
     pub equivalents: Vec<String>,
     pub cross_listed: Vec<String>,
+    /// How often a student may take it; as often as the institution allows of any course where it is not said.
+    pub attempts_max: Option<u32>,
     /// From this day on it is not offered any more.
     pub retired_from: Option<Date>,
     /// The days on which a version of it begins.
@@ -60,6 +62,7 @@ impl Reply {
             corequisites: in_force.corequisites,
             equivalents: in_force.equivalents,
             cross_listed: in_force.cross_listed,
+            attempts_max: in_force.attempts_max,
             retired_from: course.retired_from,
             versions: course.versions.iter().map(|version| version.effective_from).collect(),
         }

@@ -132,6 +132,8 @@ impl SectionContext {
                 corequisites: course.corequisites,
                 prerequisites: course.prerequisites,
                 equivalents: course.equivalents,
+                cross_listed: course.cross_listed,
+                attempts_max: course.attempts_max,
             },
             credits_hundredths: course.credits_hundredths,
             credits_max_hundredths: course.credits_max_hundredths,

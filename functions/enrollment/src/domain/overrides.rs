@@ -42,9 +42,11 @@ impl Giver {
             Code::TermClosed
             | Code::WindowNotOpen
             | Code::StatusIneligible
+            | Code::TermWithdrawn
             | Code::DuplicateCourse
             | Code::LinkRequired
             | Code::MaxCredits
+            | Code::RepeatLimit
             | Code::WaitlistFull
             | Code::WaitlistOnly => self == Self::Registrar,
         }

@@ -1,8 +1,11 @@
 //! One student in one section, from the held seat to its end.
 
-use events::{DropReason, RegistrationDropped};
+use events::{DropReason, GivenUp, RegistrationDropped, RegistrationWithdrawn};
 use jiff::tz::TimeZone;
-use kernel::{BundleId, PersonId, RegistrationId, SectionId, SubmissionId, TermId, Timestamp};
+use kernel::{
+    BundleId, Date, PersonId, RegistrationId, SectionId, SubmissionId, TermId, TermWithdrawalId,
+    Timestamp,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -17,8 +20,42 @@ pub enum RegistrationState {
     Released,
     /// Given up by the student after it was confirmed.
     Dropped,
-    /// Its section does not take place.
+    /// Given up after it could be dropped: a W on the student's record.
+    Withdrawn,
+    /// Its section does not take place, or the institution takes the student out of it.
     Cancelled,
+    /// Its final grade is posted.
+    Completed,
+}
+
+/// Until when a registration is dropped, and from then on withdrawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    pub drop_until: Timestamp,
+    /// None where the term names no such day.
+    pub withdraw_until: Option<Timestamp>,
+}
+
+impl Deadlines {
+    /// How a registration ends that is given up at this moment. Whoever `petitions` is let go after the last day, too.
+    pub fn ending(&self, at: Timestamp, petitions: bool) -> Result<GivenUp, Refusal> {
+        if at <= self.drop_until {
+            Ok(GivenUp::Dropped)
+        } else if petitions || self.withdraw_until.is_some_and(|until| at <= until) {
+            Ok(GivenUp::Withdrawn)
+        } else {
+            Err(Refusal::WithdrawDeadlinePassed)
+        }
+    }
+}
+
+/// Who gives a registration up, and what they say of it.
+#[derive(Debug, Clone)]
+pub struct GivingUp {
+    pub by: PersonId,
+    pub at: Timestamp,
+    pub reason: Option<String>,
+    pub last_attended_on: Option<Date>,
 }
 
 /// A change of state, for the record.
@@ -26,7 +63,7 @@ pub enum RegistrationState {
 pub struct Transition {
     pub to: RegistrationState,
     pub at: Timestamp,
-    /// A person's id, `saga`, `import` or `catalog`.
+    /// A person's id, `saga`, `import`, `catalog`, `grades` or `prerequisites`.
     pub by: String,
     pub reason: Option<String>,
 }
@@ -56,6 +93,9 @@ pub struct Registration {
     /// What had to be lifted to let the student in.
     #[serde(default)]
     pub overrides: Vec<UsedOverride>,
+    /// Of one that was withdrawn, where somebody has told it.
+    #[serde(default)]
+    pub last_attended_on: Option<Date>,
     pub history: Vec<Transition>,
 }
 
@@ -76,6 +116,16 @@ impl Registration {
         self.become_state(RegistrationState::Registered, at, "saga", None);
     }
 
+    /// The final grade is posted. Only what is registered is completed (`false`): a W stays one.
+    pub fn complete(&mut self, at: Timestamp) -> bool {
+        let is_registered = self.state == RegistrationState::Registered;
+        if is_registered {
+            self.provisional = false;
+            self.become_state(RegistrationState::Completed, at, "grades", None);
+        }
+        is_registered
+    }
+
     pub fn release(&mut self, at: Timestamp, reason: String) {
         self.become_state(RegistrationState::Released, at, "saga", Some(reason));
     }
@@ -90,6 +140,52 @@ impl Registration {
         term.map_or(self.drop_until, |term| term.drop_until(zone))
     }
 
+    /// By the term's last word.
+    pub fn deadlines(&self, term: Option<&TermFacts>, zone: &TimeZone) -> Deadlines {
+        Deadlines {
+            drop_until: self.drop_until(term, zone),
+            withdraw_until: term.and_then(|term| term.withdraw_until(zone)),
+        }
+    }
+
+    /// Ends what is registered, with or without a W.
+    pub fn give_up(&mut self, ending: GivenUp, giving_up: &GivingUp) {
+        let to = match ending {
+            GivenUp::Dropped => RegistrationState::Dropped,
+            GivenUp::Withdrawn => {
+                self.last_attended_on = giving_up.last_attended_on;
+                RegistrationState::Withdrawn
+            }
+        };
+        let GivingUp { by, at, reason, .. } = giving_up;
+        self.become_state(to, *at, &by.to_string(), reason.clone());
+    }
+
+    /// The student gives it up with a W, since it is too late to drop it. What is withdrawn already changes nothing
+    /// (`false`).
+    pub fn withdraw(
+        &mut self,
+        giving_up: &GivingUp,
+        deadlines: Deadlines,
+        petitions: bool,
+    ) -> Result<bool, Refusal> {
+        match self.state {
+            RegistrationState::Withdrawn => Ok(false),
+            RegistrationState::Released
+            | RegistrationState::Dropped
+            | RegistrationState::Completed
+            | RegistrationState::Cancelled => Err(Refusal::RegistrationEnded),
+            RegistrationState::SeatHeld => Err(Refusal::RegistrationNotConfirmed),
+            RegistrationState::Registered => match deadlines.ending(giving_up.at, petitions)? {
+                GivenUp::Dropped => Err(Refusal::DropInstead),
+                GivenUp::Withdrawn => {
+                    self.give_up(GivenUp::Withdrawn, giving_up);
+                    Ok(true)
+                }
+            },
+        }
+    }
+
     /// The student gives the section up. Dropping what is dropped changes nothing (`false`).
     pub fn drop_by(
         &mut self,
@@ -99,9 +195,10 @@ impl Registration {
     ) -> Result<bool, Refusal> {
         match self.state {
             RegistrationState::Dropped => Ok(false),
-            RegistrationState::Released | RegistrationState::Cancelled => {
-                Err(Refusal::RegistrationEnded)
-            }
+            RegistrationState::Released
+            | RegistrationState::Withdrawn
+            | RegistrationState::Completed
+            | RegistrationState::Cancelled => Err(Refusal::RegistrationEnded),
             RegistrationState::SeatHeld => Err(Refusal::RegistrationNotConfirmed),
             RegistrationState::Registered if at > until => Err(Refusal::DropDeadlinePassed),
             RegistrationState::Registered => {
@@ -125,6 +222,28 @@ impl Registration {
             term_code: self.term_code.clone(),
             dropped_at,
             reason,
+        }
+    }
+
+    /// What others are told of its withdrawal.
+    pub fn withdrawn(
+        &self,
+        withdrawn_at: Timestamp,
+        term_withdrawal: Option<TermWithdrawalId>,
+    ) -> RegistrationWithdrawn {
+        let Self { id, bundle, student, section, term, last_attended_on, .. } = *self;
+        RegistrationWithdrawn {
+            registration: id,
+            bundle,
+            student,
+            section,
+            section_code: self.section_code.clone(),
+            course_title: self.course_title.clone(),
+            term,
+            term_code: self.term_code.clone(),
+            withdrawn_at,
+            last_attended_on,
+            term_withdrawal,
         }
     }
 }

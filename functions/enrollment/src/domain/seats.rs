@@ -120,7 +120,9 @@ impl SectionSeats {
             meetings: event.meetings,
             teachers: event.teachers,
             waitlist: event.waitlist,
-            line: standing.map(|standing| standing.line).unwrap_or_default(),
+            line: standing
+                .map(|standing| standing.line.with_all_seats_its_own())
+                .unwrap_or_default(),
             waiting_in_pools,
             offered: standing.map(|standing| standing.offered).unwrap_or_default(),
         }
@@ -133,6 +135,8 @@ impl SectionSeats {
         self.course.corequisites = course.corequisites;
         self.course.prerequisites = course.prerequisites;
         self.course.equivalents = course.equivalents;
+        self.course.cross_listed = course.cross_listed;
+        self.course.attempts_max = course.attempts_max;
         self.credits_hundredths = course.credits_hundredths;
         self.course_version = course_version;
     }
@@ -183,6 +187,18 @@ impl SectionSeats {
         self.waitlist.mode != WaitlistMode::None || self.line.waiting > 0
     }
 
+    /// Whether a seat that is free in it may be somebody's who stands in line: for it, or for another of its
+    /// cross-list, which may have a list though this one has none.
+    pub fn may_be_waited_for(&self) -> bool {
+        self.may_have_line() || self.cross_listing.is_some()
+    }
+
+    /// Free seats that are kept for nobody.
+    pub fn free_generally(&self, today: Date) -> i64 {
+        let general = self.general_capacity(today) - self.taken_generally;
+        general.min(self.capacity - self.taken).max(0)
+    }
+
     /// The next day on which something changes for who stands in line without anybody doing anything: the list is over,
     /// or kept seats become everybody's.
     pub fn next_look(&self, today: Date) -> Option<Date> {
@@ -207,7 +223,8 @@ impl SectionSeats {
             Some(population) => self.waiting_in_pools.get(population).copied().unwrap_or_default(),
             None => line.waiting,
         };
-        if !self.has_waitlist(today) {
+        // The line of a cross-list is that of all its sections, whichever of them has the list.
+        if !self.has_waitlist(today) && self.cross_listing.is_none() {
             Turn::NobodyWaits { bars: false }
         } else if before == 0 {
             Turn::NobodyWaits { bars: true }

@@ -62,7 +62,9 @@ impl StudentRecord {
         record.programs.extend(self.programs.iter().cloned());
         record.tests.extend(self.tests.iter().map(|(name, score)| (name.clone(), *score)));
         record.standing = self.standing;
-        record.credits_earned_hundredths = self.credits_earned_hundredths;
+        // What the office knows of may have been earned elsewhere.
+        record.credits_earned_hundredths =
+            record.credits_earned_hundredths.max(self.credits_earned_hundredths);
         for code in &self.waived_courses {
             record.courses.entry(code.clone()).or_default().push(Attempt::Waived);
         }

@@ -2,23 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use events::TermState;
+use events::{OfferedCourse, TermState};
 use kernel::{
     AcademicRecord, Attempt, Calendar, CourseId, CrossListId, Date, GradeScale, Meeting, PersonId,
     Proof, ProofReason, RegistrationGroupId, RegistrationId, Requirement, SectionId, SubmissionId,
-    TermId, Timestamp, Verdict, WaitlistEntryId,
+    TermId, TermWithdrawalId, Timestamp, Verdict, WaitlistEntryId,
 };
 use serde::{Deserialize, Serialize};
 
 use table::Stored;
 
 use super::{
-    ItemCode, ItemRefusal, Line, Link, Override, SectionLinks, SectionSeats, SectionStatus,
-    SharedSeats, StoppedBy, StudentStatus, TermFacts, Turn, UsedOverride, WaitingFor,
+    ATTEMPTS_MAX, ItemCode, ItemRefusal, Line, Link, Override, SectionLinks, SectionSeats,
+    SectionStatus, SharedSeats, StoppedBy, StudentStatus, TermFacts, Turn, UsedOverride,
+    WaitingFor,
 };
-
-/// No grade has been told yet: what was taken counts as under way, and nothing is compared.
-static NO_GRADES: GradeScale = GradeScale(Vec::new());
 
 /// Credits that a student may hold in one term without an override, in hundredths. Policy: 45 ECTS, half as
 /// much again
@@ -72,11 +70,47 @@ pub struct StudentTerm {
     /// Sections that the student stands in line for.
     #[serde(default)]
     pub waiting: Vec<WaitingFor>,
+    /// What the student gave up with a W.
+    #[serde(default)]
+    pub withdrawn: Vec<Entry>,
+    /// The student has withdrawn from the whole term, or is about to.
+    #[serde(default)]
+    pub withdrawal: Option<TermWithdrawalId>,
 }
 
 impl StudentTerm {
     pub fn empty(student: PersonId, term: TermId) -> Self {
-        Self { student, term, first_day: None, entries: Vec::new(), waiting: Vec::new() }
+        Self {
+            student,
+            term,
+            first_day: None,
+            entries: Vec::new(),
+            waiting: Vec::new(),
+            withdrawn: Vec::new(),
+            withdrawal: None,
+        }
+    }
+
+    /// Whether the student, once these are given up, is registered for nothing any more in a term that has begun.
+    pub fn would_be_empty(&self, given_up: &[RegistrationId], today: Date) -> bool {
+        let has_begun = self.first_day.is_some_and(|first_day| first_day <= today);
+        let stays = |entry: &Entry| {
+            entry.state == EntryState::Registered && !given_up.contains(&entry.registration)
+        };
+        has_begun && !self.entries.iter().any(stays)
+    }
+
+    /// A registration's grade is told: it rests on nothing any more that may still come.
+    pub fn settle(&mut self, registration: RegistrationId) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.registration == registration) {
+            entry.provisional = false;
+        }
+    }
+
+    /// A registration is given up with a W.
+    pub fn withdraw(&mut self, registration: RegistrationId) {
+        let withdrawn = |entry: &mut Entry| entry.registration == registration;
+        self.withdrawn.extend(self.entries.extract_if(.., withdrawn));
     }
 
     /// The registrations that are left together with this one, itself included.
@@ -135,50 +169,6 @@ impl StudentTerm {
     }
 }
 
-/// Courses that the student has taken in the past.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct History {
-    pub student: PersonId,
-    pub courses: Vec<CourseId>,
-    /// The terms in which each was taken, by the course's code.
-    #[serde(default)]
-    pub course_codes: BTreeMap<String, BTreeSet<TermId>>,
-}
-
-/// What a student has taken, seen from a term.
-pub struct AcademicBackground<'a> {
-    pub term: TermId,
-    pub first_day: Option<Date>,
-    pub terms: &'a [StudentTerm],
-    pub history: Option<&'a History>,
-}
-
-impl History {
-    pub fn empty(student: PersonId) -> Self {
-        Self { student, courses: Vec::new(), course_codes: BTreeMap::new() }
-    }
-}
-
-impl AcademicBackground<'_> {
-    /// What was taken in other terms and has no grade yet counts as under way: whoever is let in by it is judged again
-    /// when the grade comes. A term whose first day is not known to lie earlier lets nobody in.
-    pub fn record(&self) -> AcademicRecord {
-        let earlier = self.terms.iter().filter(|other| {
-            other.term != self.term && other.first_day.is_some() && other.first_day < self.first_day
-        });
-        let entries = earlier.flat_map(|other| &other.entries);
-        let registered = entries.filter(|entry| entry.state == EntryState::Registered);
-        let registered = registered.map(|entry| &entry.course_code);
-        let imported = self.history.into_iter().flat_map(|history| &history.course_codes);
-        let imported = imported
-            .filter(|(_, terms)| terms.iter().any(|term| *term != self.term))
-            .map(|(code, _)| code);
-        let under_way =
-            registered.chain(imported).map(|code| (code.clone(), vec![Attempt::InProgress]));
-        AcademicRecord { courses: under_way.collect(), ..AcademicRecord::default() }
-    }
-}
-
 /// What is known beside the cart, the sections and the student's term.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Background {
@@ -187,10 +177,14 @@ pub struct Background {
     pub calendar: Calendar,
     /// The institution's own date.
     pub today: Date,
-    /// Courses of the past.
+    /// Courses that are behind the student.
     pub history: Vec<CourseId>,
     /// What requirements are judged by.
     pub record: AcademicRecord,
+    /// What grades compare by.
+    pub scale: GradeScale,
+    /// How often the student has taken a course before, by its code.
+    pub attempts: BTreeMap<String, u32>,
     pub status: StudentStatus,
     /// Holds that stop the student now.
     pub holds: Vec<StoppedBy>,
@@ -203,6 +197,18 @@ pub struct Background {
 }
 
 impl Background {
+    pub fn prove(&self, requirement: &Requirement) -> Proof {
+        requirement.prove(&self.record, &self.scale)
+    }
+
+    /// How often the student has taken the section's course before, under whichever of its codes.
+    pub fn attempts_at(&self, course: &OfferedCourse) -> u32 {
+        let same =
+            [&course.code].into_iter().chain(&course.equivalents).chain(&course.cross_listed);
+        let codes: BTreeSet<&String> = same.collect();
+        codes.into_iter().filter_map(|code| self.attempts.get(code)).sum()
+    }
+
     /// What lets the student pass this rule in this section.
     pub fn lifting(&self, section: SectionId, code: ItemCode) -> Option<&Stored<Override>> {
         self.overrides.iter().find(|stored| stored.value.lifts(section, code))
@@ -299,7 +305,7 @@ pub fn decide(
         }
     }
     let items = items(&known, standing, background);
-    for bundle in bundles(&items, &background.record) {
+    for bundle in bundles(&items, background) {
         let (planned, mut refused) = judge(cart, &bundle, &passed, background, now);
         if refused.is_empty() {
             passed.entries.extend(planned.entries.clone());
@@ -359,11 +365,11 @@ fn items<'a>(
 
 impl Item<'_> {
     /// Whether this one needs the other to be taken together with it.
-    fn leans_on(&self, other: &Self, record: &AcademicRecord) -> bool {
+    fn leans_on(&self, other: &Self, background: &Background) -> bool {
         let (course, other_course) = (&self.seats.course, &other.seats.course);
         let needs_company = course.prerequisites.as_ref().is_some_and(|requirement| {
             requirement.courses().get(other_course.code.as_str()) == Some(&false)
-                && requirement.prove(record, &NO_GRADES).verdict == Verdict::NotMet
+                && background.prove(requirement).verdict == Verdict::NotMet
         });
         course.corequisites.contains(&other_course.id)
             || needs_company
@@ -380,11 +386,11 @@ impl Item<'_> {
 }
 
 /// Connected components over what is taken together, each in the cart's order.
-fn bundles<'a>(items: &[Item<'a>], record: &AcademicRecord) -> Vec<Vec<Item<'a>>> {
+fn bundles<'a>(items: &[Item<'a>], background: &Background) -> Vec<Vec<Item<'a>>> {
     let mut bundles: Vec<Vec<Item<'_>>> = Vec::new();
     for item in items {
         let linked =
-            |other: &Item<'_>| item.leans_on(other, record) || other.leans_on(item, record);
+            |other: &Item<'_>| item.leans_on(other, background) || other.leans_on(item, background);
         let (mut joined, apart): (Vec<_>, Vec<_>) =
             bundles.into_iter().partition(|bundle| bundle.iter().any(linked));
         bundles = apart;
@@ -416,12 +422,13 @@ fn judge(
         let proof = prerequisites(seats, bundle, standing, background);
         let mut refusals: Vec<ItemRefusal> =
             window(cart.term, seats, background, now).into_iter().collect();
-        refusals.extend(of_student(background));
+        refusals.extend(of_student(standing, background));
         refusals.extend(of_section(item, bundle, &with, background));
         refusals.extend(unproven(proof.as_ref().map(|(proof, _)| proof)));
         refusals.extend(waiting(seats, cart.door, standing));
         let seat = seat(seats, cart.door, background);
-        refusals.extend(seat.as_ref().err().map(|code| ItemRefusal::new(*code)));
+        let codes = seat.as_ref().err().into_iter().flatten();
+        refusals.extend(codes.map(|code| ItemRefusal::new(*code)));
         refusals.sort_by_key(|refusal| refusal.code);
         let permitted = proof.as_ref().and_then(|(_, permitted)| permitted.clone());
         let (mut used, refusals) = lift(cart.term, seats, refusals, background);
@@ -467,8 +474,11 @@ fn lift(
 }
 
 /// What speaks against everything that the student might register for.
-fn of_student(background: &Background) -> Vec<ItemRefusal> {
+fn of_student(standing: &StudentTerm, background: &Background) -> Vec<ItemRefusal> {
     let mut refusals = Vec::new();
+    if standing.withdrawal.is_some() {
+        refusals.push(ItemRefusal::new(ItemCode::TermWithdrawn));
+    }
     if !background.holds.is_empty() {
         refusals.push(ItemRefusal::held(background.holds.clone()));
     }
@@ -492,7 +502,7 @@ fn of_section(
         refusals.push(ItemRefusal::new(ItemCode::SectionNotOffered));
     }
     refusals.extend(duplicates(item, with));
-    refusals.extend(restriction(seats, &background.record));
+    refusals.extend(restriction(seats, background));
     refusals.extend(corequisites(seats, with, &companions, &background.history));
     refusals.extend(unlinked(item, bundle, with, background));
     if seats.permission_required {
@@ -501,6 +511,10 @@ fn of_section(
     refusals.extend(conflicts(seats, with, &background.calendar));
     if with.credits_hundredths() + item.credits_hundredths() > CREDITS_MAX_HUNDREDTHS {
         refusals.push(ItemRefusal::new(ItemCode::MaxCredits));
+    }
+    let attempts_max = seats.course.attempts_max.unwrap_or(ATTEMPTS_MAX);
+    if background.attempts_at(&seats.course) >= attempts_max {
+        refusals.push(ItemRefusal::new(ItemCode::RepeatLimit));
     }
     refusals
 }
@@ -522,13 +536,13 @@ fn unlinked(
 }
 
 /// A restriction keeps no seats; whoever meets one of them is let in.
-fn restriction(seats: &SectionSeats, record: &AcademicRecord) -> Option<ItemRefusal> {
+fn restriction(seats: &SectionSeats, background: &Background) -> Option<ItemRefusal> {
     let any = match seats.restrictions.as_slice() {
         [] => return None,
         [one] => one.clone(),
         several => Requirement::Any(several.to_vec()),
     };
-    let proof = any.prove(record, &NO_GRADES);
+    let proof = background.prove(&any);
     let code = match proof.missing().first().map(|missing| &missing.requirement) {
         None => return None,
         Some(Requirement::Program(_)) => ItemCode::RestrictionProgramme,
@@ -565,25 +579,30 @@ fn seat(
     seats: &SectionSeats,
     door: Door<'_>,
     background: &Background,
-) -> Result<Option<String>, ItemCode> {
+) -> Result<Option<String>, Vec<ItemCode>> {
     if let Door::Offer { pool } = door {
         return Ok(pool.map(str::to_owned));
     }
     if background.shared_with(seats).is_some_and(SharedSeats::is_full) {
-        return Err(ItemCode::Closed);
+        return Err(vec![ItemCode::Closed]);
     }
     let today = background.today;
-    let pool = seats.seat_for(&background.record, &NO_GRADES, today)?;
+    let (pool, mut codes) = match seats.seat_for(&background.record, &background.scale, today) {
+        Ok(pool) => (pool, Vec::new()),
+        // Whoever is let in all the same stands behind the line as everybody.
+        Err(ItemCode::ReservedClosed) => (None, vec![ItemCode::ReservedClosed]),
+        Err(code) => return Err(vec![code]),
+    };
     let turn = seats.turn(pool.as_deref(), background.line(seats), today);
     if door == Door::Public && turn == Turn::OthersFirst {
-        return Err(ItemCode::WaitlistOnly);
+        codes.push(ItemCode::WaitlistOnly);
     }
-    Ok(pool)
+    if codes.is_empty() { Ok(pool) } else { Err(codes) }
 }
 
 /// The populations with reserved seats in the section that the student belongs to.
 pub fn populations(seats: &SectionSeats, background: &Background) -> BTreeSet<String> {
-    seats.populations_of(&background.record, &NO_GRADES)
+    seats.populations_of(&background.record, &background.scale)
 }
 
 /// By the catalog's last word of the term. Whoever is in a population with a window of its own may use that one too.
@@ -599,9 +618,10 @@ fn window(
         .map_or((seats.term.registration_opens_at, seats.term.registration_closes_at), |known| {
             (known.registration_opens_at, known.registration_closes_at)
         });
-    let of_population = known.into_iter().flat_map(|known| &known.windows).filter(|window| {
-        window.population.prove(&background.record, &NO_GRADES).verdict != Verdict::NotMet
-    });
+    let of_population = known
+        .into_iter()
+        .flat_map(|known| &known.windows)
+        .filter(|window| background.prove(&window.population).verdict != Verdict::NotMet);
     let mut windows: Vec<_> =
         of_population.map(|window| (window.opens_at, window.closes_at)).collect();
     if windows.is_empty() {
@@ -627,6 +647,17 @@ fn window(
     }
 }
 
+/// Judges what was let in before once more, by what is known now; nothing where nothing is required.
+pub fn prove_again(
+    seats: &SectionSeats,
+    registration: RegistrationId,
+    standing: &StudentTerm,
+    background: &Background,
+) -> Option<Proof> {
+    let others = standing.without(&[registration]);
+    prerequisites(seats, &[], &others, background).map(|(proof, _)| proof)
+}
+
 /// The proof of the course's prerequisites, where it has some, and the permission that it rests on. What is confirmed
 /// in this term counts like what is submitted together.
 fn prerequisites(
@@ -643,12 +674,12 @@ fn prerequisites(
     for code in confirmed.chain(submitted).filter(|code| **code != seats.course.code) {
         record.courses.entry(code.clone()).or_default().push(Attempt::Together);
     }
-    let proof = requirement.prove(&record, &NO_GRADES);
+    let proof = requirement.prove(&record, &background.scale);
     let permission = background.lifting(seats.section, ItemCode::InstructorPermission);
     let permission = permission.filter(|_| proof.verdict == Verdict::NotMet);
     let Some(permission) = permission else { return Some((proof, None)) };
     record.permission = true;
-    let permitted = requirement.prove(&record, &NO_GRADES);
+    let permitted = requirement.prove(&record, &background.scale);
     let used = (permitted.verdict != Verdict::NotMet).then(|| permission.value.used());
     Some((permitted, used))
 }
@@ -754,6 +785,7 @@ mod tests {
     use kernel::{Id, Weekday};
     use proptest::prelude::*;
 
+    use super::super::{AcademicBackground, History};
     use super::*;
 
     const NOW: &str = "2027-01-15T08:30:00Z";
@@ -981,6 +1013,40 @@ mod tests {
     }
 
     #[test]
+    fn a_course_is_taken_as_often_as_it_may_be_under_whichever_of_its_codes() {
+        let limited = |change: fn(&mut SectionSeats)| {
+            section("a", |seats| {
+                seats.course.code = "A".into();
+                change(seats);
+            })
+        };
+        let codes_after = |attempts: &[(&str, u32)], seats: &SectionSeats| {
+            let attempts = attempts.iter().map(|(code, taken)| ((*code).to_owned(), *taken));
+            let background = Background { attempts: attempts.collect(), ..Background::default() };
+            let items = [(seats.section, RegistrationId::derived_from("a"))];
+            let cart = Cart { term: seats.term.id, items: &items, door: Door::Public };
+            let seats = BTreeMap::from([(seats.section, seats.clone())]);
+            let now = NOW.parse().expect("a timestamp");
+            codes(&decide(&cart, &seats, &student_term(), &background, now))
+        };
+        let plain = limited(|_| ());
+        assert_eq!(codes_after(&[("A", 2)], &plain), [], "the third time");
+        assert_eq!(codes_after(&[("A", 3)], &plain), [ItemCode::RepeatLimit]);
+        assert_eq!(codes_after(&[("B", 9)], &plain), []);
+        let once = limited(|seats| seats.course.attempts_max = Some(1));
+        assert_eq!(codes_after(&[("A", 1)], &once), [ItemCode::RepeatLimit]);
+        let often = limited(|seats| seats.course.attempts_max = Some(100));
+        assert_eq!(codes_after(&[("A", 99)], &often), [], "such as a choir");
+        let known_otherwise = limited(|seats| {
+            seats.course.equivalents = vec!["OLD".into()];
+            seats.course.cross_listed = vec!["OTHER".into()];
+        });
+        let spread = [("A", 1), ("OLD", 1), ("OTHER", 1)];
+        assert_eq!(codes_after(&spread, &known_otherwise), [ItemCode::RepeatLimit]);
+        assert_eq!(codes_after(&spread[..2], &known_otherwise), []);
+    }
+
+    #[test]
     fn courses_of_earlier_terms_are_under_way_and_those_of_this_one_and_later_are_not() {
         let term = |name: &str, first_day: Option<&str>, state| {
             let mut term =
@@ -1006,7 +1072,7 @@ mod tests {
             term: TermId::derived_from("now"),
             first_day: Some("2027-02-01".parse().expect("a date")),
             terms: &terms,
-            history: Some(&history),
+            history: &history,
         };
         let record = background.record();
         assert_eq!(record.courses.keys().collect::<Vec<_>>(), ["EARLY", "OLD"]);

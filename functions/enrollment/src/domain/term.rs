@@ -43,6 +43,11 @@ impl TermFacts {
         self.dates.drop_until.map_or(closes_at, |day| end_of(day, zone).unwrap_or(closes_at))
     }
 
+    /// The last moment at which a registration is withdrawn; none where the catalog names no such day.
+    pub fn withdraw_until(&self, zone: &TimeZone) -> Option<Timestamp> {
+        self.dates.withdraw_until.and_then(|day| end_of(day, zone))
+    }
+
     /// Whether the last day to add a section is over.
     pub fn is_closed_to_adding(&self, today: Date) -> bool {
         self.dates.add_until.is_some_and(|last| last < today)
@@ -50,7 +55,7 @@ impl TermFacts {
 }
 
 /// The last second of a day, as long as it may be where the clocks are changed; none at the end of time.
-fn end_of(day: Date, zone: &TimeZone) -> Option<Timestamp> {
+pub fn end_of(day: Date, zone: &TimeZone) -> Option<Timestamp> {
     let next = day.checked_add(1.day()).ok()?.to_zoned(zone.clone()).ok()?;
     next.timestamp().checked_sub(SignedDuration::from_secs(1)).ok()
 }

@@ -25,6 +25,14 @@ pub struct Line {
     pub last_position: i64,
 }
 
+impl Line {
+    /// As before, but for the seats that were passed on: they may be gone, and those in line are asked again.
+    #[must_use]
+    pub fn with_all_seats_its_own(self) -> Self {
+        Self { passed: 0, ..self }
+    }
+}
+
 /// A change of state, for the record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WaitlistTransition {

@@ -83,7 +83,7 @@ pub fn without_swap(
 }
 
 /// Puts the student at the end of the line. The seats must still be as they were judged: one that was freed meanwhile
-/// would go to nobody.
+/// would go to nobody. Where one is free that those before could not take, the line is asked again.
 pub fn write(
     transaction: &mut Transaction<'_>,
     situation: &Situation,
@@ -130,6 +130,13 @@ pub fn write(
     transaction.create(&entry);
     transaction.create(&entry.place());
     transaction.event(entry.changed(), 1, cause.now, cause.correlation_id);
+    let any_free = match background.shared_with(seats) {
+        Some(shared) => !shared.is_full(),
+        None => seats.taken < seats.capacity,
+    };
+    if any_free {
+        store::tell_free_seat(transaction, seats, entry.id.to_string(), (1, cause));
+    }
     Ok(entry)
 }
 

@@ -10,8 +10,8 @@ use table::{Change, Field, Stored, Transaction};
 use super::joining::without_swap;
 use crate::Ctx;
 use crate::domain::{
-    Background, Cart, Door, ItemCode, Place, PlannedBundle, Refusal, SeatOffer, SectionSeats,
-    Submission, WaitlistEntry, decide,
+    Background, Cart, Door, ItemCode, Line, Place, PlannedBundle, Refusal, SeatOffer, SectionSeats,
+    Submission, WaitlistEntry, decide, end_of,
 };
 use crate::store::{self, Cause, Departure, Holding, Seat, Situation};
 
@@ -37,24 +37,25 @@ pub async fn serve_line(
     after: Option<i64>,
     cause: Cause<'_>,
 ) -> Result<Option<i64>, Failure> {
-    let Some((seats, background)) = line_state(ctx, section, cause).await? else {
+    let Some(state) = line_state(ctx, section, cause).await? else {
         return Ok(None);
     };
-    let sections = sections_of(&seats, &background);
     let waits = |place: &Place| {
         place.offered_until.is_none() && after.is_none_or(|after| place.position > after)
     };
-    let line = store::line_of(&ctx.table, sections.clone()).await?;
+    let sections = state.sections.iter().map(|seats| seats.section);
+    let line = store::line_of(&ctx.table, sections).await?;
     let line: Vec<Place> = line.into_iter().filter(waits).collect();
     let mut served = false;
     for place in line.iter().take(ASKED_MAX) {
         // On the heap: with a whole situation in it, it is large.
         let outcome = Box::pin(run_step(async || serve(ctx, place, cause).await)).await?;
-        // Another section of a cross-list may still have a seat.
-        if outcome == Outcome::NoSeat && sections.len() == 1 {
-            return Ok(None);
-        }
         served |= outcome == Outcome::Served;
+        // Another section of a cross-list may still have a seat.
+        if outcome == Outcome::NoSeat && state.sections.len() == 1 {
+            // Whoever was served has left nothing passed on.
+            return if served { Ok(None) } else { pass_on(ctx, &state).await.map(|()| None) };
+        }
     }
     if let Some(last) = line.get(ASKED_MAX - 1).filter(|_| line.len() > ASKED_MAX) {
         return Ok(Some(last.position));
@@ -63,24 +64,60 @@ pub async fn serve_line(
         // What is free still is offered to all of them once more.
         return Ok(Some(0));
     }
-    pass_on(ctx, &seats, &background).await?;
+    pass_on(ctx, &state).await?;
     Ok(None)
 }
 
-/// The seats with those that are shared; nothing where nobody is served by himself.
+/// The sections that have one line, with what they share: one, or those of a cross-list.
+struct LineState {
+    sections: Vec<SectionSeats>,
+    background: Background,
+}
+
+impl LineState {
+    fn line(&self) -> &Line {
+        self.background.line(&self.sections[0])
+    }
+
+    /// Seats that anybody might take.
+    fn free_generally(&self) -> i64 {
+        let today = self.background.today;
+        let free = self.sections.iter().map(|seats| seats.free_generally(today)).sum::<i64>();
+        let shared = self.background.shared_with(&self.sections[0]);
+        shared.map_or(free, |shared| free.min(shared.capacity - shared.taken)).max(0)
+    }
+
+    /// Where somebody picks, it is not known who can take what is free.
+    fn is_picked_from(&self) -> bool {
+        let picks = |seats: &SectionSeats| seats.waitlist.mode == WaitlistMode::Manual;
+        self.sections.iter().any(picks)
+    }
+}
+
+/// Nothing where nobody stands in line.
 async fn line_state(
     ctx: &Ctx,
     section: SectionId,
     cause: Cause<'_>,
-) -> Result<Option<(SectionSeats, Background)>, Failure> {
+) -> Result<Option<LineState>, Failure> {
     let stored = ctx.table.get(&store::seats_key(section)).await?;
-    let today = ctx.date(cause.now);
     let Some(seats) = stored.map(|stored| stored.value) else { return Ok(None) };
     let of_it = [(section, seats.clone())].into();
     let shared_seats = store::shared_seats(&ctx.table, &of_it).await?;
+    let today = ctx.date(cause.now);
     let background = Background { today, shared_seats, ..Background::default() };
-    let somebody_waits = background.line(&seats).waiting > 0;
-    Ok(somebody_waits.then_some((seats, background)))
+    if background.line(&seats).waiting == 0 {
+        return Ok(None);
+    }
+    let others = background.shared_with(&seats).map(|shared| &shared.sections);
+    let others = others.into_iter().flatten().filter(|other| **other != section);
+    let keys: Vec<_> = others.map(|other| store::seats_key(*other)).collect();
+    let mut sections = vec![seats];
+    let mut batch = ctx.table.get_batch(keys.iter().map(Into::into).collect()).await?;
+    for key in &keys {
+        sections.extend(batch.take(key)?.map(|stored| stored.value));
+    }
+    Ok(Some(LineState { sections, background }))
 }
 
 /// One section, or those of its cross-list, which are one class.
@@ -90,30 +127,25 @@ pub fn sections_of(seats: &SectionSeats, background: &Background) -> Vec<Section
     shared.map_or_else(|| vec![seats.section], |sections| sections.iter().copied().collect())
 }
 
-/// Nobody in line can take the seats that are free: they are everybody's, as long as all is as it was seen. Where
-/// somebody picks, it is not known who can.
-async fn pass_on(ctx: &Ctx, seats: &SectionSeats, background: &Background) -> Result<(), Failure> {
-    if seats.waitlist.mode == WaitlistMode::Manual {
-        return Ok(());
-    }
-    let general = seats.general_capacity(background.today) - seats.taken_generally;
-    let free = general.min(seats.capacity - seats.taken);
-    let shared = background.shared_with(seats);
-    let free = shared.map_or(free, |shared| free.min(shared.capacity - shared.taken)).max(0);
-    let line = background.line(seats);
-    if free == line.passed {
+/// Nobody in line can take the seats that are free: they are everybody's, as long as all is as it was seen.
+async fn pass_on(ctx: &Ctx, state: &LineState) -> Result<(), Failure> {
+    let (line, free) = (state.line(), state.free_generally());
+    if state.is_picked_from() || free == line.passed {
         return Ok(());
     }
     let of = |name| Field::of_map("line", name);
     let mut transaction = ctx.table.transaction();
-    let change = store::of_line(seats, background)
+    let change = store::of_line(&state.sections[0], &state.background)
         .still(of("waiting"), line.waiting)
         .still(of("last_position"), line.last_position)
         .still(of("passed"), line.passed)
         .add(of("passed"), free - line.passed);
     transaction.change(change);
-    transaction.change(Change::of(&store::seats_key(seats.section)).still("taken", seats.taken));
-    if let Some(shared) = shared {
+    for seats in &state.sections {
+        let key = store::seats_key(seats.section);
+        transaction.change(Change::of(&key).still("taken", seats.taken));
+    }
+    if let Some(shared) = state.background.shared_with(&state.sections[0]) {
         let key = store::shared_seats_key(shared.cross_list);
         transaction.change(Change::of(&key).still("taken", shared.taken));
     }
@@ -142,7 +174,7 @@ async fn serve(ctx: &Ctx, place: &Place, cause: Cause<'_>) -> Result<Outcome, Fa
         }
         (Ok(planned), WaitlistMode::Confirmation) => {
             let mut transaction = ctx.table.transaction();
-            write_offer(&mut transaction, entry, &turn, planned, (BY, cause));
+            write_offer(ctx, &mut transaction, entry, &turn, planned, (BY, cause));
             transaction.commit().await?;
             Ok(Outcome::Served)
         }
@@ -296,7 +328,7 @@ pub fn write_registration(
     store::hold_seats(transaction, &holding, bundle, &planned);
     student_term.entries.extend(planned.entries);
     student_term.waits_no_more(entry.value.id);
-    transaction.put(&student_term, situation.student_term_version);
+    situation.write_student_term(transaction, &student_term);
     if was == WaitlistState::Waiting {
         leave(transaction, &entry.value, &situation, section);
     }
@@ -324,8 +356,9 @@ fn leave(
     }
 }
 
-/// Holds the seat for the student until they answer, or the offer expires.
+/// Holds the seat for the student until they answer, or the offer expires: at the end of the list at the latest.
 pub fn write_offer(
+    ctx: &Ctx,
     transaction: &mut Transaction<'_>,
     mut entry: Stored<WaitlistEntry>,
     turn: &Turn,
@@ -344,6 +377,8 @@ pub fn write_offer(
     leave(transaction, &entry.value, &turn.situation, turn.section);
     let hours = i64::from(seats.waitlist.offer_hours);
     let expires_at = cause.now + SignedDuration::from_hours(hours);
+    let list_ends = seats.waitlist.ends_on.and_then(|day| end_of(day, ctx.time_zone()));
+    let expires_at = list_ends.map_or(expires_at, |end| expires_at.min(end));
     let pool = planned.entries.first().and_then(|entry| entry.pool.clone());
     entry.value.offer(SeatOffer { expires_at, pool }, cause.now, by);
     store::write_entry(transaction, &entry, was, cause);

@@ -1,4 +1,4 @@
-//! The head of department approves or rejects; the waiting saga hears of it by the event.
+//! The head of department, or their deputy, approves or rejects; the waiting saga hears of it by the event.
 
 use events::{ApprovalDecided, Decision};
 use kernel::ApprovalId;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use shell::{Call, Failure, Route};
 use table::Noted;
 
-use super::APPROVERS;
+use super::APPROVERS_AND_DEPUTIES;
 use super::list_approvals::Item;
 use crate::Ctx;
 use crate::domain::Refusal;
@@ -16,7 +16,7 @@ use crate::store;
 pub const ROUTE: Route = Route::act(
     "decide-approval",
     "/approvals/{approval}/decision",
-    APPROVERS,
+    APPROVERS_AND_DEPUTIES,
     "Approve or reject a registration",
 );
 
@@ -33,11 +33,11 @@ pub struct Command {
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Item, Failure> {
     let Command { approval, decision, reason } = call.command.clone();
     let stored = ctx.table.get(&store::approval_key(approval)).await?;
-    let within =
-        |department: &String| call.may_touch(call.person(), std::slice::from_ref(department));
-    let mut stored = stored
-        .filter(|stored| within(&stored.value.department) && stored.value.student != call.person())
-        .ok_or(Refusal::ApprovalUnknown)?;
+    let foreign = stored.filter(|stored| stored.value.student != call.person());
+    let mut stored = foreign.ok_or(Refusal::ApprovalUnknown)?;
+    if !super::may_decide(ctx, call, &stored.value.department).await? {
+        return Err(Refusal::ApprovalUnknown.into());
+    }
     let before = stored.value.clone();
     stored.value.decide(decision, call.person(), reason.clone())?;
     let reply = Item::of(&stored.value, stored.version + 1);

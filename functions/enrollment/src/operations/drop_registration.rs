@@ -45,6 +45,9 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     if departure.student_term.value.is_required(registration.id) {
         return Err(Refusal::DropBreaksCorequisite.into());
     }
+    if departure.leaves_nothing(ctx.date(call.now)) {
+        return Err(Refusal::CannotDropLast.into());
+    }
     let reply = Reply::of(registration, version + 1, until);
     let mut transaction = ctx.table.transaction();
     let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
@@ -73,7 +76,7 @@ mod tests {
     use crate::domain::RegistrationState;
     use crate::fixtures::{by, cart, code, held, of_bundle, offer, seats_agree, section};
     use crate::operations::place_hold::tests::office;
-    use crate::operations::{confirm, list_registrations, on_term_changed, submit};
+    use crate::operations::{confirm, join_waitlist, list_registrations, on_term_changed, submit};
 
     async fn registered(table: &table::Table) -> RegistrationId {
         let reply = held(table, |_| ()).await;
@@ -150,6 +153,8 @@ mod tests {
         let test = TestTable::new().await;
         let ctx = Ctx::new(test.table.clone()).in_time_zone("Europe/Zurich");
         let registration = registered(&test.table).await;
+        let other = offer(&test.table, "other", |_| ()).await;
+        join_waitlist::tests::registered(&ctx, "ada", other).await;
         let day = |version, day: &str| {
             let mut event = TermChanged { term_version: version, ..TermChanged::example() };
             event.dates.drop_until = Some(day.parse().expect("a date"));

@@ -10,7 +10,7 @@ use table::Noted;
 
 use crate::Ctx;
 use crate::domain::{self, Giver, ItemCode, Override, Refusal};
-use crate::store;
+use crate::store::{self, Cause};
 
 /// Whoever may lift something somewhere; what and where follows from the section.
 pub(super) const GIVERS: Access = Access::Roles(&[
@@ -56,8 +56,8 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Override, Failure
         id: call.new_id(),
         student,
         section,
-        section_code: seats.code,
-        department: seats.department,
+        section_code: seats.code.clone(),
+        department: seats.department.clone(),
         code,
         reason,
         given_by: call.person(),
@@ -79,6 +79,9 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Override, Failure
     let trail = ctx.table.trail(student).await?;
     let noted = Noted::change(format!("override/{}", given.id)).fields_of(None, &given);
     trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
+    // Whoever stands in line and was passed over for want of it may be the next.
+    let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
+    store::tell_free_seat(&mut transaction, &seats, given.id.to_string(), (1, cause));
     call.keep_reply(&mut transaction, &given);
     transaction.commit().await?;
     Ok(given)

@@ -106,6 +106,7 @@ fn registration(
         pool: None,
         provisional: false,
         overrides: Vec::new(),
+        last_attended_on: None,
         history: vec![Transition {
             to: RegistrationState::Registered,
             at: step.now,

@@ -47,9 +47,12 @@ pub mod tests {
     use kernel::WaitlistEntryId;
     use testkit::{TestTable, person};
 
-    use super::super::{confirm, drop_registration, on_seat_freed, set_student_record};
+    use super::super::{
+        confirm, drop_registration, give_override, lift_hold, on_seat_freed, place_hold,
+        set_student_record,
+    };
     use super::*;
-    use crate::domain::{RegistrationState, StudentRecord, WaitlistEntry};
+    use crate::domain::{ItemCode, RegistrationState, StudentRecord, WaitlistEntry};
     use crate::fixtures::{
         by, cart, code, deliver_all, of_bundle, offer, offer_again, registrations, seats_agree,
         taken, term,
@@ -306,6 +309,156 @@ pub mod tests {
         let behind = entry(&ctx, ada).await;
         assert_eq!(behind.skipped.expect("it says why").codes, ["RESERVED_CLOSED"]);
         seats_agree(&test.table, section, &["ada", "cyd", "eve"].map(person)).await;
+    }
+
+    #[tokio::test]
+    async fn whoever_is_let_in_to_kept_seats_does_not_jump_the_line() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let kept = |event: &mut SectionOffered| {
+            full(WaitlistMode::Automatic, 1)(event);
+            event.pools = vec![kernel::SeatPool {
+                population: "program(CS)".parse().expect("a requirement"),
+                seats: 1,
+                priority: 1,
+                until: None,
+            }];
+        };
+        let section = offer(&test.table, "a", kept).await;
+        join(&ctx, "cyd", section).await;
+        let given = give_override::tests::registrar(ItemCode::ReservedClosed, section);
+        give_override::handle(&ctx, &given).await.expect("given");
+        assert_eq!(code(submit::handle(&ctx, &cart(&[section])).await), "WAITLIST_ONLY");
+        assert_eq!(taken(&test.table, section).await, 0);
+    }
+
+    #[tokio::test]
+    async fn seats_that_were_passed_on_and_are_gone_let_nobody_past_the_line() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let section = offer(&test.table, "a", full(WaitlistMode::Automatic, 1)).await;
+        let bob = registered(&ctx, "bob", section).await;
+        join(&ctx, "cyd", section).await;
+        let status = crate::domain::StudentStatus::OnLeave;
+        let record = StudentRecord { status, ..StudentRecord::default() };
+        let set = set_student_record::Command { student: person("cyd"), record };
+        set_student_record::handle(&ctx, &testkit::call(set)).await.expect("set");
+        offer_again(&test.table, "a", 2, full(WaitlistMode::Automatic, 2)).await;
+        serve(&ctx).await;
+        assert_eq!(line(&ctx, section).await, (1, 1), "nobody in line can take it");
+        offer_again(&test.table, "a", 3, full(WaitlistMode::Automatic, 1)).await;
+        assert_eq!(line(&ctx, section).await, (1, 0), "it is gone");
+        dropped(&ctx, "bob", bob).await;
+        assert_eq!(code(submit::handle(&ctx, &cart(&[section])).await), "WAITLIST_ONLY");
+    }
+
+    fn kept_for_computer_scientists(event: &mut SectionOffered) {
+        full(WaitlistMode::Automatic, 1)(event);
+        event.pools = vec![kernel::SeatPool {
+            population: "program(CS)".parse().expect("a requirement"),
+            seats: 1,
+            priority: 1,
+            until: None,
+        }];
+    }
+
+    pub async fn computer_scientists(ctx: &Ctx, students: &[&str]) {
+        for student in students {
+            let programs = ["CS".to_owned()].into();
+            let record = StudentRecord { programs, ..StudentRecord::default() };
+            let set = set_student_record::Command { student: person(student), record };
+            set_student_record::handle(ctx, &testkit::call(set)).await.expect("set");
+        }
+    }
+
+    /// Cyd stands in line for the kept seat that Eve had, and is held.
+    async fn held_in_line(ctx: &Ctx) -> (SectionId, WaitlistEntryId, kernel::HoldId) {
+        let section = offer(&ctx.table, "a", kept_for_computer_scientists).await;
+        computer_scientists(ctx, &["cyd", "eve", "fay"]).await;
+        let eve = registered(ctx, "eve", section).await;
+        let cyd = join(ctx, "cyd", section).await;
+        let on_cyd = place_hold::tests::on("cyd", crate::domain::HoldKind::Academic);
+        let hold = place_hold::tests::office(shell::Role::Registrar, on_cyd);
+        let hold = place_hold::handle(ctx, &hold).await.expect("held").id;
+        dropped(ctx, "eve", eve).await;
+        serve(ctx).await;
+        let skipped = entry(ctx, cyd).await.skipped.expect("it says why");
+        assert_eq!(skipped.codes, ["HOLD"]);
+        assert_eq!(taken(&ctx.table, section).await, 0);
+        (section, cyd, hold)
+    }
+
+    #[tokio::test]
+    async fn a_kept_seat_comes_to_who_waits_once_their_hold_is_lifted() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let (section, cyd, hold) = held_in_line(&ctx).await;
+        let reason = "Settled.".into();
+        let lift = lift_hold::Command { student: person("cyd"), hold, reason };
+        let lift = place_hold::tests::office(shell::Role::Registrar, lift);
+        lift_hold::handle(&ctx, &lift).await.expect("lifted");
+        serve(&ctx).await;
+        assert_eq!(entry(&ctx, cyd).await.state, WaitlistState::Registered);
+        assert_eq!(taken(&test.table, section).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_kept_seat_that_is_free_comes_to_who_joins_behind_those_who_cannot_have_it() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let (section, cyd, _) = held_in_line(&ctx).await;
+        let outside = submit::handle(&ctx, &by("fay", cart(&[section]))).await;
+        assert_eq!(code(outside), "WAITLIST_ONLY");
+        let fay = join(&ctx, "fay", section).await;
+        serve(&ctx).await;
+        assert_eq!(entry(&ctx, fay).await.state, WaitlistState::Registered);
+        assert_eq!(entry(&ctx, cyd).await.state, WaitlistState::Waiting, "her place is hers");
+    }
+
+    #[tokio::test]
+    async fn a_cross_list_has_one_line_though_only_one_of_its_sections_has_a_list() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let listed = |mode| {
+            move |event: &mut SectionOffered| {
+                full(mode, 5)(event);
+                let cross_list = kernel::Id::derived_from("x");
+                event.cross_listing = Some(events::CrossListing { cross_list, capacity: 1 });
+            }
+        };
+        let with_list = offer(&test.table, "a", listed(WaitlistMode::Automatic)).await;
+        let without = offer(&test.table, "b", listed(WaitlistMode::None)).await;
+        let bob = registered(&ctx, "bob", without).await;
+        let cyd = join(&ctx, "cyd", with_list).await;
+        dropped(&ctx, "bob", bob).await;
+        assert_eq!(code(submit::handle(&ctx, &cart(&[without])).await), "WAITLIST_ONLY");
+        serve(&ctx).await;
+        assert_eq!(entry(&ctx, cyd).await.state, WaitlistState::Registered);
+        assert_eq!(
+            (taken(&test.table, with_list).await, taken(&test.table, without).await),
+            (1, 0)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_seat_free_in_one_section_of_a_cross_list_is_everybody_s_where_the_line_is_for_another()
+     {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let listed = |capacity| {
+            move |event: &mut SectionOffered| {
+                full(WaitlistMode::Automatic, capacity)(event);
+                let cross_list = kernel::Id::derived_from("x");
+                event.cross_listing = Some(events::CrossListing { cross_list, capacity: 5 });
+            }
+        };
+        let small = offer(&test.table, "a", listed(0)).await;
+        let large = offer(&test.table, "b", listed(2)).await;
+        let cyd = join(&ctx, "cyd", small).await;
+        serve(&ctx).await;
+        assert_eq!(entry(&ctx, cyd).await.state, WaitlistState::Waiting);
+        submit::handle(&ctx, &cart(&[large])).await.expect("nobody waits for this one");
+        assert_eq!((taken(&test.table, small).await, taken(&test.table, large).await), (0, 1));
     }
 
     #[tokio::test]

@@ -110,7 +110,8 @@ mod tests {
         assert_eq!(entry(&ctx, ada).await.state, WaitlistState::Offered);
         let submitted = submit::handle(&ctx, &cart(&[section])).await;
         assert_eq!(code(submitted), "WAITING_ALREADY", "another seat is free");
-        let swap = swap_registration::Command { registration, sections: vec![section] };
+        let (sections, with_linked) = (vec![section], false);
+        let swap = swap_registration::Command { registration, sections, with_linked };
         let swapped = swap_registration::handle(&ctx, &testkit::call(swap)).await;
         assert_eq!(code(swapped), "WAITING_ALREADY");
         handle(&ctx, &testkit::call(Command { entry: ada })).await.expect("declined");

@@ -10,7 +10,7 @@ use table::Noted;
 use super::place_hold::{OFFICES, offices};
 use crate::Ctx;
 use crate::domain::{Hold, Refusal};
-use crate::store;
+use crate::store::{self, Cause};
 
 pub const ROUTE: Route =
     Route::act("lift-hold", "/students/{student}/holds/{hold}/lifting", OFFICES, "Lift a hold");
@@ -32,8 +32,12 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Hold, Failure> {
     if !stored.value.lift(&offices(call), call.person(), call.now, reason)? {
         return Ok(stored.value);
     }
+    let waited_for = store::waited_for(&ctx.table, student).await?;
     let mut transaction = ctx.table.transaction();
     transaction.update(&stored);
+    let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
+    let told = (stored.version + 1, cause);
+    store::ask_lines_again(&mut transaction, &waited_for, &hold.to_string(), told);
     let event = HoldLifted { hold, student };
     transaction.event(event, stored.version + 1, call.now, &call.correlation_id);
     let trail = ctx.table.trail(student).await?;

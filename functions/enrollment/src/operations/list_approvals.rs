@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Call, Failure, Listing, Route};
 
-use super::APPROVERS;
+use super::APPROVERS_AND_DEPUTIES;
 use super::read_submission::Member;
 use crate::Ctx;
 use crate::domain::{Approval, ApprovalState, Refusal};
@@ -14,7 +14,7 @@ use crate::store;
 pub const ROUTE: Route = Route::list(
     "list-approvals",
     "/approvals",
-    APPROVERS,
+    APPROVERS_AND_DEPUTIES,
     "List a department's waiting approvals, the oldest first",
 );
 
@@ -72,7 +72,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let own = || call.reach.iter().find_map(|(_, department)| department.clone());
     let department =
         call.command.department.clone().or_else(own).ok_or(Refusal::DepartmentRequired)?;
-    if !call.may_touch(call.person(), std::slice::from_ref(&department)) {
+    if !super::may_decide(ctx, call, &department).await? {
         return Ok(Listing { items: Vec::new(), next_cursor: None });
     }
     let page = ctx.table.query(&store::waiting_approvals(&department), &call.page).await?;

@@ -51,7 +51,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Item, Failure> {
     let version = stored.version + 1;
     let by = call.person().to_string();
     let mut transaction = ctx.table.transaction();
-    let entry = serving::write_offer(&mut transaction, stored, &turn, planned, (&by, cause));
+    let entry = serving::write_offer(ctx, &mut transaction, stored, &turn, planned, (&by, cause));
     let reply = Item::of(&entry, version, None);
     call.keep_reply(&mut transaction, &reply);
     transaction.commit().await?;

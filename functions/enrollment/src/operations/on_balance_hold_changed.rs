@@ -5,6 +5,7 @@ use events::{BalanceHoldLifted, BalanceHoldPlaced, Event, HoldLifted, HoldPlaced
 use shell::{Delivery, Failure};
 use table::{Stored, Transaction};
 
+use super::cause_of;
 use crate::Ctx;
 use crate::domain::{BalanceHold, Hold, Office, balance};
 use crate::store;
@@ -35,7 +36,13 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
                 let reason = format!("Overdue: {overdue}");
                 place(&mut transaction, &standing.place(reason, delivery.now), delivery);
             }
-            (false, Some(hold)) => lift(&mut transaction, hold, delivery)?,
+            (false, Some(hold)) => {
+                let waited_for = store::waited_for(&ctx.table, student).await?;
+                let told = (hold.version + 1, cause_of(delivery));
+                let because = hold.value.id.to_string();
+                store::ask_lines_again(&mut transaction, &waited_for, &because, told);
+                lift(&mut transaction, hold, delivery)?;
+            }
             (true, Some(_)) | (false, None) => {}
         }
         transaction.put(&standing, read_version);

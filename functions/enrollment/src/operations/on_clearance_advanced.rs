@@ -7,7 +7,7 @@ use table::{PageRequest, Stored};
 
 use super::cause_of;
 use crate::Ctx;
-use crate::domain::{Bundle, Clearance, Registration, RegistrationState, SectionStatus, Verdict};
+use crate::domain::{Clearance, Registration, RegistrationState, SectionStatus};
 use crate::store::{self, Cause, RosterEntry};
 
 /// Students of one page: three calls each, well within the time of one invocation.
@@ -56,9 +56,11 @@ async fn take_out(
         RegistrationState::SeatHeld => undo(ctx, entry, cause).await,
         RegistrationState::Registered => drop_out(ctx, registration, clearance, cause).await,
         // It left the roster since the page was read.
-        RegistrationState::Released | RegistrationState::Dropped | RegistrationState::Cancelled => {
-            Ok(())
-        }
+        RegistrationState::Released
+        | RegistrationState::Dropped
+        | RegistrationState::Withdrawn
+        | RegistrationState::Completed
+        | RegistrationState::Cancelled => Ok(()),
     }
 }
 
@@ -84,26 +86,15 @@ async fn drop_out(
     Ok(transaction.commit().await?)
 }
 
-/// A bundle that waits for an approval or a payment is undone by an execution that enters at the undo; the one that
-/// waits finds itself superseded.
 async fn undo(ctx: &Ctx, entry: &RosterEntry, cause: Cause<'_>) -> Result<(), Failure> {
     let mut bundle = store::bundle(&ctx.table, entry.submission, entry.bundle).await?;
-    let reason = ReleaseReason::SectionCancelled;
-    if !bundle.value.begin_undo(reason, Verdict::Waiting, cause.now) {
-        return Ok(());
-    }
-    bundle.value.restart(cause.now);
     let approvals = store::approvals(&ctx.table, &bundle.value).await?;
     let mut transaction = ctx.table.transaction();
-    transaction.update(&bundle);
-    for mut approval in approvals {
-        if approval.value.cancel() {
-            transaction.update(&approval);
-        }
+    let reason = ReleaseReason::SectionCancelled;
+    if store::undo_bundle(&mut transaction, &mut bundle, approvals, reason, cause) {
+        transaction.commit().await?;
     }
-    let request = Bundle::saga_request(&bundle.value);
-    transaction.event(request, bundle.version + 1, cause.now, cause.correlation_id);
-    Ok(transaction.commit().await?)
+    Ok(())
 }
 
 #[cfg(test)]

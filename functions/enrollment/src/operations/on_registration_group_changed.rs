@@ -32,7 +32,7 @@ mod tests {
     use kernel::{CourseId, Id, RegistrationGroupId, SectionId};
     use testkit::{TestTable, person};
 
-    use super::super::{confirm, drop_registration, submit};
+    use super::super::{confirm, drop_registration, submit, swap_registration};
     use super::*;
     use crate::fixtures::{
         by, cart, code, of_bundle, offer, offer_again, seats_agree, section, taken, told,
@@ -90,6 +90,33 @@ mod tests {
             assert_eq!(taken(&test.table, of_it).await, 0);
         }
         assert_eq!(told::<RegistrationDropped>(&test.table).await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_swap_leaves_no_component_alone() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let [lecture, first, second] = linked(&ctx).await;
+        let other = offer(&test.table, "other", |_| ()).await;
+        let held = submit::handle(&ctx, &cart(&[lecture, first])).await.expect("both are held");
+        confirm::handle(&ctx, &of_bundle(&held)).await.expect("confirms");
+        let registration = held.bundles[0].registrations[1].registration;
+        let swap = async |registration, section, with_linked| {
+            let sections = vec![section];
+            let command = swap_registration::Command { registration, sections, with_linked };
+            swap_registration::handle(&ctx, &testkit::call(command)).await
+        };
+        assert_eq!(code(swap(registration, other, false).await), "SWAP_BREAKS_LINK");
+        assert_eq!(taken(&test.table, first).await, 1, "nothing has changed");
+        let held = swap(registration, second, false).await.expect("the other lab");
+        assert_eq!((taken(&test.table, lecture).await, taken(&test.table, first).await), (1, 0));
+        confirm::handle(&ctx, &of_bundle(&held)).await.expect("confirms");
+        let registration = held.bundles[0].registrations[0].registration;
+        swap(registration, other, true).await.expect("the whole choice is given up");
+        for (section, seats) in [(lecture, 0), (second, 0), (other, 1)] {
+            assert_eq!(taken(&test.table, section).await, seats);
+            seats_agree(&test.table, section, &[person("ada")]).await;
+        }
     }
 
     #[tokio::test]

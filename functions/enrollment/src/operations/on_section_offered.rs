@@ -9,7 +9,7 @@ use table::Transaction;
 use super::cause_of;
 use crate::Ctx;
 use crate::domain::{SectionSeats, SharedSeats};
-use crate::store::{self, CourseSection, LookAgain};
+use crate::store::{self, CourseSection, LookAgain, TermSection};
 
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let event: SectionOffered = delivery.event()?;
@@ -46,9 +46,17 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
             let (course, cause) = (pointer.course, cause_of(delivery));
             store::begin_course_update(&mut transaction, course, update.as_ref(), cause);
         }
-        share_seats(ctx, &mut transaction, &seats, before).await?;
-        look_after_line(&mut transaction, &seats, (ctx.date(delivery.now), look), delivery);
+        let waiting = share_seats(ctx, &mut transaction, &seats, before).await?;
+        let today = ctx.date(delivery.now);
+        look_after_line(&mut transaction, &seats, (today, look));
+        // Who joins at this moment finds the section changed, and is judged anew.
+        if waiting > 0 {
+            let freed_by = format!("version {}", seats.section_version);
+            let told = (seats.section_version, cause_of(delivery));
+            store::tell_free_seat(&mut transaction, &seats, freed_by, told);
+        }
         transaction.put(&seats, standing.map(|seats| seats.version));
+        transaction.overwrite(&TermSection { term: pointer.term, section: pointer.section });
         transaction.overwrite(&pointer);
         // A word of the course that comes meanwhile would find the section not yet there, and pass it over.
         transaction.check(&course_key, course.map(|course| course.version));
@@ -56,12 +64,11 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     Ok(transaction.commit().await?)
 }
 
-/// Seats may have come, and whoever waits has them first; and the days of the list may be others.
+/// The days of the list may be others.
 fn look_after_line(
     transaction: &mut Transaction<'_>,
     seats: &SectionSeats,
     (today, look): (Date, Option<u64>),
-    delivery: &Delivery,
 ) {
     if !seats.may_have_line() {
         return;
@@ -70,32 +77,28 @@ fn look_after_line(
     if let Some(due_on) = over.or_else(|| seats.next_look(today)) {
         transaction.put(&LookAgain { section: seats.section, due_on }, look);
     }
-    // Who joins at this moment finds the section changed, and is judged anew.
-    if seats.line.waiting > 0 {
-        let freed_by = format!("version {}", seats.section_version);
-        let told = (seats.section_version, cause_of(delivery));
-        store::tell_free_seat(transaction, seats, freed_by, told);
-    }
 }
 
 /// What is taken in the section counts on the cross-list that it comes to, and no longer on the one that it leaves.
+/// Answers how many stand in the line that it now has.
 async fn share_seats(
     ctx: &Ctx,
     transaction: &mut Transaction<'_>,
     seats: &SectionSeats,
     before: Option<&SectionSeats>,
-) -> Result<(), Failure> {
+) -> Result<i64, Failure> {
     let was = before.and_then(|before| before.cross_listing).map(|listing| listing.cross_list);
     let is = seats.cross_listing.map(|listing| listing.cross_list);
     if let Some(left) = was.filter(|_| was != is) {
         leave_shared(ctx, transaction, seats, left).await?;
     }
-    let Some(listing) = seats.cross_listing else { return Ok(()) };
+    let Some(listing) = seats.cross_listing else { return Ok(seats.line.waiting) };
     let stored = ctx.table.get(&store::shared_seats_key(listing.cross_list)).await?;
     let version = stored.as_ref().map(|stored| stored.version);
     let shared = stored.map(|stored| stored.value);
     let mut shared = shared.unwrap_or_else(|| SharedSeats::empty(listing.cross_list));
     shared.capacity = i64::from(listing.capacity);
+    shared.line = shared.line.with_all_seats_its_own();
     shared.sections.insert(seats.section);
     if was != is {
         shared.taken += seats.taken;
@@ -103,7 +106,7 @@ async fn share_seats(
         shared.line.last_position = shared.line.last_position.max(seats.line.last_position);
     }
     transaction.put(&shared, version);
-    Ok(())
+    Ok(shared.line.waiting)
 }
 
 async fn leave_shared(
@@ -116,6 +119,7 @@ async fn leave_shared(
     let Some(mut shared) = stored else { return Ok(()) };
     shared.value.taken -= seats.taken;
     shared.value.line.waiting -= seats.line.waiting;
+    shared.value.line = shared.value.line.with_all_seats_its_own();
     shared.value.sections.remove(&seats.section);
     transaction.update(&shared);
     Ok(())

@@ -1,22 +1,48 @@
 //! The catalog says what a term now is: whether and when one may register in it.
 
 use events::TermChanged;
+use kernel::{Date, TermId};
 use shell::{Delivery, Failure};
+use table::{Stored, Transaction};
 
 use crate::Ctx;
-use crate::domain::TermFacts;
+use crate::domain::{Census, TermFacts};
 use crate::store;
 
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let event: TermChanged = delivery.event()?;
-    let standing = ctx.table.get(&store::term_facts_key(event.term)).await?;
+    let (key, census_key) = (store::term_facts_key(event.term), store::census_key(event.term));
+    let mut batch = ctx.table.get_batch(vec![(&key).into(), (&census_key).into()]).await?;
+    let standing = batch.take(&key)?;
+    let census = batch.take(&census_key)?;
     let mut transaction = ctx.table.transaction();
     delivery.mark_seen(&mut transaction);
     let outdated = |standing: &TermFacts| standing.term_version >= event.term_version;
     if !standing.as_ref().is_some_and(|standing| outdated(&standing.value)) {
+        if let Some(census_on) = event.dates.census_on {
+            plan_census(&mut transaction, event.term, census_on, census);
+        }
         transaction.put(&TermFacts::from(event), standing.map(|standing| standing.version));
     }
     Ok(transaction.commit().await?)
+}
+
+fn plan_census(
+    transaction: &mut Transaction<'_>,
+    term: TermId,
+    census_on: Date,
+    census: Option<Stored<Census>>,
+) {
+    match census {
+        None => {
+            transaction.create(&Census::due(term, census_on));
+        }
+        Some(mut census) => {
+            if census.value.move_to(census_on) {
+                transaction.update(&census);
+            }
+        }
+    }
 }
 
 #[cfg(test)]

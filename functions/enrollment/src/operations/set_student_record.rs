@@ -11,7 +11,7 @@ use table::Noted;
 use super::OPERATORS;
 use crate::Ctx;
 use crate::domain::{KnownStudent, StudentRecord};
-use crate::store;
+use crate::store::{self, Cause};
 
 pub const ROUTE: Route = Route::replace(
     "set-student-record",
@@ -46,12 +46,17 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         return Ok(Reply { student, version: version.unwrap_or_default(), record });
     }
     call.check_version(version.unwrap_or_default())?;
+    let waited_for = store::waited_for(&ctx.table, student).await?;
     let mut transaction = ctx.table.transaction();
     transaction.put(&known, version);
     let trail = ctx.table.trail(student).await?;
     let before = before.as_ref().map(|before| &before.record);
     let noted = Noted::change("student-record").fields_of(before, &known.record);
     trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
+    let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
+    let told = (version.unwrap_or_default() + 1, cause);
+    let because = format!("record of {student}");
+    store::ask_lines_again(&mut transaction, &waited_for, &because, told);
     transaction.commit().await?;
     Ok(Reply { student, version: version.unwrap_or_default() + 1, record })
 }

@@ -65,7 +65,11 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         bundles.push(store::hold_seats(&mut transaction, &holding, call.new_id(), &planned));
         student_term.entries.extend(planned.entries);
     }
-    transaction.put(&student_term, situation.student_term_version);
+    situation.write_student_term(&mut transaction, &student_term);
+    if let Some(mut kept) = situation.cart {
+        kept.value.submitted(sections, &submission.failed);
+        transaction.update(&kept);
+    }
     let progress = bundles.iter().map(|bundle| BundleProgress::of(bundle, 1)).collect();
     let reply = Reply::of(&submission, progress, call.locale);
     call.keep_reply(&mut transaction, &reply);

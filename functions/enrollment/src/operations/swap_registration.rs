@@ -10,7 +10,7 @@ use shell::{Call, Failure, Route};
 use super::read_submission::BundleProgress;
 use super::{read_registration, submit};
 use crate::Ctx;
-use crate::domain::{Cart, Decision, Door, Refusal, StudentTerm, Submission, decide};
+use crate::domain::{Cart, Decision, Door, Entry, Link, Refusal, StudentTerm, Submission, decide};
 use crate::store::{self, Cause, Departure, Holding, Situation};
 
 pub const ROUTE: Route = Route::act(
@@ -27,10 +27,14 @@ pub struct Command {
     /// What is to be had in its place, all of it or nothing: several where they are taken together.
     #[schemars(length(min = 1, max = 6), extend("uniqueItems" = true))]
     pub sections: Vec<SectionId>,
+    /// What it is linked with, such as the lecture of a lab, is given up as well, where the new sections are not linked
+    /// with it.
+    #[serde(default)]
+    pub with_linked: bool,
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<submit::Reply, Failure> {
-    let Command { registration, sections } = &call.command;
+    let Command { registration, sections, .. } = &call.command;
     let stored = read_registration::of_caller(ctx, call, *registration).await?;
     let (student, term) = (stored.value.student, stored.value.term);
     let moment = (call.now, ctx.date(call.now));
@@ -66,20 +70,21 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<submit::Reply, Fa
         relink(&mut student_term, &planned.entries, &situation);
         student_term.entries.extend(planned.entries);
     }
-    transaction.put(&student_term, situation.student_term_version);
+    situation.write_student_term(&mut transaction, &student_term);
     let reply = submit::Reply::of(&submission, progress, call.locale);
     call.keep_reply(&mut transaction, &reply);
     transaction.commit().await?;
     Ok(reply)
 }
 
-/// What is linked with the registration stays where the new sections are linked with it too; else it goes as well.
+/// What is linked with the registration stays where the new sections are linked with it too; else it goes as well,
+/// where the student said so or nothing else can be meant.
 fn judge(
     call: &Call<Command>,
     situation: &Situation,
     departure: &mut Departure,
 ) -> Result<Decision, Failure> {
-    let Command { registration, sections } = &call.command;
+    let Command { registration, sections, with_linked } = &call.command;
     let items: Vec<(SectionId, RegistrationId)> =
         sections.iter().map(|section| (*section, call.new_id())).collect();
     let term = situation.student_term.term;
@@ -89,9 +94,11 @@ fn judge(
         decide(&cart, &situation.seats, &standing, &situation.background, call.now)
     };
     let alone = without(&[*registration]);
-    let decision = if alone.failed.is_empty() {
+    let decision = if alone.failed.is_empty() && makes_whole(&alone, situation, departure) {
         departure.registrations.truncate(1);
         alone
+    } else if alone.failed.is_empty() && !with_linked {
+        return Err(Refusal::SwapBreaksLink.into());
     } else {
         without(&departure.ids())
     };
@@ -119,13 +126,26 @@ fn judge(
     Ok(decision)
 }
 
+/// Whether each that the registration was linked with is linked with what takes its place.
+fn makes_whole(decision: &Decision, situation: &Situation, departure: &Departure) -> bool {
+    let entries = decision.bundles.iter().flat_map(|bundle| &bundle.entries);
+    let links: Vec<&Link> = entries.filter_map(|entry| link_of(entry, situation)).collect();
+    let companions = departure.registrations.iter().skip(1);
+    companions
+        .map(|companion| companion.value.section)
+        .all(|section| links.iter().any(|link| link.sections.contains(&section)))
+}
+
+/// The choice of linked sections that it was taken with.
+fn link_of<'a>(entry: &Entry, situation: &'a Situation) -> Option<&'a Link> {
+    let links = situation.background.links.get(&entry.section)?;
+    links.standing().find(|link| Some(link.group) == entry.group)
+}
+
 /// What stays of a group is part of the one that it was made whole with.
-fn relink(student_term: &mut StudentTerm, entries: &[crate::domain::Entry], situation: &Situation) {
+fn relink(student_term: &mut StudentTerm, entries: &[Entry], situation: &Situation) {
     for entry in entries {
-        let links = situation.background.links.get(&entry.section);
-        let link =
-            links.and_then(|links| links.standing().find(|link| Some(link.group) == entry.group));
-        let Some(link) = link else { continue };
+        let Some(link) = link_of(entry, situation) else { continue };
         for standing in &mut student_term.entries {
             if link.sections.contains(&standing.section) {
                 standing.group = entry.group;
@@ -145,7 +165,7 @@ mod tests {
     use crate::fixtures::{by, code, offer, seats_agree, section, taken, told};
 
     fn swap(registration: RegistrationId, sections: &[SectionId]) -> Call<Command> {
-        testkit::call(Command { registration, sections: sections.to_vec() })
+        testkit::call(Command { registration, sections: sections.to_vec(), with_linked: false })
     }
 
     fn of_course(event: &mut SectionOffered) {

@@ -25,26 +25,40 @@ pub struct Reply {
     pub looked_at: usize,
 }
 
+/// One that cannot be followed does not stop the others; the run fails for it in the end, so that somebody is told.
 pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<Reply, Failure> {
     let cause = Cause { now: tick.now, correlation_id: &tick.correlation_id };
-    let mut reply = Reply::default();
+    let (mut reply, mut failed) = (Reply::default(), None);
     let page = PageRequest { after: None, limit: OFFERS_MAX };
     for stored in ctx.table.query(&store::expired_offers(), &page).await?.records {
         if stored.value.offered_until.is_none_or(|until| tick.now < until) {
             break;
         }
-        run_step(async || expire(ctx, &stored.value, cause).await).await?;
-        reply.expired += 1;
+        match run_step(async || expire(ctx, &stored.value, cause).await).await {
+            Ok(()) => reply.expired += 1,
+            Err(failure) => failed = Some(named(failure, &stored.value.entry.to_string())),
+        }
     }
     let page = PageRequest { after: None, limit: LINES_MAX };
     for stored in ctx.table.query(&store::due_looks(), &page).await?.records {
         if ctx.date(tick.now) < stored.value.due_on {
             break;
         }
-        reply.closed += look(ctx, stored, cause).await?;
-        reply.looked_at += 1;
+        let section = stored.value.section;
+        match look(ctx, stored, cause).await {
+            Ok(closed) => {
+                reply.closed += closed;
+                reply.looked_at += 1;
+            }
+            Err(failure) => failed = Some(named(failure, &section.to_string())),
+        }
     }
-    Ok(reply)
+    failed.map_or(Ok(reply), Err)
+}
+
+fn named(failure: Failure, of: &str) -> Failure {
+    tracing::error!(of, error = failure.line(), "a waitlist does not move on");
+    failure
 }
 
 /// The index may lag behind: what was answered meanwhile is left alone.
@@ -159,6 +173,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn no_offer_outlives_the_list() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let today = |capacity| {
+            move |event: &mut SectionOffered| {
+                full(WaitlistMode::Confirmation, capacity)(event);
+                event.waitlist.ends_on = Some("2027-01-15".parse().expect("a date"));
+            }
+        };
+        let section = offer(&test.table, "a", today(0)).await;
+        let ada = join(&ctx, "ada", section).await;
+        offer_again(&test.table, "a", 2, today(1)).await;
+        serve(&ctx).await;
+        let offered = entry(&ctx, ada).await.offer.expect("a seat is held");
+        assert_eq!(offered.expires_at.to_string(), "2027-01-15T23:59:59Z");
+    }
+
+    #[tokio::test]
     async fn the_line_of_a_cancelled_section_is_cleared_with_what_was_offered() {
         let test = TestTable::new().await;
         let ctx = Ctx::new(test.table.clone());
@@ -196,8 +228,31 @@ mod tests {
         assert_eq!(entry(&ctx, ada).await.state, WaitlistState::Waiting);
         let looked = handle(&ctx, &tick("2027-01-19T00:00:00Z")).await.expect("sweeps");
         assert_eq!(looked.looked_at, 1);
-        let event = told::<SeatFreed>(&test.table).await;
-        assert_eq!(event.len(), 1, "the line is served on the day");
+        let told = told::<SeatFreed>(&test.table).await;
+        let on_the_day = told.iter().filter(|event| event.freed_by == "2027-01-19");
+        assert_eq!(on_the_day.count(), 1, "the line is served on the day");
+    }
+
+    #[tokio::test]
+    async fn one_bad_record_does_not_stop_the_others() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let mut offered = Vec::new();
+        for name in ["a", "b"] {
+            let section = offer(&test.table, name, full(WaitlistMode::Confirmation, 0)).await;
+            offered.push(join(&ctx, &format!("student of {name}"), section).await);
+            offer_again(&test.table, name, 2, full(WaitlistMode::Confirmation, 1)).await;
+        }
+        serve(&ctx).await;
+        let key = store::seats_key(entry(&ctx, offered[0]).await.section);
+        let seats = test.table.get(&key).await.expect("reads").expect("is there");
+        let mut transaction = test.table.transaction();
+        transaction.delete(&seats);
+        transaction.commit().await.expect("the first one's section is lost");
+        let swept = handle(&ctx, &tick("2027-01-17T00:00:00Z")).await;
+        assert!(matches!(swept, Err(Failure::Fault(_))), "somebody is told: {swept:?}");
+        assert_eq!(entry(&ctx, offered[0]).await.state, WaitlistState::Offered);
+        assert_eq!(entry(&ctx, offered[1]).await.state, WaitlistState::OfferExpired);
     }
 
     #[tokio::test]

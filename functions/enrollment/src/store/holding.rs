@@ -113,6 +113,7 @@ fn registration(
         pool: entry.pool.clone(),
         provisional: entry.provisional,
         overrides: Vec::new(),
+        last_attended_on: None,
         history: vec![Transition {
             to: RegistrationState::SeatHeld,
             at: holding.cause.now,

@@ -156,14 +156,15 @@ pub fn give_seat_back(
     tell_free_seat(transaction, seats, registration.id.to_string(), (version, cause));
 }
 
-/// Whoever stands in line is to have it. Told whether somebody does or not: they may be joining at this moment.
+/// Whoever stands in line for it, or for another of its cross-list, is to have it. Told whether somebody does or not:
+/// they may be joining at this moment.
 pub fn tell_free_seat(
     transaction: &mut Transaction<'_>,
     seats: &SectionSeats,
     freed_by: String,
     (version, cause): (u64, Cause<'_>),
 ) {
-    if seats.may_have_line() {
+    if seats.may_be_waited_for() {
         let event = SeatFreed { section: seats.section, freed_by, step: 0, after: None };
         transaction.event(event, version, cause.now, cause.correlation_id);
     }

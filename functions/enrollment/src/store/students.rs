@@ -1,10 +1,12 @@
 //! What the registrar's office knows of students, what stops them and what lets them in; and which sections are linked.
 
-use kernel::{HoldId, OverrideId, PersonId, SectionId};
-use table::{Key, Partition, Record};
+use events::SeatFreed;
+use kernel::{HoldId, OverrideId, PersonId, SectionId, TermId};
+use shell::Failure;
+use table::{Key, Partition, Record, Table, Transaction};
 
-use super::{section_pk, student_pk};
-use crate::domain::{Hold, KnownStudent, Override, SectionLinks};
+use super::{Cause, TERM_PREFIX, section_pk, student_pk};
+use crate::domain::{Hold, KeptCart, KnownStudent, Override, SectionLinks, StudentTerm};
 
 impl Record for KnownStudent {
     const KIND: &'static str = "known-student";
@@ -17,6 +19,19 @@ impl Record for KnownStudent {
 
 pub fn known_student_key(student: PersonId) -> Key<KnownStudent> {
     Key::new(student_pk(student), "RECORD")
+}
+
+impl Record for KeptCart {
+    const KIND: &'static str = "cart";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        kept_cart_key(self.student, self.term)
+    }
+}
+
+pub fn kept_cart_key(student: PersonId, term: TermId) -> Key<KeptCart> {
+    Key::new(student_pk(student), format!("CART#{term}"))
 }
 
 /// Sort keys of a student's holds begin with this.
@@ -72,4 +87,29 @@ impl Record for SectionLinks {
 
 pub fn section_links_key(section: SectionId) -> Key<SectionLinks> {
     Key::new(section_pk(section), "LINKS")
+}
+
+/// The sections that a student stands in line for, in all terms.
+pub async fn waited_for(table: &Table, student: PersonId) -> Result<Vec<SectionId>, Failure> {
+    let mut student_s = table.get_collection(&student_pk(student)).await?;
+    let terms = student_s.take_all::<StudentTerm>(TERM_PREFIX)?;
+    let waiting = terms.into_iter().flat_map(|term| term.value.waiting);
+    Ok(waiting.map(|waiting| waiting.section).collect())
+}
+
+/// Lines that are asked again in one transaction.
+const LINES_MAX: usize = 50;
+
+/// What stopped somebody in line stops them no longer: a seat that nobody could take may be theirs.
+pub fn ask_lines_again(
+    transaction: &mut Transaction<'_>,
+    sections: &[SectionId],
+    because: &str,
+    (version, cause): (u64, Cause<'_>),
+) {
+    for section in sections.iter().take(LINES_MAX) {
+        let freed_by = because.to_owned();
+        let event = SeatFreed { section: *section, freed_by, step: 0, after: None };
+        transaction.event(event, version, cause.now, cause.correlation_id);
+    }
 }

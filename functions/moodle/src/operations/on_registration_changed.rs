@@ -1,6 +1,7 @@
-//! Event: a registration was confirmed or dropped. The enrolment is looked at; the saga does not wait for it.
+//! Event: a registration was confirmed, dropped or withdrawn. The enrolment is looked at; the saga does not wait for
+//! it.
 
-use events::{Event, RegistrationConfirmed, RegistrationDropped};
+use events::{Event, RegistrationConfirmed, RegistrationDropped, RegistrationWithdrawn};
 use kernel::{PersonId, RegistrationId, SectionId};
 use shell::{Delivery, Failure};
 
@@ -35,6 +36,10 @@ fn news(delivery: &Delivery) -> Result<(SectionId, PersonId, RegistrationId, Sta
         let RegistrationConfirmed { section, student, registration, .. } = delivery.event()?;
         return Ok((section, student, registration, Standing::Confirmed));
     }
+    if delivery.envelope.name == RegistrationWithdrawn::NAME {
+        let RegistrationWithdrawn { section, student, registration, .. } = delivery.event()?;
+        return Ok((section, student, registration, Standing::Dropped));
+    }
     let RegistrationDropped { section, student, registration, .. } = delivery.event()?;
     Ok((section, student, registration, Standing::Dropped))
 }
@@ -63,14 +68,18 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_drop_that_comes_before_its_confirmation_stays_a_drop() {
+    async fn what_ended_before_its_confirmation_comes_stays_ended() {
         let test = testkit::TestTable::new().await;
         let ctx = fixtures::ctx(&test.table);
-        for delivery in [fixtures::dropped("a", "ada"), fixtures::confirmed("a", "ada")] {
-            handle(&ctx, &delivery).await.expect("taken in");
+        for (student, end) in
+            [("ada", fixtures::dropped("a", "ada")), ("bob", fixtures::withdrawn("a", "bob"))]
+        {
+            for delivery in [end, fixtures::confirmed("a", student)] {
+                handle(&ctx, &delivery).await.expect("taken in");
+            }
+            let key = store::registrations_key(fixtures::section("a"), testkit::person(student));
+            let known = ctx.table.get(&key).await.expect("reads").expect("is there");
+            assert!(!known.value.is_active());
         }
-        let key = store::registrations_key(fixtures::section("a"), testkit::person("ada"));
-        let known = ctx.table.get(&key).await.expect("reads").expect("is there");
-        assert!(!known.value.is_active());
     }
 }

@@ -60,6 +60,9 @@ async fn render(ctx: &SendingCtx, message: &Message) -> Result<Rendered, Fault> 
         Content::Registered { .. }
         | Content::Released { .. }
         | Content::Dropped { .. }
+        | Content::Withdrawn { .. }
+        | Content::Waitlist { .. }
+        | Content::PrerequisiteBroken { .. }
         | Content::SessionRevoked { .. }
         | Content::NewDevice { .. }
         | Content::PasswordChanged { .. }

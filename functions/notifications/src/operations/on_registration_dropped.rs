@@ -1,8 +1,8 @@
 //! A registration was given up, or its section cancelled: the student is told, so that a drop which was not theirs does
 //! not go unseen.
 
-use events::RegistrationDropped;
-use kernel::{Id, MessageId};
+use events::{DropReason, RegistrationDropped};
+use kernel::{Id, MessageId, PersonId};
 use shell::{Delivery, Failure, Fault};
 
 use crate::Ctx;
@@ -11,8 +11,25 @@ use crate::store;
 
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let event: RegistrationDropped = delivery.event()?;
+    // Told of with the whole term.
+    if event.reason == DropReason::TermWithdrawn {
+        return Ok(());
+    }
     let id = message_id(&event);
-    let (message_key, contact_key) = (store::message_key(id), store::contact_key(event.student));
+    let RegistrationDropped { student, section_code, course_title, term_code, reason, .. } = event;
+    let items = vec![Item { section_code, course_title }];
+    let content = |given_name| Content::Dropped { given_name, term_code, items, reason };
+    tell_student(ctx, delivery, (id, student), content).await
+}
+
+/// Queues a message to a student once; what they are called is known here alone.
+pub(super) async fn tell_student(
+    ctx: &Ctx,
+    delivery: &Delivery,
+    (id, student): (MessageId, PersonId),
+    content: impl FnOnce(String) -> Content,
+) -> Result<(), Failure> {
+    let (message_key, contact_key) = (store::message_key(id), store::contact_key(student));
     let mut batch = ctx.table.get_batch(vec![(&message_key).into(), (&contact_key).into()]).await?;
     if batch.take(&message_key)?.is_some() {
         return Ok(());
@@ -20,13 +37,7 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let contact = batch.take(&contact_key)?.ok_or_else(|| {
         Fault::outside("the student cannot be written to", "their contact has not arrived yet")
     })?;
-    let RegistrationDropped { section_code, course_title, term_code, reason, .. } = event;
-    let content = Content::Dropped {
-        given_name: contact.value.name.given.clone(),
-        term_code,
-        items: vec![Item { section_code, course_title }],
-        reason,
-    };
+    let content = content(contact.value.name.given.clone());
     let message = Message::to_contact(id, &contact.value, content, delivery.now);
     let mut transaction = ctx.table.transaction();
     store::queue(&mut transaction, &message, &delivery.envelope.correlation_id);

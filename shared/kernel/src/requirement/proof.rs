@@ -20,7 +20,7 @@ pub enum Verdict {
 }
 
 /// Grades from the worst to the best. Grades compare by their place here, never by their letters.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct GradeScale(pub Vec<String>);
 

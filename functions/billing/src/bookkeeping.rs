@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use events::{BalanceHoldLifted, BalanceHoldPlaced, ChargePosted, ChargeReversed, ChargeSettled};
+use events::{
+    AccountUnfinished, BalanceHoldLifted, BalanceHoldPlaced, ChargePosted, ChargeReversed,
+    ChargeSettled,
+};
 use kernel::{ChargeId, Currency, Date, InvoiceId, Money, PersonId, Timestamp};
 use shell::Failure;
 use table::{Key, Stored, Transaction};
@@ -91,6 +94,10 @@ impl<'c> Bookkeeping<'c> {
     pub fn booking(&self, now: Timestamp, effective_date: Date) -> Booking {
         let books = self.books.as_ref().map(|books| &books.value);
         Booking::at(now, effective_date, self.ctx.institution(), books)
+    }
+
+    pub fn policy(&self) -> &BillingPolicy {
+        &self.policy
     }
 
     pub fn books(&self) -> Option<&Books> {
@@ -222,7 +229,8 @@ impl<'c> Bookkeeping<'c> {
         (&mut self.account.value, invoices)
     }
 
-    /// Writes all that was read and changed, the turns' entries and rows, and tells which charges settled.
+    /// Writes all that was read and changed, the turns' entries and rows, and tells which charges settled, and whether
+    /// there is something left to do.
     pub fn write(&mut self, transaction: &mut Transaction<'_>, turns: &[Turn], cause: Cause<'_>) {
         self.judge(transaction, cause);
         self.account.write(transaction);
@@ -265,6 +273,11 @@ impl<'c> Bookkeeping<'c> {
                 invoice: posted.invoice,
             };
             transaction.event(event, charge.next_version(), cause.now, cause.correlation_id);
+        }
+        let StudentAccount { student, currency, .. } = self.account.value;
+        if self.account.value.is_unfinished() {
+            let event = AccountUnfinished { student, currency };
+            transaction.event(event, self.account.next_version(), cause.now, cause.correlation_id);
         }
     }
 

@@ -3,11 +3,15 @@
 mod adjusting;
 mod bookkeeping;
 mod conclusion;
+mod counter;
 pub mod domain;
+mod dunning;
 #[cfg(test)]
 mod fixtures;
+mod inquiry;
 pub mod operations;
 pub mod provider;
+mod refunding;
 mod returning;
 pub mod secret;
 mod signature;
@@ -132,5 +136,19 @@ pub fn http_operations() -> Vec<HttpOperation> {
         return_suspense_item => assign_suspense_item,
         list_refunds => list_refunds,
         list_disputes => list_disputes,
+        list_balances => list_balances,
+        list_takings => list_takings,
+        list_register => list_register,
+        set_plan_offer => set_plan_offer,
+        list_plan_offers => list_plan_offers,
+        begin_payment_plan => begin_payment_plan,
+        read_payment_plans => read_payment_plans,
+        cancel_payment_plan => begin_payment_plan,
+        defer_invoice => defer_invoice,
+        preview_dunning => preview_dunning,
+        reconcile_provider => reconcile_provider,
+        submit_receipt => submit_receipt,
+        list_receipts => list_receipts,
+        decide_receipt => submit_receipt,
     }
 }

@@ -39,6 +39,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "on-charge-settled" => shell::events(ctx, op::on_charge_settled::handle).await,
         "on-withdrawn" => shell::events(ctx, op::on_withdrawn::handle).await,
         "on-registration-dropped" => shell::events(ctx, op::on_registration_dropped::handle).await,
+        "on-account-unfinished" => shell::events(ctx, op::on_account_unfinished::handle).await,
         "on-charge-changed" => shell::events(ctx, op::on_charge_changed::handle).await,
         "on-section-offered" => shell::events(ctx, op::on_section_offered::handle).await,
         // Schedules
@@ -141,6 +142,69 @@ async fn returns_and_adjustments(ctx: &Ctx, operation: &str) -> Result<(), lambd
         }
         "set-policy" => shell::http(&op::set_policy::ROUTE, ctx, op::set_policy::handle).await,
         "read-policy" => shell::http(&op::read_policy::ROUTE, ctx, op::read_policy::handle).await,
+        other => reports(ctx, other).await,
+    }
+}
+
+/// What the bursar's office reads off the books.
+async fn reports(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error> {
+    match operation {
+        "list-balances" => {
+            shell::http(&op::list_balances::ROUTE, ctx, op::list_balances::handle).await
+        }
+        "list-takings" => {
+            shell::http(&op::list_takings::ROUTE, ctx, op::list_takings::handle).await
+        }
+        "list-register" => {
+            shell::http(&op::list_register::ROUTE, ctx, op::list_register::handle).await
+        }
+        other => due_dates(ctx, other).await,
+    }
+}
+
+/// When something is due, and what is done where it is overdue.
+async fn due_dates(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error> {
+    match operation {
+        "set-plan-offer" => {
+            shell::http(&op::set_plan_offer::ROUTE, ctx, op::set_plan_offer::handle).await
+        }
+        "list-plan-offers" => {
+            shell::http(&op::list_plan_offers::ROUTE, ctx, op::list_plan_offers::handle).await
+        }
+        "begin-payment-plan" => {
+            shell::http(&op::begin_payment_plan::ROUTE, ctx, op::begin_payment_plan::handle).await
+        }
+        "read-payment-plans" => {
+            shell::http(&op::read_payment_plans::ROUTE, ctx, op::read_payment_plans::handle).await
+        }
+        "cancel-payment-plan" => {
+            shell::http(&op::cancel_payment_plan::ROUTE, ctx, op::cancel_payment_plan::handle).await
+        }
+        "defer-invoice" => {
+            shell::http(&op::defer_invoice::ROUTE, ctx, op::defer_invoice::handle).await
+        }
+        "preview-dunning" => {
+            shell::http(&op::preview_dunning::ROUTE, ctx, op::preview_dunning::handle).await
+        }
+        other => receipts(ctx, other).await,
+    }
+}
+
+/// What others say of the money: students who show that they paid, and the provider with its report.
+async fn receipts(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error> {
+    match operation {
+        "reconcile-provider" => {
+            shell::http(&op::reconcile_provider::ROUTE, ctx, op::reconcile_provider::handle).await
+        }
+        "submit-receipt" => {
+            shell::http(&op::submit_receipt::ROUTE, ctx, op::submit_receipt::handle).await
+        }
+        "list-receipts" => {
+            shell::http(&op::list_receipts::ROUTE, ctx, op::list_receipts::handle).await
+        }
+        "decide-receipt" => {
+            shell::http(&op::decide_receipt::ROUTE, ctx, op::decide_receipt::handle).await
+        }
         other => audit_trail(ctx, other).await,
     }
 }

@@ -11,8 +11,9 @@ use crate::Ctx;
 use crate::bookkeeping::{Bookkeeping, Wanted};
 use crate::conclusion;
 use crate::domain::{
-    self, Account, Booking, Dispute, DisputeReport, JournalEntry, Line, Movement, Origin, Outcome,
-    Payment, Refund, RefundReport, RefundState, RefundWord, Source, SourceKind, SuspenseItem,
+    self, Account, Booking, Channel, Dispute, DisputeReport, JournalEntry, Line, Movement, Origin,
+    Outcome, Payment, ROWS_MAX, Refund, RefundReport, RefundState, RefundWord, Source, SourceKind,
+    SuspenseItem,
 };
 use crate::provider::Answer;
 use crate::store::{self, Cause, Opened};
@@ -49,7 +50,23 @@ impl Found {
         })
     }
 
-    fn origin(&self) -> Origin {
+    /// The provider's id of its payment.
+    pub fn provider_ref(&self) -> Option<String> {
+        match self {
+            Self::Payment(payment) => payment.value.provider_ref.clone(),
+            Self::Suspense(item) => Some(item.value.provider_ref.clone()),
+        }
+    }
+
+    /// What came through the provider goes back through it.
+    pub fn came_through_provider(&self) -> bool {
+        match self {
+            Self::Payment(payment) => payment.value.channel == Channel::Card,
+            Self::Suspense(_) => true,
+        }
+    }
+
+    pub fn origin(&self) -> Origin {
         match self {
             Self::Payment(payment) => Origin::Payment(payment.value.id),
             Self::Suspense(item) => Origin::SuspenseItem(item.value.id),
@@ -102,7 +119,7 @@ async fn book_payment(
     let payment = &mut payment.value;
     let invoices = match motion {
         Motion::TakenRefund | Motion::ChargedBack => {
-            store::invoices_paid_by(&ctx.table, payment.id).await?
+            store::invoices_paid_by(&ctx.table, payment.id, ROWS_MAX).await?
         }
         Motion::Refund(_) | Motion::Reinstated => Vec::new(),
     };
@@ -180,7 +197,9 @@ async fn booked(ctx: &Ctx, payment_ref: &str) -> Result<Option<Found>, Failure> 
     let reference = batch.take(&reference_key)?.map(|stored| stored.value.payment);
     let item = batch.take(&suspense_key)?;
     let payment = match item {
-        Some(item) if item.value.assigned.is_none() => return Ok(Some(Found::Suspense(item))),
+        Some(item) if item.value.assigned.is_none() || item.value.left().minor > 0 => {
+            return Ok(Some(Found::Suspense(item)));
+        }
         Some(item) => item.value.assigned,
         None => reference,
     };
@@ -210,14 +229,17 @@ pub async fn conclude_refund(
             let of = Found::of(ctx, refund.value.of).await?;
             follow(ctx, refund, of, told, cause).await
         }
-        Some(refund) if report.word == RefundWord::Paid => {
-            // Another amount went back than was asked for: what was asked for did not take place.
-            let failed = RefundWord::Failed { reason: "amount_differs".to_owned() };
-            let of = Found::of(ctx, refund.value.of).await?;
-            follow(ctx, refund, of, (&failed, None), cause).await?;
+        Some(refund) => {
+            let is_decided = report.word != RefundWord::Undecided;
+            if is_decided && refund.value.is_known_as(&report.provider_ref) {
+                // Another amount went back, or did not, than was asked for: what was asked for did not take place.
+                let failed = RefundWord::Failed { reason: "amount_differs".to_owned() };
+                let of = Found::of(ctx, refund.value.of).await?;
+                follow(ctx, refund, of, (&failed, None), cause).await?;
+            }
+            // Whatever that was is booked under the provider's own name, and comes back under it.
             take_refund(ctx, Found::of(ctx, origin).await?, report, cause).await
         }
-        Some(_) => Ok(()),
         None => take_refund(ctx, found, report, cause).await,
     }
 }

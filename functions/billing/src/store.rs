@@ -1,19 +1,22 @@
 //! Billing's items: how they lie in the table, what is read together, and the transactions that write them with their
 //! events.
 
+use std::collections::BTreeMap;
+
 use events::{PaymentFailed, PaymentSucceeded};
 use kernel::{
-    AdjustmentId, ChargeId, Currency, Date, InvoiceId, PaymentId, PersonId, RefundId, SectionId,
-    SuspenseItemId, TermId, Timestamp, TuitionRunId,
+    AdjustmentId, ChargeId, Currency, Date, InvoiceId, PaymentId, PersonId, ReceiptId, RefundId,
+    SectionId, SuspenseItemId, TermId, Timestamp, TuitionRunId,
 };
 use serde::{Deserialize, Serialize};
 use shell::{Failure, Fault};
 use table::{Key, PageRequest, Partition, Position, Record, Stored, Table, Transaction};
 
 use crate::domain::{
-    AccountAdjustment, AdjustmentState, Allocation, BillingPolicy, Books, Charge, CreditNote,
-    Dispute, Invoice, JournalEntry, NumberCounter, Origin, Payment, Population, PriceGroup, Refund,
-    Refusal, RegisterRow, SectionPrice, StudentAccount, SuspenseItem, TermBill, TuitionRules,
+    AccountAdjustment, AdjustmentState, Allocation, BillingPolicy, Books, Channel, Charge,
+    CreditNote, Dispute, Invoice, JournalEntry, NumberCounter, Origin, Payment, PlanOffer,
+    PlanOfferCode, Population, PriceGroup, Receipt, ReceiptState, Refund, Refusal, RegisterRow,
+    SectionPrice, StudentAccount, SuspenseItem, TermBill, TuitionRules,
 };
 
 impl Record for PriceGroup {
@@ -47,7 +50,7 @@ impl Record for RegisterRow {
     const SCHEMA: u32 = 1;
 
     fn key(&self) -> Key<Self> {
-        Key::new(format!("REGISTER#{}", self.prefix), format!("{:012}", self.ordinal))
+        register_key(&self.prefix, self.ordinal)
     }
 }
 
@@ -91,9 +94,19 @@ impl Record for Refund {
 
     /// Who was asked about goes to the back of the line.
     fn index_key(&self) -> Option<(String, String)> {
-        self.is_under_way()
-            .then(|| ("REFUNDS_UNDER_WAY".to_owned(), format!("{:.3}#{}", self.asked_at, self.id)))
+        if self.is_under_way() {
+            let sk = format!("{:.3}#{}", self.asked_at, self.id);
+            return Some(("REFUNDS_UNDER_WAY".to_owned(), sk));
+        }
+        let at = self.concluded_at.filter(|_| self.payment_ref.is_some())?;
+        Some(ended("REFUNDS", at, &self.id))
     }
+}
+
+/// Where what went through the provider is listed by the day, in UTC, on which it ended.
+fn ended(what: &str, at: Timestamp, id: &impl std::fmt::Display) -> (String, String) {
+    let at = format!("{at:.3}");
+    (format!("{what}_ENDED#{}", &at[..10]), format!("{at}#{id}"))
 }
 
 impl Record for Dispute {
@@ -122,6 +135,19 @@ impl Record for AccountAdjustment {
         let is_pending = self.state == AdjustmentState::Pending;
         let pk = adjustments_pk((!is_pending).then_some(self.student));
         Some((pk, format!("{:.3}#{}", self.requested_at, self.id)))
+    }
+}
+
+impl Record for PlanOffer {
+    const KIND: &'static str = "plan-offer";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        plan_offer_key(&self.code)
+    }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        Some(("PLAN_OFFERS".to_owned(), self.code.0.clone()))
     }
 }
 
@@ -228,8 +254,8 @@ impl Record for JournalEntry {
     }
 
     fn index_key(&self) -> Option<(String, String)> {
-        let at = format!("{:.3}", self.booked_at());
-        Some((format!("JOURNAL#{}", &at[..10]), format!("{at}#{}", self.id())))
+        let pk = format!("JOURNAL#{}", self.effective_date());
+        Some((pk, format!("{:.3}#{}", self.booked_at(), self.id())))
     }
 }
 
@@ -281,9 +307,12 @@ impl Record for Payment {
     }
 
     fn index_key(&self) -> Option<(String, String)> {
-        self.is_under_way().then(|| {
-            ("PAYMENTS_UNDER_WAY".to_owned(), format!("{:.3}#{}", self.initiated_at, self.id))
-        })
+        if self.is_under_way() {
+            let sk = format!("{:.3}#{}", self.initiated_at, self.id);
+            return Some(("PAYMENTS_UNDER_WAY".to_owned(), sk));
+        }
+        let at = self.concluded_at.filter(|_| self.channel == Channel::Card)?;
+        Some(ended("PAYMENTS", at, &self.id))
     }
 }
 
@@ -316,6 +345,43 @@ impl Record for ProviderReference {
     }
 }
 
+impl Record for Receipt {
+    const KIND: &'static str = "receipt";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        receipt_key(self.student, self.id)
+    }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        let sk = format!("{:.3}#{}", self.submitted_at, self.id);
+        (self.status == ReceiptState::Waiting).then(|| ("RECEIPTS_WAITING".to_owned(), sk))
+    }
+}
+
+/// Keeps one reference from being handed in with two receipts. It goes with a receipt that is rejected.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HandedIn {
+    pub reference: String,
+    pub receipt: ReceiptId,
+}
+
+impl HandedIn {
+    pub fn of(receipt: &Receipt) -> Self {
+        let reference = receipt.channel.reference(&receipt.full_reference());
+        Self { reference, receipt: receipt.id }
+    }
+}
+
+impl Record for HandedIn {
+    const KIND: &'static str = "handed-in";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        handed_in_key(&self.reference)
+    }
+}
+
 /// Where a schedule left off that could not finish in one run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LeftOff {
@@ -339,7 +405,37 @@ pub struct BalanceRound {
     pub day: Date,
     /// Behind which account it goes on.
     pub after: Option<Position>,
+    /// Accounts that could not be judged on this pass.
+    #[serde(default)]
+    pub failed: u64,
+    /// Passes that were made because of those.
+    #[serde(default)]
+    pub passes: u8,
     pub is_over: bool,
+}
+
+impl BalanceRound {
+    /// So often it is made again where accounts could not be judged.
+    const PASSES_MAX: u8 = 3;
+
+    pub fn of(day: Date) -> Self {
+        Self { day, after: None, failed: 0, passes: 0, is_over: false }
+    }
+
+    /// Takes in that a page was looked at. Where the last one was, and accounts could not be judged, another tick looks
+    /// at all of them again.
+    pub fn advance(&mut self, next: Option<Position>, failed: u64) {
+        self.failed += failed;
+        self.after = next;
+        if self.after.is_some() {
+            return;
+        }
+        if self.failed > 0 && self.passes < Self::PASSES_MAX {
+            (self.failed, self.passes) = (0, self.passes + 1);
+        } else {
+            self.is_over = true;
+        }
+    }
 }
 
 impl Record for BalanceRound {
@@ -404,6 +500,24 @@ pub fn refunds_under_way() -> Partition<Refund> {
     Partition::in_index("REFUNDS_UNDER_WAY", "")
 }
 
+/// Payments and refunds through the provider that ended on a day in UTC.
+pub fn payments_ended(day: Date) -> Partition<Payment> {
+    Partition::in_index(format!("PAYMENTS_ENDED#{day}"), "")
+}
+
+pub fn refunds_ended(day: Date) -> Partition<Refund> {
+    Partition::in_index(format!("REFUNDS_ENDED#{day}"), "")
+}
+
+/// What was put in suspense, and disputes that were opened, on a day in UTC.
+pub fn suspense_items_of(day: Date) -> Partition<SuspenseItem> {
+    Partition::in_index("SUSPENSE", day.to_string())
+}
+
+pub fn disputes_of(day: Date) -> Partition<Dispute> {
+    Partition::in_index("DISPUTES", day.to_string())
+}
+
 pub fn dispute_key(provider_ref: &str) -> Key<Dispute> {
     Key::new(format!("DISPUTE#{provider_ref}"), "DISPUTE")
 }
@@ -433,6 +547,11 @@ pub fn journal(student: Option<PersonId>) -> Partition<JournalEntry> {
     Partition::new(journal_pk(student), "ENTRY#")
 }
 
+/// What took effect on a day, in the order in which it was booked.
+pub fn journal_of(day: Date) -> Partition<JournalEntry> {
+    Partition::in_index(format!("JOURNAL#{day}"), "")
+}
+
 /// A student's accounts, one in each currency.
 pub fn accounts_of(student: PersonId) -> Partition<StudentAccount> {
     Partition::new(format!("STUDENT#{student}"), "ACCOUNT#")
@@ -448,27 +567,36 @@ pub fn allocations_of(payment: PaymentId) -> Partition<Allocation> {
     Partition::new(format!("ALLOCATIONS#{payment}"), "")
 }
 
-/// The invoices that a payment has ever paid for.
+/// The invoices that a payment pays for, at most so many: those to which it was applied last.
 pub async fn invoices_paid_by(
     table: &Table,
     payment: PaymentId,
+    most: usize,
 ) -> Result<Vec<InvoiceId>, Failure> {
-    const PAGES_MAX: u32 = 10;
+    const PAGES_MAX: u32 = 200;
+    let rows = allocations_of(payment).newest_first();
+    // From the last one on: what was freed is met before what it had paid for.
+    let mut pays: BTreeMap<(InvoiceId, u32), i64> = BTreeMap::new();
     let mut invoices = Vec::new();
     let mut page = PageRequest { after: None, limit: PageRequest::LIMIT_MAX };
     for _ in 0..PAGES_MAX {
-        let rows = table.query::<Allocation>(&allocations_of(payment), &page).await?;
-        for row in rows.records {
-            if !invoices.contains(&row.value.invoice) {
-                invoices.push(row.value.invoice);
+        let found = table.query::<Allocation>(&rows, &page).await?;
+        for Stored { value: row, .. } in found.records {
+            let pays = pays.entry((row.invoice, row.line)).or_default();
+            *pays += row.amount.minor;
+            if *pays > 0 && !invoices.contains(&row.invoice) {
+                invoices.push(row.invoice);
+            }
+            if invoices.len() == most {
+                return Ok(invoices);
             }
         }
-        page.after = rows.next;
+        page.after = found.next;
         if page.after.is_none() {
-            break;
+            return Ok(invoices);
         }
     }
-    Ok(invoices)
+    Err(Fault::defect(format!("{payment} was applied more often than can be read")).into())
 }
 
 /// The invoice, if it is the student's and in this currency.
@@ -504,6 +632,32 @@ fn adjustments_pk(student: Option<PersonId>) -> String {
 /// What was decided on a student's account, or, of nobody, all that wait for a second person.
 pub fn adjustments(student: Option<PersonId>) -> Partition<AccountAdjustment> {
     Partition::in_index(adjustments_pk(student), "")
+}
+
+pub fn receipt_key(student: PersonId, id: ReceiptId) -> Key<Receipt> {
+    Key::new(format!("RECEIPTS#{student}"), id.to_string())
+}
+
+/// What a student handed in, the oldest first.
+pub fn receipts_of(student: PersonId) -> Partition<Receipt> {
+    Partition::new(format!("RECEIPTS#{student}"), "")
+}
+
+/// Receipts for which nobody has looked yet, the oldest first.
+pub fn receipts_waiting() -> Partition<Receipt> {
+    Partition::in_index("RECEIPTS_WAITING", "")
+}
+
+pub fn handed_in_key(reference: &str) -> Key<HandedIn> {
+    Key::new(format!("HANDED_IN#{reference}"), "HANDED_IN")
+}
+
+pub fn plan_offer_key(code: &PlanOfferCode) -> Key<PlanOffer> {
+    Key::new(format!("PLAN_OFFER#{}", code.0), "PLAN_OFFER")
+}
+
+pub fn plan_offers() -> Partition<PlanOffer> {
+    Partition::in_index("PLAN_OFFERS", "")
 }
 
 pub fn policy_key() -> Key<BillingPolicy> {
@@ -546,6 +700,10 @@ pub fn ledger_proof_key() -> Key<LedgerProof> {
 /// Every series of numbers.
 pub fn number_counters() -> Partition<NumberCounter> {
     Partition::in_index("NUMBER_COUNTERS", "")
+}
+
+pub fn register_key(prefix: &str, ordinal: u64) -> Key<RegisterRow> {
+    Key::new(format!("REGISTER#{prefix}"), format!("{ordinal:012}"))
 }
 
 /// The documents of a series by number.

@@ -1,6 +1,6 @@
 //! Whom we write to, what a message is about, and how far its sending has come.
 
-use events::{DropReason, ReleaseReason, WaitlistState};
+use events::{DropReason, DunningMeasure, ReleaseReason, WaitlistState};
 use kernel::{AccountId, Date, Email, Locale, MessageId, PersonId, PersonName, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -109,6 +109,16 @@ pub enum Content {
         account: AccountId,
         requested_at: Timestamp,
     },
+    /// Something is overdue, and what is done about it.
+    PaymentOverdue {
+        given_name: String,
+        term_code: String,
+        measure: DunningMeasure,
+        due: Date,
+        /// An amount with its currency, and what was billed for being late.
+        overdue: String,
+        fee: Option<String>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -127,10 +137,11 @@ pub enum Kind {
     SecondFactorReset,
     ResetPassword,
     Invitation,
+    PaymentOverdue,
 }
 
 impl Kind {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::VerifyEmail,
         Self::Registered,
         Self::Released,
@@ -144,6 +155,7 @@ impl Kind {
         Self::SecondFactorReset,
         Self::ResetPassword,
         Self::Invitation,
+        Self::PaymentOverdue,
     ];
 
     /// As the names of its templates begin.
@@ -162,6 +174,7 @@ impl Kind {
             Self::SecondFactorReset => "second_factor_reset",
             Self::ResetPassword => "reset_password",
             Self::Invitation => "invitation",
+            Self::PaymentOverdue => "payment_overdue",
         }
     }
 }
@@ -182,6 +195,7 @@ impl Content {
             Self::SecondFactorReset { .. } => Kind::SecondFactorReset,
             Self::ResetPassword { .. } => Kind::ResetPassword,
             Self::Invitation { .. } => Kind::Invitation,
+            Self::PaymentOverdue { .. } => Kind::PaymentOverdue,
         }
     }
 }
@@ -343,6 +357,14 @@ pub(crate) mod tests {
             Kind::SecondFactorReset => Content::SecondFactorReset { happened_at: testkit::now() },
             Kind::ResetPassword => Content::ResetPassword { account, requested_at },
             Kind::Invitation => Content::Invitation { given_name, account, requested_at },
+            Kind::PaymentOverdue => Content::PaymentOverdue {
+                given_name,
+                term_code,
+                measure: DunningMeasure::LateFee,
+                due: "2027-01-22".parse().expect("a date"),
+                overdue: "150000 XAF".into(),
+                fee: Some("5000 XAF".into()),
+            },
         }
     }
 

@@ -51,6 +51,7 @@ const WHOLE: &[(&str, &str)] = sources! {
     "second_factor_reset.en.html" "second_factor_reset.fr.html" "second_factor_reset.es.html"
     "reset_password.en.html" "reset_password.fr.html" "reset_password.es.html"
     "invitation.en.html" "invitation.fr.html" "invitation.es.html"
+    "payment_overdue.en.html" "payment_overdue.fr.html" "payment_overdue.es.html"
 };
 
 /// Subject and text.
@@ -68,6 +69,7 @@ const WITH_SUBJECT: &[(&str, &str)] = sources! {
     "second_factor_reset.en.txt" "second_factor_reset.fr.txt" "second_factor_reset.es.txt"
     "reset_password.en.txt" "reset_password.fr.txt" "reset_password.es.txt"
     "invitation.en.txt" "invitation.fr.txt" "invitation.es.txt"
+    "payment_overdue.en.txt" "payment_overdue.fr.txt" "payment_overdue.es.txt"
 };
 
 /// The message in its language.
@@ -128,7 +130,7 @@ fn environment() -> &'static Environment<'static> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use events::{DropReason, ReleaseReason, WaitlistState};
+    use events::{DropReason, DunningMeasure, ReleaseReason, WaitlistState};
 
     use super::*;
     use crate::domain::tests::content;
@@ -345,6 +347,31 @@ mod tests {
             assert_ne!(mails[1].subject, mails[2].subject, "{locale:?}");
             assert_ne!(mails[1].text, mails[2].text, "{locale:?}");
             assert_ne!(mails[1].html, mails[2].html, "{locale:?}");
+        }
+    }
+
+    #[test]
+    fn who_is_overdue_reads_what_is_done_about_it_and_nothing_of_it_in_the_subject() {
+        for locale in Locale::ALL {
+            let mut said = BTreeSet::new();
+            for measure in [DunningMeasure::Reminder, DunningMeasure::LateFee, DunningMeasure::Hold]
+            {
+                let Content::PaymentOverdue { given_name, term_code, due, overdue, fee, .. } =
+                    content(Kind::PaymentOverdue)
+                else {
+                    panic!("a message of what is overdue")
+                };
+                let fee = fee.filter(|_| measure == DunningMeasure::LateFee);
+                let content =
+                    Content::PaymentOverdue { given_name, term_code, measure, due, overdue, fee };
+                let mail = rendered(&content, locale);
+                for part in [&mail.text, &mail.html] {
+                    assert!(part.contains("150000 XAF") && part.contains("2027-01-22"), "{part}");
+                    assert_eq!(part.contains("5000 XAF."), measure == DunningMeasure::LateFee);
+                }
+                assert!(!mail.subject.contains("XAF"), "a balance in a subject");
+                assert!(said.insert(mail.text), "{measure:?} {locale:?}");
+            }
         }
     }
 

@@ -20,7 +20,7 @@ export function billing(scope: Construct, shared: Shared): Context {
   context.http("close-posting-period", "POST /posting-periods/{period}/closing", [writes]);
   context.http("reopen-posting-period", "POST /posting-periods/{period}/reopening", [writes]);
   context.http("read-posting-periods", "GET /posting-periods", [reads]);
-  context.http("start-ledger-proof", "POST /ledger-proofs", [writes]);
+  context.http("start-ledger-proof", "POST /ledger-proofs", [writes, institution]);
   context.http("read-ledger-proof", "GET /ledger-proofs/latest", [reads]);
   context.http("set-tuition", "PUT /terms/{term}/tuition", [writes]);
   context.http("read-tuition", "GET /terms/{term}/tuition", [reads]);
@@ -41,11 +41,26 @@ export function billing(scope: Construct, shared: Shared): Context {
   context.http("list-refunds", "GET /payments/{payment}/refunds", [reads, cursors]);
   context.http("list-disputes", "GET /disputes", [reads, cursors]);
   context.http("list-audit-entries", "GET /billing-audit-trail", [notes, cursors]);
+  context.http("list-balances", "GET /balances", [reads, institution, cursors]);
+  context.http("list-takings", "GET /takings", [reads, institution, cursors]);
+  context.http("list-register", "GET /invoice-register", [reads, institution, cursors]);
+  context.http("set-plan-offer", "PUT /plan-offers/{plan_offer}", [writes]);
+  context.http("list-plan-offers", "GET /plan-offers", [reads, cursors]);
+  context.http("begin-payment-plan", "POST /payment-plans", [writes, institution]);
+  context.http("read-payment-plans", "GET /payment-plans", [reads]);
+  context.http("cancel-payment-plan", "POST /payment-plans/{payment_plan}/cancellation", [writes, institution]);
+  context.http("defer-invoice", "POST /invoices/{invoice}/deferral", [writes, institution]);
+  context.http("preview-dunning", "GET /dunning-preview", [reads, institution, cursors]);
+  context.http("reconcile-provider", "POST /reconciliations", [reads]);
+  context.http("submit-receipt", "POST /receipts", [writes, institution]);
+  context.http("list-receipts", "GET /receipts", [reads, cursors]);
+  context.http("decide-receipt", "POST /receipts/{receipt}/decision", [writes, institution]);
   // Events
   context.events("on-charge-settled", ["billing.charge.settled"], [reads, answers("enrollment")]);
   context.events("on-withdrawn", ["enrollment.registration.withdrawn", "enrollment.term.withdrawn"], [writes, institution]);
   context.events("on-registration-dropped", ["enrollment.registration.dropped"], [writes, institution]);
   context.events("on-charge-changed", ["billing.charge.posted", "billing.charge.reversed"], [writes, institution]);
+  context.events("on-account-unfinished", ["billing.account.unfinished"], [writes, institution]);
   context.events("on-section-offered", ["catalog.section.offered"], [writes]);
   // Steps
   context.step("charge", [writes, institution]);
@@ -56,7 +71,7 @@ export function billing(scope: Construct, shared: Shared): Context {
   context.schedule("query-pending-payments", Duration.minutes(1), [writes, institution, callsPaymentProvider]);
   context.schedule("query-pending-refunds", Duration.minutes(5), [writes, institution, callsPaymentProvider]);
   context.schedule("watch-balances", Duration.minutes(10), [writes, institution]);
-  context.schedule("prove-ledger", Duration.minutes(5), [writes]);
+  context.schedule("prove-ledger", Duration.minutes(5), [writes, institution]);
   context.schedule("continue-tuition-runs", Duration.minutes(1), [writes, institution]);
   context.schedule("watch-audit-trail", Duration.minutes(1), [notes]);
   return context;

@@ -1,6 +1,9 @@
 //! Events of the billing context.
 
-use kernel::{BundleId, ChargeId, Id, InvoiceId, Money, PaymentId, PersonId, RefundId};
+use kernel::{
+    BundleId, ChargeId, Currency, Date, Id, InvoiceId, Money, PaymentId, PaymentPlanId, PersonId,
+    ReceiptId, RefundId,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -284,5 +287,207 @@ impl Event for BalanceHoldLifted {
     fn example() -> Self {
         let BalanceHoldPlaced { student, overdue, word } = BalanceHoldPlaced::example();
         Self { student, overdue: Money::zero(overdue.currency), word: word + 1 }
+    }
+}
+
+/// More was to be moved on a student's account than one transaction holds: there is something left to do.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AccountUnfinished {
+    pub student: PersonId,
+    pub currency: Currency,
+}
+
+impl Event for AccountUnfinished {
+    const NAME: &'static str = "billing.account.unfinished";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        format!("{}#{}", self.student, self.currency)
+    }
+
+    fn example() -> Self {
+        let PaymentSucceeded { student, amount, .. } = PaymentSucceeded::example();
+        Self { student, currency: amount.currency }
+    }
+}
+
+/// What is open of a term is to be paid in instalments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PaymentPlanBegun {
+    pub plan: PaymentPlanId,
+    pub student: PersonId,
+    pub term_code: String,
+    pub amount: Money,
+}
+
+impl Event for PaymentPlanBegun {
+    const NAME: &'static str = "billing.plan.begun";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.plan.to_string()
+    }
+
+    fn example() -> Self {
+        let PaymentSucceeded { student, amount, .. } = PaymentSucceeded::example();
+        let plan = PaymentPlanId::derived_from("example");
+        Self { plan, student, term_code: "2027S".into(), amount }
+    }
+}
+
+/// What a payment plan covered is due as its invoices say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PaymentPlanCancelled {
+    pub plan: PaymentPlanId,
+    pub student: PersonId,
+    pub term_code: String,
+}
+
+impl Event for PaymentPlanCancelled {
+    const NAME: &'static str = "billing.plan.cancelled";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.plan.to_string()
+    }
+
+    fn example() -> Self {
+        let PaymentPlanBegun { plan, student, term_code, .. } = PaymentPlanBegun::example();
+        Self { plan, student, term_code }
+    }
+}
+
+/// An invoice is due later than it says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct InvoiceDeferred {
+    pub invoice: InvoiceId,
+    pub student: PersonId,
+    pub until: Date,
+}
+
+impl Event for InvoiceDeferred {
+    const NAME: &'static str = "billing.invoice.deferred";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.invoice.to_string()
+    }
+
+    fn example() -> Self {
+        let ChargePosted { invoice, student, .. } = ChargePosted::example();
+        Self { invoice, student, until: jiff::civil::date(2027, 3, 1) }
+    }
+}
+
+/// What is done about what is overdue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DunningMeasure {
+    Reminder,
+    LateFee,
+    Hold,
+}
+
+/// A step was taken about what is overdue: the student is to be told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DunningStepTaken {
+    pub student: PersonId,
+    /// The step's name in the policy.
+    pub step: String,
+    pub measure: DunningMeasure,
+    /// The day on which that was due which is overdue.
+    pub due: Date,
+    pub overdue: Money,
+    /// What was billed for being late.
+    pub fee: Option<Money>,
+    pub term_code: String,
+}
+
+impl Event for DunningStepTaken {
+    const NAME: &'static str = "billing.dunning-step.taken";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        format!("{}#{}#{}#{}", self.student, self.overdue.currency, self.due, self.step)
+    }
+
+    fn example() -> Self {
+        let PaymentSucceeded { student, amount, .. } = PaymentSucceeded::example();
+        Self {
+            student,
+            step: "late-fee".into(),
+            measure: DunningMeasure::LateFee,
+            due: jiff::civil::date(2027, 1, 22),
+            overdue: amount,
+            fee: Some(Money::new(5_000, amount.currency)),
+            term_code: "2027S".into(),
+        }
+    }
+}
+
+/// A student handed in the reference of a transfer or of a cash receipt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReceiptSubmitted {
+    pub receipt: ReceiptId,
+    pub student: PersonId,
+    pub amount: Money,
+}
+
+impl Event for ReceiptSubmitted {
+    const NAME: &'static str = "billing.receipt.submitted";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.receipt.to_string()
+    }
+
+    fn example() -> Self {
+        let PaymentSucceeded { student, amount, .. } = PaymentSucceeded::example();
+        Self { receipt: ReceiptId::derived_from("example"), student, amount }
+    }
+}
+
+/// The money of a receipt was found, and is a payment now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReceiptMatched {
+    pub receipt: ReceiptId,
+    pub student: PersonId,
+    pub payment: PaymentId,
+    pub amount: Money,
+}
+
+impl Event for ReceiptMatched {
+    const NAME: &'static str = "billing.receipt.matched";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.receipt.to_string()
+    }
+
+    fn example() -> Self {
+        let ReceiptSubmitted { receipt, student, amount } = ReceiptSubmitted::example();
+        Self { receipt, student, payment: PaymentId::derived_from("example"), amount }
+    }
+}
+
+/// The money of a receipt was not found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ReceiptRejected {
+    pub receipt: ReceiptId,
+    pub student: PersonId,
+    pub reason: String,
+}
+
+impl Event for ReceiptRejected {
+    const NAME: &'static str = "billing.receipt.rejected";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.receipt.to_string()
+    }
+
+    fn example() -> Self {
+        let ReceiptSubmitted { receipt, student, .. } = ReceiptSubmitted::example();
+        Self { receipt, student, reason: "The bank knows nothing of it.".into() }
     }
 }

@@ -12,9 +12,10 @@ mod operations;
 mod verification;
 
 pub use billing::{
-    BalanceHoldLifted, BalanceHoldPlaced, ChargePosted, ChargeReversed, ChargeSettled,
-    ChargebackBooked, ChargebackReversed, PaymentFailed, PaymentRefunded, PaymentSucceeded,
-    RefundFailed,
+    AccountUnfinished, BalanceHoldLifted, BalanceHoldPlaced, ChargePosted, ChargeReversed,
+    ChargeSettled, ChargebackBooked, ChargebackReversed, DunningMeasure, DunningStepTaken,
+    InvoiceDeferred, PaymentFailed, PaymentPlanBegun, PaymentPlanCancelled, PaymentRefunded,
+    PaymentSucceeded, ReceiptMatched, ReceiptRejected, ReceiptSubmitted, RefundFailed,
 };
 pub use catalog::{
     CalendarChanged, CourseChanged, CourseCreated, CourseVersion, CrossListing, OfferedCourse,
@@ -100,6 +101,14 @@ pub fn catalogue() -> Vec<Description> {
         Description::of::<RefundFailed>(),
         Description::of::<ChargebackBooked>(),
         Description::of::<ChargebackReversed>(),
+        Description::of::<AccountUnfinished>(),
+        Description::of::<PaymentPlanBegun>(),
+        Description::of::<PaymentPlanCancelled>(),
+        Description::of::<InvoiceDeferred>(),
+        Description::of::<DunningStepTaken>(),
+        Description::of::<ReceiptSubmitted>(),
+        Description::of::<ReceiptMatched>(),
+        Description::of::<ReceiptRejected>(),
         Description::of::<WorkMarked>(),
         Description::of::<ResultRead>(),
         Description::of::<MessageQueued>(),

@@ -141,6 +141,10 @@ ids! {
     AdjustmentId = "adj";
     JournalEntryId = "jrn";
     SuspenseItemId = "sus";
+    /// What a student hands in to show that they paid.
+    ReceiptId = "rct";
+    /// An agreement to pay in instalments.
+    PaymentPlanId = "pln";
     TuitionRunId = "run";
     MessageId = "msg";
     ImportId = "imp";

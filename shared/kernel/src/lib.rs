@@ -13,9 +13,9 @@ pub use calendar::{Calendar, Holiday, Way};
 pub use id::{
     AccountId, AdjustmentId, ApprovalId, BundleId, ChargeId, ClientSecretId, CourseId, CrossListId,
     DeviceId, HoldId, Id, ImportId, InvoiceId, JournalEntryId, MessageId, OverrideId, PaymentId,
-    PersonId, ProgramId, RefundId, RegistrationGroupId, RegistrationId, RoleAssignmentId,
-    RolloverId, SectionId, ServiceClientId, SessionId, SignInId, SourceId, SubmissionId,
-    SuspenseItemId, TermId, TermWithdrawalId, TuitionRunId, WaitlistEntryId, WrongId,
+    PaymentPlanId, PersonId, ProgramId, ReceiptId, RefundId, RegistrationGroupId, RegistrationId,
+    RoleAssignmentId, RolloverId, SectionId, ServiceClientId, SessionId, SignInId, SourceId,
+    SubmissionId, SuspenseItemId, TermId, TermWithdrawalId, TuitionRunId, WaitlistEntryId, WrongId,
 };
 pub use meeting::{Meeting, Room, Weekday};
 pub use money::{Currency, Money, MoneyError};

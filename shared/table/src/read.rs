@@ -19,6 +19,14 @@ impl Position {
     pub(crate) fn behind((pk, sk): (String, String)) -> Self {
         Self(BTreeMap::from([("pk".to_owned(), pk), ("sk".to_owned(), sk)]))
     }
+
+    /// Behind this record in the list of the index in which it stood when it was read; none where it stood in none.
+    pub fn in_index<R: Record>(record: &R) -> Option<Self> {
+        let (gsi1pk, gsi1sk) = record.index_key()?;
+        let (pk, sk) = (&record.key()).into();
+        let fields = [("pk", pk), ("sk", sk), ("gsi1pk", gsi1pk), ("gsi1sk", gsi1sk)];
+        Some(Self(fields.map(|(name, text)| (name.to_owned(), text)).into()))
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -155,6 +163,23 @@ impl Table {
         let (items, next) = self.query_items(partition, page).await?;
         let records = items.into_iter().map(from_item).collect::<Result<_, _>>()?;
         Ok(Page { records, next })
+    }
+
+    /// A page of a list, and what of it cannot be read: one item that cannot stops no other.
+    pub async fn query_readable<R: Record>(
+        &self,
+        partition: &Partition<R>,
+        page: &PageRequest,
+    ) -> Result<(Page<R>, Vec<ReadFailure>), ReadFailure> {
+        let (items, next) = self.query_items(partition, page).await?;
+        let (mut records, mut unreadable) = (Vec::new(), Vec::new());
+        for item in items {
+            match from_item(item) {
+                Ok(stored) => records.push(stored),
+                Err(failure) => unreadable.push(failure),
+            }
+        }
+        Ok((Page { records, next }, unreadable))
     }
 
     /// A page of a list, item by item as they lie there.

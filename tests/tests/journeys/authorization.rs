@@ -190,6 +190,11 @@ impl<'p> Owner<'p> {
         let population = json!({ "population": { "level": "1" } });
         let path = format!("{student}/population");
         staff().bursar.api.put(&path, &population).expect(200);
+        let offer = json!({
+            "name": "In one part", "term_code": "2027S", "instalments": [{ "due": "2099-01-30" }],
+            "is_for_students": true,
+        });
+        staff().bursar.api.put("/plan-offers/in-one-part", &offer).expect(200);
         Self { person, bundle, invoice, payment }
     }
 
@@ -214,6 +219,20 @@ impl<'p> Owner<'p> {
                 let sections = json!([self.bundle.section]);
                 let body = json!({ "student": student, "term": term.id, "sections": sections });
                 post("/tuition-previews", &body)
+            }
+            "list-receipts" => get(format!("/receipts?student={student}")),
+            "submit-receipt" => {
+                let receipt = json!({
+                    "student": student, "channel": "bank_transfer", "bank": "Afriland",
+                    "reference": unique("TX"), "amount": { "minor": 100, "currency": "XAF" },
+                    "paid_on": "2026-01-15",
+                });
+                post("/receipts", &receipt)
+            }
+            "read-payment-plans" => get(format!("/payment-plans?student={student}")),
+            "begin-payment-plan" => {
+                let plan = json!({ "student": student, "offer": "in-one-part", "currency": "XAF" });
+                post("/payment-plans", &plan)
             }
             "start-payment" => {
                 let payment = json!({ "invoice": self.invoice, "payment_method": "pm_card_visa" });
@@ -248,7 +267,8 @@ const OF_A_LINE: [&str; 2] = ["leave-waitlist", "accept-offer"];
 /// What needs a withdrawal that has begun: `on_term_withdrawal_advanced.rs` tries another's.
 const OF_A_WITHDRAWAL: [&str; 1] = ["read-term-withdrawal"];
 /// Lists in which these students have nothing.
-const EMPTY: [&str; 3] = ["list-overrides", "list-waitlist-entries", "list-refunds"];
+const EMPTY: [&str; 4] =
+    ["list-overrides", "list-waitlist-entries", "list-refunds", "list-receipts"];
 
 /// Refused as if it were not there, or told as if there were nothing.
 fn tells_nothing(reply: &Reply) -> bool {

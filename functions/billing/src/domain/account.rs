@@ -1,14 +1,14 @@
 //! A student's account in one currency: the balance of every ledger account, the lines that are open, the money that is
 //! not applied yet, and how one is applied to the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::{ChargeId, Currency, Date, InvoiceId, Money, PaymentId, PersonId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::{Account, Booking, JournalEntry, Line, Source};
-use super::{ChargeCode, Invoice, Refusal};
+use super::{ChargeCode, Deferral, Dunned, Invoice, PaymentPlan, Refusal};
 
 /// A line of an invoice of which something is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +71,8 @@ pub(super) type Freed = Vec<(Fund, u32, i64)>;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unapplied {
     pub fund: Fund,
-    /// Minor units, more than none.
+    /// Minor units. Less than none where more of the money is gone than was not applied: what it pays for is opened
+    /// again, so much in each turn.
     pub left: i64,
 }
 
@@ -101,7 +102,7 @@ pub struct Turn {
 
 /// Allocations of one turn: each may write itself, an invoice, a charge and the event that it is settled, and a
 /// transaction holds 100 items.
-const ROWS_MAX: usize = 20;
+pub const ROWS_MAX: usize = 20;
 
 /// The fold of a student's journal entries, kept so that nobody has to fold them again; a replay proves it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,11 +114,19 @@ pub struct StudentAccount {
     balances: BTreeMap<Account, i64>,
     /// Raised with every change, whether it was booked or only applied otherwise.
     turn: u64,
-    open_lines: Vec<OpenLine>,
+    pub(super) open_lines: Vec<OpenLine>,
     unapplied: Vec<Unapplied>,
     /// Whether what is overdue holds the student.
     #[serde(default)]
     held: bool,
+    #[serde(default)]
+    pub(super) plans: Vec<PaymentPlan>,
+    /// Invoices that are due later than they say.
+    #[serde(default)]
+    pub(super) deferrals: BTreeMap<InvoiceId, Deferral>,
+    /// What was done about what was overdue, by the day on which it was due.
+    #[serde(default)]
+    pub(super) dunned: BTreeMap<Date, Dunned>,
 }
 
 impl StudentAccount {
@@ -131,6 +140,9 @@ impl StudentAccount {
             open_lines: Vec::new(),
             unapplied: Vec::new(),
             held: false,
+            plans: Vec::new(),
+            deferrals: BTreeMap::new(),
+            dunned: BTreeMap::new(),
         }
     }
 
@@ -198,18 +210,24 @@ impl StudentAccount {
         Ok(Turn { entry, freed, applied })
     }
 
-    /// What was given up of a claim that does not stand any more is nobody's money.
+    /// What was given up of a claim that does not stand any more is nobody's money. Where the claim stands, it waits
+    /// for the next turn.
     fn take_what_nobody_owes(&mut self) -> Money {
-        let is_write_off =
-            |unapplied: &mut Unapplied| matches!(unapplied.fund.kind, FundKind::WriteOff { .. });
-        let taken = self.unapplied.extract_if(.., is_write_off);
+        let Self { open_lines, unapplied, .. } = self;
+        let is_nobodys = |unapplied: &mut Unapplied| {
+            unapplied.left > 0
+                && matches!(unapplied.fund.kind, FundKind::WriteOff { .. })
+                && !open_lines.iter().any(|line| unapplied.fund.may_pay(line))
+        };
+        let taken = unapplied.extract_if(.., is_nobodys);
         Money::new(taken.map(|unapplied| unapplied.left).sum(), self.currency)
     }
 
-    /// What of the open lines was due before this day.
+    /// What of all that is open was due before this day.
     pub fn overdue(&self, today: Date) -> Money {
-        let overdue = self.open_lines.iter().filter(|line| line.due < today);
-        Money::new(overdue.map(|line| line.open).sum(), self.currency)
+        let claims = self.claims();
+        let overdue = claims.iter().filter(|claim| claim.due < today);
+        Money::new(overdue.map(|claim| claim.open).sum(), self.currency)
     }
 
     pub fn turn(&self) -> u64 {
@@ -246,6 +264,7 @@ impl StudentAccount {
     /// Takes in what an invoice says is open of its lines, in place of what was open of them before.
     pub(super) fn follow(&mut self, invoice: &Invoice) {
         let document = invoice.document();
+        let due = self.deferral_of(document.id).map_or(document.due, |deferral| deferral.until);
         self.open_lines.retain(|line| line.invoice != document.id);
         let open = (0..).zip(&document.lines).map(|(at, line)| OpenLine {
             invoice: document.id,
@@ -254,7 +273,7 @@ impl StudentAccount {
             line: at,
             code: line.code.clone(),
             term_code: line.term_code.clone(),
-            due: document.due,
+            due,
             open: invoice.open_of(at),
         });
         self.open_lines.extend(open.filter(|line| line.open > 0));
@@ -264,10 +283,11 @@ impl StudentAccount {
         self.unapplied_cash().checked_add(amount)?;
         if let Some(known) = self.unapplied.iter_mut().find(|u| u.fund.payment == fund.payment) {
             known.left += amount.minor;
-        } else if amount.minor > 0 {
+        } else {
             self.unapplied.push(Unapplied { fund: fund.clone(), left: amount.minor });
             self.unapplied.sort_by_key(|u| (u.fund.received_at, u.fund.payment));
         }
+        self.unapplied.retain(|unapplied| unapplied.left != 0);
         Ok(())
     }
 
@@ -284,21 +304,45 @@ impl StudentAccount {
         for unapplied in self.unapplied.iter_mut().filter(|u| u.fund.payment == payment) {
             unapplied.left -= amount.minor;
         }
-        self.unapplied.retain(|unapplied| unapplied.left > 0);
+        self.unapplied.retain(|unapplied| unapplied.left != 0);
         Ok(())
+    }
+
+    /// The payments of which more is gone than was not applied.
+    pub fn overdrawn(&self) -> impl Iterator<Item = PaymentId> {
+        let overdrawn = self.unapplied.iter().filter(|unapplied| unapplied.left < 0);
+        overdrawn.map(|unapplied| unapplied.fund.payment)
+    }
+
+    /// Whether a turn left something over: money that is gone and still pays for lines, or money that could pay for
+    /// lines which are open.
+    pub fn is_unfinished(&self) -> bool {
+        let may_pay = |unapplied: &Unapplied| {
+            self.open_lines.iter().any(|line| line.open > 0 && unapplied.fund.may_pay(line))
+        };
+        self.unapplied.iter().any(|unapplied| unapplied.left < 0 || may_pay(unapplied))
     }
 
     /// Applies whatever may be applied, the oldest money first, to what it is meant for first: the invoice that is
     /// named, then its term and its codes, then what is due longest, by invoice number and line. Answers the rows to
-    /// be kept; the invoices have to take them over. What is too much for one transaction waits for the next turn.
-    pub(super) fn apply(&mut self, named: Option<&Invoice>, now: Timestamp) -> Vec<Allocation> {
+    /// be kept; the invoices have to take them over. What is too much for one transaction, beside what the same turn
+    /// has freed, waits for the next turn.
+    pub(super) fn apply(
+        &mut self,
+        named: Option<&Invoice>,
+        freed: &[Allocation],
+        now: Timestamp,
+    ) -> Vec<Allocation> {
+        let rows_max = ROWS_MAX.saturating_sub(freed.len());
         let mut rows = Vec::new();
-        self.open_lines.sort_by_cached_key(|line| order_of(line, named));
+        let dues = self.dues_under_plans();
+        let due_of = |line: &OpenLine| *dues.get(&(line.invoice, line.line)).unwrap_or(&line.due);
+        self.open_lines.sort_by_cached_key(|line| order_of(line, due_of(line), named));
         for unapplied in &mut self.unapplied {
             let payable = self.open_lines.iter_mut().filter(|line| unapplied.fund.may_pay(line));
             for line in payable {
                 let minor = unapplied.left.min(line.open);
-                if minor == 0 || rows.len() == ROWS_MAX {
+                if minor <= 0 || rows.len() == rows_max {
                     continue;
                 }
                 unapplied.left -= minor;
@@ -316,33 +360,53 @@ impl StudentAccount {
             }
         }
         self.open_lines.retain(|line| line.open > 0);
-        self.unapplied.retain(|unapplied| unapplied.left > 0);
+        self.unapplied.retain(|unapplied| unapplied.left != 0);
         rows
     }
 
-    /// Frees all that this payment pays for.
+    /// Frees all that this payment pays for, but for what is under a plan.
     pub(super) fn free_all(
         &mut self,
         payment: PaymentId,
         paid: &mut [&mut Invoice],
         now: Timestamp,
     ) -> Result<Vec<Allocation>, Refusal> {
-        self.free_up_to(i64::MAX, payment, paid, now)
+        let under_plans: BTreeSet<(InvoiceId, u32)> =
+            self.plans_in_force().flat_map(|plan| plan.lines.iter().copied()).collect();
+        self.free_up_to((i64::MAX, usize::MAX), payment, (paid, &under_plans), now)
     }
 
-    /// Frees so much of what this payment pays for, in minor units, the last lines first.
-    pub(super) fn free_up_to(
+    /// Frees as much as is missing of this payment, or as one turn can, the last lines first.
+    pub(super) fn free_missing(
         &mut self,
-        minor: i64,
         payment: PaymentId,
         paid: &mut [&mut Invoice],
         now: Timestamp,
     ) -> Result<Vec<Allocation>, Refusal> {
+        let missing = self.left_of(payment).negated()?.minor;
+        self.free_up_to((missing, ROWS_MAX), payment, (paid, &BTreeSet::new()), now)
+    }
+
+    /// Frees so much of what this payment pays for, in minor units and in lines, what is due last first, and lets some
+    /// lines be.
+    fn free_up_to(
+        &mut self,
+        (minor, lines): (i64, usize),
+        payment: PaymentId,
+        (paid, kept): (&mut [&mut Invoice], &BTreeSet<(InvoiceId, u32)>),
+        now: Timestamp,
+    ) -> Result<Vec<Allocation>, Refusal> {
         let mut left = minor;
         let mut rows = Vec::new();
+        paid.sort_by_cached_key(|invoice| {
+            let document = invoice.document();
+            (document.due, document.number.clone())
+        });
         for invoice in paid.iter_mut().rev() {
             let mut parts = invoice.paid_by(payment);
+            parts.retain(|(_, line, _)| !kept.contains(&(invoice.document().id, *line)));
             parts.reverse();
+            parts.truncate(lines - rows.len());
             for (_, _, part) in &mut parts {
                 *part = left.max(0).min(*part);
                 left -= *part;
@@ -384,11 +448,15 @@ impl StudentAccount {
 }
 
 /// The named invoice, its term and codes, the due date, the invoice's number, the line.
-fn order_of(line: &OpenLine, named: Option<&Invoice>) -> (bool, bool, Date, String, u32) {
+fn order_of(
+    line: &OpenLine,
+    due: Date,
+    named: Option<&Invoice>,
+) -> (bool, bool, Date, String, u32) {
     let is_named = named.is_some_and(|named| named.document().id == line.invoice);
     let is_like_named = named.is_some_and(|named| {
         let mut lines = named.document().lines.iter();
         lines.any(|other| other.term_code == line.term_code && other.code == line.code)
     });
-    (!is_named, !is_like_named, line.due, line.invoice_number.clone(), line.line)
+    (!is_named, !is_like_named, due, line.invoice_number.clone(), line.line)
 }

@@ -113,7 +113,7 @@ pub fn give_credit(
     let amount = adjustment.amount;
     let fund = adjustment.fund(FundKind::Credit, vec![code.clone()], booking.booked_at);
     account.deposit(&fund, amount)?;
-    let applied = account.apply(named, booking.booked_at);
+    let applied = account.apply(named, &[], booking.booked_at);
     let lines = vec![
         Line::earned(code.clone(), term_code.to_owned(), amount),
         Line::new(Account::UnappliedCash, amount.negated()?),
@@ -137,7 +137,7 @@ pub fn write_off(
     let kind = FundKind::WriteOff { invoice: invoice.document().id };
     let fund = adjustment.fund(kind, Vec::new(), booking.booked_at);
     account.deposit(&fund, amount)?;
-    let applied = account.apply(Some(invoice), booking.booked_at);
+    let applied = account.apply(Some(invoice), &[], booking.booked_at);
     let lines = vec![
         Line::new(Account::WriteOffs, amount),
         Line::new(Account::UnappliedCash, amount.negated()?),

@@ -124,7 +124,7 @@ pub fn post(
     account.begin_turn();
     let invoice = Invoice::issue(document);
     account.follow(&invoice);
-    let applied = account.apply(Some(&invoice), booking.booked_at);
+    let applied = account.apply(Some(&invoice), &[], booking.booked_at);
     let document = invoice.document();
     let mut lines = vec![Line::new(Account::Receivable, document.total)];
     for line in &document.lines {
@@ -153,7 +153,7 @@ pub fn take_back(
     }
     invoice.take_note(&note);
     account.follow(invoice);
-    let applied = account.apply(None, now);
+    let applied = account.apply(None, &freed, now);
     let mut entry_lines = vec![Line::new(Account::Receivable, note.total.negated()?)];
     for credit in &note.lines {
         let line = &invoice.document().lines[credit.line as usize];

@@ -23,6 +23,11 @@ impl ChargeCode {
     pub fn tuition() -> Self {
         Self("TUITION".to_owned())
     }
+
+    /// For not having paid in time.
+    pub fn late_fee() -> Self {
+        Self("LATE_PAYMENT_FEE".to_owned())
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

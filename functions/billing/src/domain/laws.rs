@@ -30,6 +30,8 @@ enum Happening {
     /// The nth dispute is won.
     Reinstate(usize),
     Reallocate(usize, usize),
+    /// What was too much for the transaction of another happening.
+    GoOn,
     /// The bursar's office charges, credits the second code or all, and gives up a part of what is open.
     ChargeByHand(i64),
     CreditByHand(i64),
@@ -59,6 +61,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         (0..4_usize).prop_map(Happening::Reinstate),
         (payment, bundle.clone())
             .prop_map(|(payment, bundle)| Happening::Reallocate(payment, bundle)),
+        Just(Happening::GoOn),
         (1..90_000_i64).prop_map(Happening::ChargeByHand),
         (1..90_000_i64).prop_map(Happening::CreditByHand),
         (bundle, 1..=100_i64).prop_map(|(bundle, percent)| Happening::WriteOff(bundle, percent)),
@@ -129,6 +132,7 @@ impl World {
             Happening::ChargeBack(nth, percent) => self.charge_back(nth, percent),
             Happening::Reinstate(nth) => self.reinstate(nth),
             Happening::Reallocate(nth, bundle) => self.reallocate(nth, bundle),
+            Happening::GoOn => self.go_on(),
             Happening::ChargeByHand(minor) => self.charge_by_hand(minor),
             Happening::CreditByHand(minor) => self.credit_by_hand(minor),
             Happening::WriteOff(bundle, percent) => self.write_off(bundle, percent),
@@ -308,6 +312,13 @@ impl World {
         if let Ok(turn) = turn {
             self.take_over(turn);
         }
+    }
+
+    fn go_on(&mut self) {
+        let overdrawn = self.account.overdrawn().next();
+        let mut paid: Vec<&mut Invoice> = self.invoices.values_mut().collect();
+        let turn = go_on(overdrawn, &mut paid, (&mut self.account, booking()));
+        self.take_over(turn.expect("in range"));
     }
 
     fn adjustment(&mut self, what: AdjustmentKind, amount: Money) -> AccountAdjustment {
@@ -626,6 +637,52 @@ fn what_is_too_much_for_one_transaction_is_applied_with_the_next_turn() {
     assert_eq!(rows, [20, 20, 5, 0], "a bounded number at a time, none twice");
     assert_eq!(world.invoices[&invoice_id(0)].open(), francs(0));
     assert_eq!(world.account.unapplied_cash(), francs(53), "what is left is not lost");
+}
+
+#[test]
+fn a_charge_back_of_more_lines_than_a_turn_opens_is_owed_at_once_and_opened_piece_by_piece() {
+    let mut world = World::new([0; 3]);
+    let lines: Vec<InvoiceLine> = (0..45).map(|at| line(0, at, 10)).collect();
+    let document = InvoiceDocument { charge: None, ..document(0, lines, francs(450)) };
+    let source = Source { kind: SourceKind::Charge, id: "0".into() };
+    let (invoice, turn) = post(document, source, &mut world.account, booking()).expect("posts");
+    world.invoices.insert(invoice_id(0), invoice);
+    world.take_over(turn);
+    world.give(450, false);
+    for _ in 0..2 {
+        world.go_on();
+    }
+    assert_eq!(world.invoices[&invoice_id(0)].open(), francs(0));
+    world.charge_back(0, 100);
+    let mut opened = Vec::new();
+    for _ in 0..3 {
+        assert_eq!(world.balance(Account::Cash), 0, "the money is gone at once");
+        let owed = world.balance(Account::Receivable) + world.balance(Account::UnappliedCash);
+        assert_eq!(owed, 450, "and owed at once");
+        opened.push(world.invoices[&invoice_id(0)].open().minor);
+        world.go_on();
+        world.check_rows();
+    }
+    assert_eq!(opened, [200, 400, 450]);
+    assert!(!world.account.is_unfinished());
+}
+
+#[test]
+fn a_write_off_of_more_lines_than_a_turn_holds_gives_all_of_them_up() {
+    let mut world = World::new([0; 3]);
+    let lines: Vec<InvoiceLine> = (0..45).map(|at| line(0, at, 10)).collect();
+    let document = InvoiceDocument { charge: None, ..document(0, lines, francs(450)) };
+    let source = Source { kind: SourceKind::Charge, id: "0".into() };
+    let (invoice, turn) = post(document, source, &mut world.account, booking()).expect("posts");
+    world.invoices.insert(invoice_id(0), invoice);
+    world.take_over(turn);
+    world.write_off(0, 100);
+    for open in [250, 50, 0] {
+        assert_eq!(world.invoices[&invoice_id(0)].open(), francs(open));
+        world.go_on();
+    }
+    assert_eq!(world.invoices[&invoice_id(0)].state(), InvoiceState::WrittenOff);
+    assert_eq!(world.balance(Account::WriteOffs), 450);
 }
 
 #[test]

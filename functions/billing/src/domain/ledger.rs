@@ -8,7 +8,7 @@ use kernel::{Currency, Date, Id, JournalEntryId, Money, PersonId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ChargeCode, Institution, Refusal};
+use super::{Channel, ChargeCode, Institution, Refusal};
 
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
@@ -34,6 +34,13 @@ pub enum Account {
     Suspense,
     /// What the provider keeps for itself.
     ProviderFees,
+}
+
+impl Account {
+    /// By which way the money came that lies here; none where none lies here.
+    pub fn channel(self) -> Option<Channel> {
+        Channel::ALL.into_iter().find(|channel| channel.account() == self)
+    }
 }
 
 /// Debits are positive, credits negative.
@@ -73,6 +80,8 @@ pub enum SourceKind {
     Payment,
     /// The payment was applied to other lines than before.
     Reallocation,
+    /// What was too much for the transaction of another happening.
+    LeftOver,
     Refund,
     RefundConcluded,
     /// A refund that was paid came back.
@@ -86,6 +95,7 @@ pub enum SourceKind {
     WriteOff,
     /// The bursar's office charged or credited by hand.
     Adjustment,
+    LateFee,
     SuspenseItem,
     SuspenseItemAssigned,
 }
@@ -313,6 +323,11 @@ impl JournalEntry {
 
     pub fn lines(&self) -> &[Line] {
         &self.lines
+    }
+
+    /// The money that came with it, or went where it is negative, and by which way.
+    pub fn moved(&self) -> impl Iterator<Item = (Channel, Money)> {
+        self.lines.iter().filter_map(|line| Some((line.account.channel()?, line.amount)))
     }
 }
 

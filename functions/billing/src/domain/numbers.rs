@@ -38,8 +38,12 @@ impl NumberCounter {
     /// Takes the next number: `MAT-2027-000001`.
     pub fn take(&mut self) -> String {
         self.last += 1;
-        format!("{}-{:06}", self.prefix, self.last)
+        number(&self.prefix, self.last)
     }
+}
+
+fn number(prefix: &str, ordinal: u64) -> String {
+    format!("{prefix}-{ordinal:06}")
 }
 
 /// One line of a series' register: which document bears the number. It is written when the number is given.
@@ -56,6 +60,11 @@ pub struct RegisterRow {
 }
 
 impl RegisterRow {
+    /// As it stands on the document.
+    pub fn number(&self) -> String {
+        number(&self.prefix, self.ordinal)
+    }
+
     /// The row of a document with a number that a counter gave.
     pub fn of(
         number: &str,

@@ -4,7 +4,7 @@ use kernel::{Id, InvoiceId, Money, PaymentId, PersonId, SuspenseItemId, Timestam
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::account::{Fund, FundKind, StudentAccount, Turn};
+use super::account::{Fund, FundKind, ROWS_MAX, StudentAccount, Turn};
 use super::ledger::{Account, Booking, JournalEntry, Line, Source, SourceKind};
 use super::{ChargeCode, Invoice, Refusal};
 
@@ -37,6 +37,8 @@ pub enum Channel {
 }
 
 impl Channel {
+    pub const ALL: [Self; 3] = [Self::Card, Self::Cash, Self::BankTransfer];
+
     /// Where money lies that came this way.
     pub fn account(self) -> Account {
         match self {
@@ -208,7 +210,7 @@ pub fn receive(
     payment.failure_reason = None;
     payment.concluded_at = Some(booking.booked_at);
     account.deposit(&payment.fund(), payment.amount)?;
-    let applied = account.apply(invoice.as_deref(), booking.booked_at);
+    let applied = account.apply(invoice.as_deref(), &[], booking.booked_at);
     if let Some(invoice) = invoice {
         invoice.end_payment(payment.id);
     }
@@ -219,6 +221,10 @@ pub fn receive(
     let source = Source { kind: SourceKind::Payment, id: payment.id.to_string() };
     Ok(Some(account.end_turn(booking, source, lines, Vec::new(), applied)?))
 }
+
+/// Lines that a payment may pay for and be applied anew: freeing them leaves as much room in the transaction for what
+/// is paid instead.
+pub const REALLOCATED_MAX: usize = ROWS_MAX / 2;
 
 /// Frees what a payment pays for, and applies it again, to what is named first.
 pub fn reallocate(
@@ -233,7 +239,10 @@ pub fn reallocate(
     }
     account.begin_turn();
     let freed = account.free_all(payment.id, paid, booking.booked_at)?;
-    let applied = account.apply(Some(named), booking.booked_at);
+    if freed.len() > REALLOCATED_MAX {
+        return Err(Refusal::PaymentTooSpread);
+    }
+    let applied = account.apply(Some(named), &freed, booking.booked_at);
     let id = format!("{}#{}", payment.id, account.turn());
     let source = Source { kind: SourceKind::Reallocation, id };
     account.end_turn(booking, source, Vec::new(), freed, applied)
@@ -261,8 +270,11 @@ pub struct SuspenseItem {
     pub expected: Option<Money>,
     pub reason: SuspenseReason,
     pub received_at: Timestamp,
-    /// The payment that the bursar made of it.
+    /// The payment that the bursar made of it, the last one where some came back and was given away again.
     pub assigned: Option<PaymentId>,
+    /// What of it was given to payments, in minor units.
+    #[serde(default)]
+    pub given: i64,
     /// What of it went back to where it came from, or is on its way, in minor units.
     #[serde(default)]
     pub returned: i64,
@@ -285,20 +297,33 @@ impl SuspenseItem {
         SuspenseItemId::derived_from(provider_ref)
     }
 
-    /// What of it is still here.
+    /// What of it is still here, and is to be decided on.
     pub fn left(&self) -> Money {
-        Money::new(self.amount.minor - self.returned, self.amount.currency)
+        Money::new(self.amount.minor - self.returned - self.given, self.amount.currency)
     }
 
-    /// Gives it to a payment: it lies in suspense no longer.
+    /// The payment that what is left of it would be: another one each time that something of it came back.
+    pub fn next_payment(&self) -> PaymentId {
+        match self.given {
+            0 => PaymentId::derived_from(&self.id.to_string()),
+            given => PaymentId::derived_from(&format!("{}#{given}", self.id)),
+        }
+    }
+
+    /// Gives what is left of it to a payment: it lies in suspense no longer.
     pub fn assign(
         &mut self,
         payment: PaymentId,
         booking: Booking,
     ) -> Result<JournalEntry, Refusal> {
-        self.assigned = Some(payment);
-        let source = Source { kind: SourceKind::SuspenseItemAssigned, id: self.id.to_string() };
+        let id = match self.given {
+            0 => self.id.to_string(),
+            given => format!("{}#{given}", self.id),
+        };
+        let source = Source { kind: SourceKind::SuspenseItemAssigned, id };
         let entry = self.leave(Account::ProviderClearing, source, booking)?;
+        self.assigned = Some(payment);
+        self.given += self.left().minor;
         let received = Source { kind: SourceKind::SuspenseItem, id: self.id.to_string() };
         Ok(entry.reversing(JournalEntry::id_of(&received)))
     }
@@ -311,7 +336,7 @@ impl SuspenseItem {
     ) -> Result<JournalEntry, Refusal> {
         let source = Source { kind: SourceKind::Refund, id: refund.to_owned() };
         let entry = self.leave(Account::RefundsPayable, source, booking)?;
-        self.returned = self.amount.minor;
+        self.returned += self.left().minor;
         Ok(entry)
     }
 
@@ -344,6 +369,7 @@ impl SuspenseItem {
             },
             received_at: booking.booked_at,
             assigned: None,
+            given: 0,
             returned: 0,
             decided: None,
         };

@@ -7,7 +7,7 @@ use kernel::{Currency, Date, Money};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Refusal, StudentAccount};
+use super::{DunningStep, Refusal, StudentAccount};
 
 /// When what is overdue holds a student.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +30,9 @@ pub struct BillingPolicy {
     /// One rule in each currency; in a currency that is not named, nothing holds.
     #[schemars(length(max = 20))]
     pub holds: Vec<HoldRule>,
+    /// What is done about what is overdue, in the order in which it is done; in a currency that is not named, nothing.
+    #[schemars(length(max = 20))]
+    pub dunning: Vec<DunningStep>,
 }
 
 impl BillingPolicy {
@@ -47,7 +50,7 @@ impl BillingPolicy {
         if limits.len() < self.second_person_above.len() || rules.len() < self.holds.len() {
             return Err(Refusal::PolicyContradictory);
         }
-        Ok(())
+        DunningStep::check(&self.dunning)
     }
 
     pub fn asks_a_second_person(&self, amount: Money) -> bool {
@@ -61,7 +64,8 @@ impl BillingPolicy {
         let days = rule.map_or(0, |rule| i64::from(rule.after_days));
         let counts_before = today.saturating_sub(jiff::Span::new().days(days));
         let overdue = account.overdue(counts_before);
-        (rule.is_some_and(|rule| overdue.minor >= rule.from.minor), overdue)
+        let is_too_much = rule.is_some_and(|rule| overdue.minor >= rule.from.minor);
+        (is_too_much || account.is_held_by_dunning(), overdue)
     }
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use kernel::{Currency, PersonId, Timestamp};
+use kernel::{Currency, Date, PersonId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::{Account, Earned, JournalEntry, PostingPeriod};
-use super::{Refusal, StudentAccount};
+use super::{Refusal, StudentAccount, Sums};
 
 /// Debits and credits of one ledger account in one posting period, in minor units, both not negative.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -149,6 +149,8 @@ pub struct LedgerProof<P> {
     pub accounts: u64,
     pub documents: u64,
     pub trial_balance: TrialBalance,
+    #[serde(default)]
+    pub sums: Sums,
     /// The first of them; all are counted.
     pub differences: Vec<Difference>,
     pub difference_count: u64,
@@ -159,7 +161,7 @@ impl<P> LedgerProof<P> {
     /// A finished proof is good for so long.
     const GOOD_FOR: jiff::SignedDuration = jiff::SignedDuration::from_hours(20);
 
-    pub fn begin(now: Timestamp) -> Self {
+    pub fn begin(now: Timestamp, today: Date) -> Self {
         Self {
             started_at: now,
             finished_at: None,
@@ -167,6 +169,7 @@ impl<P> LedgerProof<P> {
             accounts: 0,
             documents: 0,
             trial_balance: TrialBalance::default(),
+            sums: Sums::on(today),
             differences: Vec::new(),
             difference_count: 0,
         }
@@ -187,6 +190,7 @@ impl<P> LedgerProof<P> {
         if !entry.is_balanced() {
             self.differ(Difference::Unbalanced { entry: entry.id().to_string() });
         }
+        self.sums.take_entry(entry)?;
         self.trial_balance.take(entry)
     }
 }

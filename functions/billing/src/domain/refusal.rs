@@ -1,6 +1,6 @@
 //! Everything that billing says no to.
 
-use kernel::{MoneyError, PaymentId};
+use kernel::{MoneyError, PaymentId, ReceiptId};
 use shell::{Refuse, Sentences};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +24,31 @@ pub enum Refusal {
     PostingPeriodToCome,
     PaymentNotReceived,
     NotUnapplied,
+    PaymentTooSpread,
     AmountNotPositive,
     CreditTooLarge,
     AdjustmentUnknown,
     AdjustmentDecided,
     SecondPersonRequired,
     PolicyContradictory,
+    /// A row of the provider's report; the heading is row 1.
+    ReportMalformed {
+        row: usize,
+    },
+    DayTooLarge,
+    ReceiptUnknown,
+    ReceiptDecided,
+    /// The reference was handed in with this receipt already.
+    ReceiptTaken {
+        receipt: ReceiptId,
+    },
+    PlanContradictory,
+    PlanOfferUnknown,
+    PlanUnknown,
+    PlanInForce,
+    PlanCompleted,
+    NothingOpen,
+    DeferralTooEarly,
     SuspenseItemUnknown,
     SuspenseItemDecided,
     StudentUnknown,
@@ -79,12 +98,25 @@ impl Refuse for Refusal {
             Self::PostingPeriodToCome => ("POSTING_PERIOD_TO_COME", 422),
             Self::PaymentNotReceived => ("PAYMENT_NOT_RECEIVED", 409),
             Self::NotUnapplied => ("NOT_UNAPPLIED", 409),
+            Self::PaymentTooSpread => ("PAYMENT_TOO_SPREAD", 409),
             Self::AmountNotPositive => ("AMOUNT_NOT_POSITIVE", 422),
             Self::CreditTooLarge => ("CREDIT_TOO_LARGE", 422),
             Self::AdjustmentUnknown => ("ADJUSTMENT_UNKNOWN", 404),
             Self::AdjustmentDecided => ("ADJUSTMENT_DECIDED", 409),
             Self::SecondPersonRequired => ("SECOND_PERSON_REQUIRED", 403),
             Self::PolicyContradictory => ("POLICY_CONTRADICTORY", 422),
+            Self::ReportMalformed { .. } => ("REPORT_MALFORMED", 422),
+            Self::DayTooLarge => ("DAY_TOO_LARGE", 422),
+            Self::ReceiptUnknown => ("RECEIPT_UNKNOWN", 404),
+            Self::ReceiptDecided => ("RECEIPT_DECIDED", 409),
+            Self::ReceiptTaken { .. } => ("RECEIPT_TAKEN", 409),
+            Self::PlanContradictory => ("PLAN_CONTRADICTORY", 422),
+            Self::PlanOfferUnknown => ("PLAN_OFFER_UNKNOWN", 404),
+            Self::PlanUnknown => ("PLAN_UNKNOWN", 404),
+            Self::PlanInForce => ("PLAN_IN_FORCE", 409),
+            Self::PlanCompleted => ("PLAN_COMPLETED", 409),
+            Self::NothingOpen => ("NOTHING_OPEN", 409),
+            Self::DeferralTooEarly => ("DEFERRAL_TOO_EARLY", 422),
             Self::SuspenseItemUnknown => ("SUSPENSE_ITEM_UNKNOWN", 404),
             Self::SuspenseItemDecided => ("SUSPENSE_ITEM_DECIDED", 409),
             Self::StudentUnknown => ("STUDENT_UNKNOWN", 404),
@@ -102,6 +134,8 @@ impl Refuse for Refusal {
     fn arguments(&self) -> Vec<(&'static str, String)> {
         match self {
             Self::ReferenceTaken { payment } => vec![("payment", payment.to_string())],
+            Self::ReportMalformed { row } => vec![("row", row.to_string())],
+            Self::ReceiptTaken { receipt } => vec![("receipt", receipt.to_string())],
             _ => Vec::new(),
         }
     }

@@ -99,8 +99,12 @@ impl Refund {
 
     /// Whether the report can be about this refund.
     pub fn is_meant_by(&self, report: &RefundReport) -> bool {
-        self.amount == report.amount
-            && self.provider_ref.as_ref().is_none_or(|known| *known == report.provider_ref)
+        self.amount == report.amount && self.is_known_as(&report.provider_ref)
+    }
+
+    /// Whether the provider may call it so.
+    pub fn is_known_as(&self, provider_ref: &str) -> bool {
+        self.provider_ref.as_ref().is_none_or(|known| known == provider_ref)
     }
 
     /// Notes that the provider was asked, and the reference that it gave, where it gave one.
@@ -202,7 +206,7 @@ pub fn conclude_refund(
         payment.refunded = payment.refunded.checked_sub(amount)?;
         payment.follow_returns();
         account.deposit(&payment.fund(), amount)?;
-        applied = account.apply(None, booking.booked_at);
+        applied = account.apply(None, &[], booking.booked_at);
     }
     let lines = outcome.lines(amount, Account::UnappliedCash, payment.channel.account())?;
     account.end_turn(booking, outcome.source(refund), lines, Vec::new(), applied)
@@ -248,7 +252,7 @@ pub fn reinstate(
     payment.follow_returns();
     account.begin_turn();
     account.deposit(&payment.fund(), amount)?;
-    let applied = account.apply(None, booking.booked_at);
+    let applied = account.apply(None, &[], booking.booked_at);
     let lines = vec![
         Line::new(payment.channel.account(), amount),
         Line::new(Account::UnappliedCash, amount.negated()?),
@@ -257,7 +261,8 @@ pub fn reinstate(
     account.end_turn(booking, source, lines, Vec::new(), applied)
 }
 
-/// Frees what is missing of the amount, and lets it go to where the payment came from.
+/// Lets the amount go to where the payment came from, all of it at once: the balance is right from then on. What it
+/// paid for is opened again as far as one turn can; `go_on` does the rest.
 fn take_away(
     payment: &Payment,
     amount: Money,
@@ -266,15 +271,32 @@ fn take_away(
     (account, booking): (&mut StudentAccount, Booking),
 ) -> Result<Turn, Refusal> {
     account.begin_turn();
-    let missing = amount.checked_sub(account.left_of(payment.id))?.minor;
-    let freed = account.free_up_to(missing, payment.id, paid, booking.booked_at)?;
-    account.withdraw(payment.id, amount)?;
-    let applied = account.apply(None, booking.booked_at);
+    account.deposit(&payment.fund(), amount.negated()?)?;
+    let freed = account.free_missing(payment.id, paid, booking.booked_at)?;
+    let applied = account.apply(None, &freed, booking.booked_at);
     let lines = vec![
         Line::new(Account::UnappliedCash, amount),
         Line::new(payment.channel.account(), amount.negated()?),
     ];
     account.end_turn(booking, source, lines, freed, applied)
+}
+
+/// Goes on where a turn left something over: opens again what money paid for that is gone, and applies what may be
+/// applied.
+pub fn go_on(
+    overdrawn: Option<PaymentId>,
+    paid: &mut [&mut Invoice],
+    (account, booking): (&mut StudentAccount, Booking),
+) -> Result<Turn, Refusal> {
+    account.begin_turn();
+    let freed = match overdrawn {
+        Some(payment) => account.free_missing(payment, paid, booking.booked_at)?,
+        None => Vec::new(),
+    };
+    let applied = account.apply(None, &freed, booking.booked_at);
+    let id = format!("{}#{}#{}", account.student, account.currency, account.turn());
+    let source = Source { kind: SourceKind::LeftOver, id };
+    account.end_turn(booking, source, Vec::new(), freed, applied)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

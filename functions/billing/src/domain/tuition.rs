@@ -21,6 +21,10 @@ pub struct Population {
     #[schemars(length(min = 1, max = 40))]
     pub campus: Option<String>,
     pub cohort_year: Option<i16>,
+    /// Scholarships that were awarded, by the names under which discounts ask for them.
+    #[serde(default)]
+    #[schemars(length(max = 20), inner(length(min = 1, max = 40)))]
+    pub scholarships: Vec<String>,
 }
 
 /// Whom a tuition group is for; an empty list leaves everybody in.
@@ -32,6 +36,8 @@ pub struct Criteria {
     pub residencies: Vec<String>,
     pub campuses: Vec<String>,
     pub cohort_years: Vec<i16>,
+    /// Whoever was awarded one of these.
+    pub scholarships: Vec<String>,
 }
 
 impl Criteria {
@@ -44,6 +50,8 @@ impl Criteria {
             && is_in(&self.residencies, population.residency.as_ref())
             && is_in(&self.campuses, population.campus.as_ref())
             && is_in(&self.cohort_years, population.cohort_year.as_ref())
+            && (self.scholarships.is_empty()
+                || population.scholarships.iter().any(|one| self.scholarships.contains(one)))
     }
 }
 
@@ -101,6 +109,73 @@ pub struct TuitionGroup {
     #[serde(default)]
     #[schemars(length(max = 20))]
     pub fees: Vec<Fee>,
+}
+
+/// How much of a price is not asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Reduction {
+    /// Of each line, rounded there; in all no more than the cap.
+    Share {
+        /// Hundredths of a per cent: 2500 is 25 %.
+        #[schemars(range(min = 1, max = 10_000))]
+        basis_points: u16,
+        cap: Option<Money>,
+    },
+    /// So much in all, off the first lines first.
+    Amount { amount: Money },
+}
+
+/// A scholarship or a discount: part of what the rules come to is not asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Discount {
+    /// Shown on the lines that it makes cheaper.
+    #[schemars(length(min = 1, max = 40))]
+    pub name: String,
+    #[serde(default)]
+    pub criteria: Criteria,
+    /// What it makes cheaper; everything where there are none.
+    #[serde(default)]
+    #[schemars(length(max = 20))]
+    pub codes: Vec<ChargeCode>,
+    pub reduction: Reduction,
+}
+
+impl Discount {
+    /// The most that it takes off in all, where it names one.
+    fn most(&self) -> Option<Money> {
+        match &self.reduction {
+            Reduction::Share { cap, .. } => *cap,
+            Reduction::Amount { amount } => Some(*amount),
+        }
+    }
+
+    /// Takes it off what the discounts before it have left. No price becomes less than nothing.
+    fn reduce(&self, assessed: &mut [Assessed]) -> Result<(), Refusal> {
+        let most = self.most();
+        let mut left = most.map_or(i64::MAX, |most| most.minor);
+        let is_meant =
+            |one: &&mut Assessed| self.codes.is_empty() || self.codes.contains(&one.code);
+        for one in assessed.iter_mut().filter(is_meant) {
+            if most.is_some_and(|most| most.currency != one.amount.currency) {
+                return Err(Refusal::CurrenciesDiffer);
+            }
+            let part = match &self.reduction {
+                Reduction::Share { basis_points, .. } => {
+                    one.amount.fraction(i64::from(*basis_points), 10_000)?
+                }
+                Reduction::Amount { .. } => one.amount,
+            };
+            let off = part.minor.min(left);
+            if off > 0 {
+                left -= off;
+                one.amount.minor -= off;
+                one.description = format!("{} ({})", one.description, self.name);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// What the days of a calendar are counted in.
@@ -184,6 +259,9 @@ pub enum Wash {
 pub struct TuitionRules {
     #[schemars(length(max = 50))]
     pub groups: Vec<TuitionGroup>,
+    /// Scholarships and discounts, each off what those before it have left.
+    #[schemars(length(max = 50))]
+    pub discounts: Vec<Discount>,
     pub calendar: Option<AdjustmentCalendar>,
     pub band_policy: BandPolicy,
     pub wash: Wash,
@@ -233,6 +311,9 @@ impl TuitionRules {
                 not_negative(amount)?;
             }
         }
+        for most in self.discounts.iter().filter_map(Discount::most) {
+            not_negative(&most)?;
+        }
         let rows = self.calendar.iter().flat_map(|calendar| &calendar.rows);
         for fee in rows.filter_map(|row| row.administrative_fee.as_ref()) {
             not_negative(fee)?;
@@ -260,6 +341,23 @@ impl TuitionRules {
         banded_by_hundredths: Option<u32>,
         currency: Currency,
     ) -> Result<Vec<Assessed>, Refusal> {
+        let mut assessed = self.at_full_price(population, registered, banded_by_hundredths)?;
+        if assessed.iter().any(|one| one.amount.currency != currency) {
+            return Err(Refusal::CurrenciesDiffer);
+        }
+        for discount in self.discounts.iter().filter(|one| one.criteria.include(population)) {
+            discount.reduce(&mut assessed)?;
+        }
+        assessed.retain(|one| one.amount.minor != 0 || one.registration.is_some());
+        Ok(assessed)
+    }
+
+    fn at_full_price(
+        &self,
+        population: &Population,
+        registered: &[Registered],
+        banded_by_hundredths: Option<u32>,
+    ) -> Result<Vec<Assessed>, Refusal> {
         let Some(group) = self.group(population) else {
             return registered.iter().map(at_price_group).collect();
         };
@@ -282,10 +380,6 @@ impl TuitionRules {
         };
         for fee in &group.fees {
             assessed.extend(fee_of(fee, registered));
-        }
-        assessed.retain(|one| one.amount.minor != 0 || one.registration.is_some());
-        if assessed.iter().any(|one| one.amount.currency != currency) {
-            return Err(Refusal::CurrenciesDiffer);
         }
         Ok(assessed)
     }
@@ -346,5 +440,94 @@ fn fee_of(fee: &Fee, registered: &[Registered]) -> Vec<Assessed> {
             let is_late = registered.iter().any(|one| one.registered_on >= *from);
             is_late.then(|| of_term(code.clone(), *amount)).into_iter().collect()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn francs(minor: i64) -> Money {
+        Money::new(minor, "XAF".parse().expect("a currency"))
+    }
+
+    fn discount(name: &str, codes: &[&str], reduction: Reduction) -> Discount {
+        let codes = codes.iter().map(|code| ChargeCode((*code).to_owned())).collect();
+        Discount { name: name.into(), criteria: Criteria::default(), codes, reduction }
+    }
+
+    /// What a term at 1,001 with a library's fee of 100 comes to, code by code.
+    fn assess(discounts: Vec<Discount>, population: &Population) -> Vec<(String, i64)> {
+        let library = Fee::Term { code: ChargeCode("LIBRARY".into()), amount: francs(100) };
+        let group = TuitionGroup {
+            name: "all".into(),
+            priority: 1,
+            criteria: Criteria::default(),
+            rule: TuitionRule::Flat { amount: francs(1_001) },
+            fees: vec![library],
+        };
+        let rules = TuitionRules { groups: vec![group], discounts, ..TuitionRules::default() };
+        let registered = Registered {
+            registration: kernel::Id::derived_from("one"),
+            bundle: kernel::Id::derived_from("one"),
+            section_code: "MATH101-A".into(),
+            course_title: "Calculus".into(),
+            credits_hundredths: 300,
+            price_group: PriceGroupCode("standard".into()),
+            per_credit: francs(1),
+            registered_on: "2027-01-15".parse().expect("a date"),
+            unwashed_hundredths: 300,
+        };
+        let assessed = rules.assess(population, &[registered], None, francs(0).currency);
+        let assessed = assessed.expect("in range").into_iter();
+        assessed.map(|one| (one.description, one.amount.minor)).collect()
+    }
+
+    #[test]
+    fn a_discount_is_of_its_codes_rounded_by_line_and_off_what_those_before_have_left() {
+        let nobody = Population::default();
+        let half = || Reduction::Share { basis_points: 5_000, cap: None };
+        let told = assess(vec![discount("half", &["TUITION"], half())], &nobody);
+        assert_eq!(told, [("TUITION (half)".into(), 500), ("LIBRARY".into(), 100)]);
+        let both = vec![
+            discount("half", &["TUITION"], half()),
+            discount("grant", &[], Reduction::Amount { amount: francs(550) }),
+        ];
+        let told = assess(both, &nobody);
+        assert_eq!(told, [("LIBRARY (grant)".into(), 50)], "the tuition is nothing then");
+        let capped = Reduction::Share { basis_points: 10_000, cap: Some(francs(1_050)) };
+        let told = assess(vec![discount("full", &[], capped)], &nobody);
+        assert_eq!(told, [("LIBRARY (full)".into(), 51)]);
+        let more = Reduction::Amount { amount: francs(5_000) };
+        assert_eq!(
+            assess(vec![discount("all", &[], more)], &nobody),
+            [],
+            "never less than nothing"
+        );
+    }
+
+    #[test]
+    fn a_scholarship_is_for_whoever_was_awarded_it() {
+        let merit = Discount {
+            criteria: Criteria { scholarships: vec!["merit".into()], ..Criteria::default() },
+            ..discount("merit", &[], Reduction::Amount { amount: francs(1) })
+        };
+        let awarded = Population { scholarships: vec!["merit".into()], ..Population::default() };
+        let sum = |population: &Population| {
+            assess(vec![merit.clone()], population).iter().map(|one| one.1).sum::<i64>()
+        };
+        assert_eq!((sum(&Population::default()), sum(&awarded)), (1_101, 1_100));
+    }
+
+    #[test]
+    fn a_discount_of_another_currency_or_of_less_than_nothing_is_refused() {
+        let euros = Money::new(5, "EUR".parse().expect("a currency"));
+        let mut one = of_term(ChargeCode::tuition(), francs(5));
+        let other = discount("other", &[], Reduction::Amount { amount: euros });
+        let refused = other.reduce(std::slice::from_mut(&mut one));
+        assert_eq!(refused, Err(Refusal::CurrenciesDiffer));
+        let less = discount("less", &[], Reduction::Amount { amount: francs(-1) });
+        let rules = TuitionRules { discounts: vec![less], ..TuitionRules::default() };
+        assert_eq!(rules.check(), Err(Refusal::PriceNegative));
     }
 }

@@ -1,7 +1,8 @@
 //! Gives money that nobody could place to the student whose it is: it is a payment from then on, and pays what they
-//! owe. Decided once: the same word again changes nothing, another is refused.
+//! owe. Decided once: the same word again changes nothing, another is refused. What comes back of what was returned is
+//! decided anew.
 
-use kernel::{Id, InvoiceId, Money, PaymentId, PersonId, SuspenseItemId};
+use kernel::{InvoiceId, Money, PersonId, SuspenseItemId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Call, Failure, Route};
@@ -38,7 +39,7 @@ pub type Reply = Item;
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let Command { suspense_item, student, invoice, reason } = call.command.clone();
     let mut item = item_of(ctx, suspense_item).await?;
-    if let Some(assigned) = item.value.assigned {
+    if let Some(assigned) = item.value.assigned.filter(|_| item.value.left().minor <= 0) {
         let payment = ctx.table.get(&store::payment_key(assigned)).await?;
         let payment = payment.ok_or_else(|| store::missing("payment", assigned))?.value;
         let is_same = payment.student == student && payment.invoice == invoice;
@@ -48,7 +49,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
             Err(Refusal::SuspenseItemDecided.into())
         };
     }
-    if item.value.decided.is_some() || item.value.left().minor <= 0 {
+    if item.value.left().minor <= 0 {
         return Err(Refusal::SuspenseItemDecided.into());
     }
     let before = item.value.clone();
@@ -95,7 +96,7 @@ fn payment_of(
     amount: Money,
 ) -> Payment {
     Payment {
-        id: PaymentId::derived_from(&item.id.to_string()),
+        id: item.next_payment(),
         invoice,
         student,
         amount,

@@ -28,9 +28,10 @@ const ACCOUNTS: u32 = 20;
 
 pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<Reply, Failure> {
     let stored = ctx.table.get(&store::ledger_proof_key()).await?;
-    let mut proof = Opened::of(stored, || LedgerProof::begin(tick.now));
+    let today = ctx.institution().date(tick.now);
+    let mut proof = Opened::of(stored, || LedgerProof::begin(tick.now, today));
     if proof.value.is_stale(tick.now) {
-        proof.value = LedgerProof::begin(tick.now);
+        proof.value = LedgerProof::begin(tick.now, today);
     }
     let was_done = proof.value.stage == Stage::Done;
     for _ in 0..PIECES_MAX {
@@ -103,15 +104,17 @@ async fn prove_account(
 ) -> Result<(), Failure> {
     const READS_MAX: u32 = 4;
     let key = listed.key();
-    let (mut entries, mut agrees) = (Vec::new(), false);
+    let (mut entries, mut agrees, mut proved) = (Vec::new(), false, listed.clone());
     for _ in 0..READS_MAX {
         entries = entries_of(ctx, listed).await?;
         let Some(Stored { value: account, .. }) = ctx.table.get(&key).await? else { break };
         agrees = account.replayed(&entries)? == account;
+        proved = account;
         if agrees {
             break;
         }
     }
+    proof.sums.take_account(&proved)?;
     if !agrees {
         let (student, currency) = (listed.student, listed.currency);
         proof.differ(Difference::Balance { student, currency });

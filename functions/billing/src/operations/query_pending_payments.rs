@@ -1,91 +1,33 @@
-//! Schedule: asks the provider about payments of which it has told nothing for a minute, the oldest first,
-//! and gives up
-//! those that are older than a day. One that cannot be asked about stops no other.
+//! Schedule: asks the provider about payments of which it has told nothing for a minute, the oldest first, and gives up
+//! those that are older than a day.
 
-use std::time::Duration;
-
-use serde::Serialize;
-use shell::{Failure, Tick, run_step};
-use table::{PageRequest, Position, Stored, deadline};
+use kernel::{PaymentId, Timestamp};
+use shell::{Failure, Tick};
 
 use crate::Ctx;
 use crate::conclusion;
 use crate::domain::{Payment, Report, Word};
+use crate::inquiry::{self, Reply, UnderWay};
 use crate::provider::Answer;
-use crate::store::{self, Cause, LeftOff};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Reply {
-    /// Payments that the provider was asked about.
-    pub asked: u32,
-    /// Those of them that could not be asked about, or not brought home; the next tick tries again.
-    pub unanswered: u32,
-}
+use crate::store::{self, Cause};
 
 const OPERATION: &str = "query-pending-payments";
-/// Payments; the next tick goes on behind the pages of this one.
-const PAGE: u32 = 10;
-const PAGES_MAX: u32 = 50;
-/// One question may take as long as the provider's time-out, and its answer has to be written down.
-const QUESTION_MAX: Duration = Duration::from_secs(8);
+
+impl UnderWay for Payment {
+    type Id = PaymentId;
+
+    fn id(&self) -> PaymentId {
+        self.id
+    }
+
+    fn is_overdue(&self, now: Timestamp) -> bool {
+        self.is_overdue(now)
+    }
+}
 
 pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<Reply, Failure> {
-    let left_off_key = store::left_off_key(OPERATION);
-    let left_off = ctx.table.get(&left_off_key).await?;
-    let mut reply = Reply::default();
-    let mut after = left_off.as_ref().and_then(|left_off| left_off.value.after.clone());
-    for _ in 0..PAGES_MAX {
-        let page = PageRequest { after: after.clone(), limit: PAGE };
-        let found = ctx.table.query(&store::payments_under_way(), &page).await?;
-        let mut is_done = found.next.is_none();
-        for payment in found.records {
-            if !payment.value.is_overdue(tick.now) {
-                // Whatever comes behind it is younger still.
-                is_done = true;
-                break;
-            }
-            if deadline::left() < QUESTION_MAX {
-                return leave_off(ctx, left_off, after, reply).await;
-            }
-            reply.asked += 1;
-            reply.unanswered += u32::from(!is_answered(ctx, &payment.value, tick).await);
-        }
-        after = found.next.filter(|_| !is_done);
-        if is_done {
-            break;
-        }
-    }
-    leave_off(ctx, left_off, after, reply).await
-}
-
-/// Keeps where the next tick goes on: many that hang at the front must not starve those behind them.
-async fn leave_off(
-    ctx: &Ctx,
-    before: Option<Stored<LeftOff>>,
-    after: Option<Position>,
-    reply: Reply,
-) -> Result<Reply, Failure> {
-    let stands = before.as_ref().and_then(|before| before.value.after.clone());
-    if stands != after {
-        let mut transaction = ctx.table.transaction();
-        let left_off = LeftOff { operation: OPERATION.to_owned(), after };
-        transaction.put(&left_off, before.map(|before| before.version));
-        transaction.commit().await?;
-    }
-    Ok(reply)
-}
-
-async fn is_answered(ctx: &Ctx, payment: &Payment, tick: &Tick) -> bool {
-    let result = run_step(async || ask(ctx, payment, tick).await).await;
-    if let Err(failure) = &result {
-        tracing::error!(
-            correlation_id = tick.correlation_id,
-            payment = %payment.id,
-            error = ?failure,
-            "a payment under way could not be asked about"
-        );
-    }
-    result.is_ok()
+    let list = (OPERATION, store::payments_under_way());
+    inquiry::ask_all(ctx, tick, list, async |payment| ask(ctx, payment, tick).await).await
 }
 
 async fn ask(ctx: &Ctx, payment: &Payment, tick: &Tick) -> Result<(), Failure> {
@@ -115,13 +57,18 @@ async fn ask(ctx: &Ctx, payment: &Payment, tick: &Tick) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use events::{Event, PaymentFailed, PaymentSucceeded};
     use jiff::SignedDuration;
+    use table::{PageRequest, Position, deadline};
 
     use super::*;
     use crate::domain::{InvoiceState, PaymentState};
     use crate::fixtures::{charge, check_ledger, count, ctx, ctx_with, invoice, pay, provider};
+    use crate::inquiry::{PAGE, QUESTION_MAX};
     use crate::operations::read_payment;
+    use crate::store::LeftOff;
 
     fn tick(after: SignedDuration) -> Tick {
         Tick { now: testkit::now() + after, correlation_id: "test".into() }
@@ -234,22 +181,18 @@ mod tests {
             let charge = charge(&deaf, "ada", &at.to_string()).await;
             pay(&deaf, &charge, "pm_card_visa").await;
         }
-        // Each run has time for one page of ten.
         let run = async |left| {
             let deadline = tokio::time::Instant::now() + QUESTION_MAX + left;
             deadline::within(deadline, handle(&deaf, &minutes(2))).await.expect("asks").asked
         };
-        assert_eq!(run(std::time::Duration::ZERO).await, 0, "no time for a question");
-        let left_off = LeftOff {
-            operation: OPERATION.into(),
-            after: {
-                let page = PageRequest { after: None, limit: PAGE };
-                let page = deaf.table.query(&store::payments_under_way(), &page).await;
-                page.expect("reads").next
-            },
-        };
+        assert_eq!(run(Duration::ZERO).await, 0, "no time for a question");
+        let page = PageRequest { after: None, limit: PAGE };
+        let page = deaf.table.query(&store::payments_under_way(), &page).await.expect("reads");
+        let last = page.records.last().expect("ten");
+        let after = Position::in_index(&last.value);
+        assert_eq!(after, page.next);
         let mut transaction = deaf.table.transaction();
-        transaction.create(&left_off);
+        transaction.create(&LeftOff { operation: OPERATION.into(), after });
         transaction.commit().await.expect("an earlier run left off after ten");
         let behind = handle(&deaf, &minutes(2)).await.expect("asks");
         assert_eq!(behind.asked, 2);

@@ -1,52 +1,33 @@
 //! Schedule: asks the provider about refunds of which it has told nothing for a minute; the one of which it was asked
-//! longest ago comes first. One that cannot be asked about stops no other.
+//! longest ago comes first.
 
-use std::time::Duration;
-
-use serde::Serialize;
-use shell::{Failure, Fault, Tick, run_step};
-use table::{PageRequest, deadline};
+use kernel::{RefundId, Timestamp};
+use shell::{Failure, Fault, Tick};
 
 use crate::Ctx;
 use crate::domain::{Refund, RefundReport, RefundWord};
+use crate::inquiry::{self, Reply, UnderWay};
 use crate::provider::Answer;
 use crate::returning::{self, Found};
 use crate::store::{self, Cause};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Reply {
-    /// Refunds that the provider was asked about.
-    pub asked: u32,
-    /// Those of them that could not be asked about, or not brought home; the next tick tries again.
-    pub unanswered: u32,
+const OPERATION: &str = "query-pending-refunds";
+
+impl UnderWay for Refund {
+    type Id = RefundId;
+
+    fn id(&self) -> RefundId {
+        self.id
+    }
+
+    fn is_overdue(&self, now: Timestamp) -> bool {
+        self.is_overdue(now)
+    }
 }
 
-/// Refunds a tick.
-const PAGE: u32 = 100;
-/// One question may take as long as the provider's time-out, and its answer has to be written down.
-const QUESTION_MAX: Duration = Duration::from_secs(8);
-
 pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<Reply, Failure> {
-    let page = PageRequest { after: None, limit: PAGE };
-    let found = ctx.table.query(&store::refunds_under_way(), &page).await?;
-    let mut reply = Reply::default();
-    for refund in found.records.iter().filter(|refund| refund.value.is_overdue(tick.now)) {
-        if deadline::left() < QUESTION_MAX {
-            break;
-        }
-        reply.asked += 1;
-        let result = run_step(async || ask(ctx, &refund.value, tick).await).await;
-        if let Err(failure) = result {
-            reply.unanswered += 1;
-            tracing::error!(
-                correlation_id = tick.correlation_id,
-                refund = %refund.value.id,
-                error = ?failure,
-                "a refund under way could not be asked about"
-            );
-        }
-    }
-    Ok(reply)
+    let list = (OPERATION, store::refunds_under_way());
+    inquiry::ask_all(ctx, tick, list, async |refund| ask(ctx, refund, tick).await).await
 }
 
 async fn ask(ctx: &Ctx, refund: &Refund, tick: &Tick) -> Result<(), Failure> {
@@ -85,4 +66,50 @@ async fn answer_about(
             Answer::Unknown => Answer::Unknown,
         }),
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use shell::Call;
+    use table::deadline;
+
+    use super::super::refund_payment;
+    use super::*;
+    use crate::fixtures::{ctx, ctx_with, francs, give_by_card, provider};
+    use crate::inquiry::QUESTION_MAX;
+
+    #[tokio::test]
+    async fn many_refunds_that_hang_do_not_starve_the_younger_ones() {
+        let test = testkit::TestTable::new().await;
+        let provider = provider().await;
+        let heard = ctx_with(&test.table, &provider);
+        let payment = give_by_card(&heard, &provider, "pm_card_visa").await;
+        let deaf = ctx(&test.table);
+        for at in 0..12 {
+            let command =
+                refund_payment::Command { payment, amount: francs(100), reason: "left".into() };
+            let now = testkit::now() + jiff::SignedDuration::from_secs(at);
+            let call = Call { now, ..testkit::call(command) };
+            refund_payment::handle(&deaf, &call).await.expect("begun");
+        }
+        let now = testkit::now() + jiff::SignedDuration::from_mins(10);
+        let tick = Tick { now, correlation_id: "test".into() };
+        // So much time as for the first questions, each of which nobody answers.
+        let mut asked = 0;
+        for _ in 0..RUNS_MAX {
+            let ends_at = tokio::time::Instant::now() + QUESTION_MAX + Duration::from_millis(50);
+            let reply = deadline::within(ends_at, handle(&deaf, &tick)).await.expect("asks");
+            assert_eq!(reply.asked, reply.unanswered);
+            asked += reply.asked;
+            let left_off = deaf.table.get(&store::left_off_key(OPERATION)).await.expect("reads");
+            if asked > 0 && left_off.is_none_or(|left_off| left_off.value.after.is_none()) {
+                break;
+            }
+        }
+        assert_eq!(asked, 12, "each of them once before any a second time");
+    }
+
+    const RUNS_MAX: usize = 200;
 }

@@ -38,11 +38,20 @@ pub struct InCurrency {
     /// What of it should have been paid before today.
     pub overdue: Money,
     pub open_lines: Vec<Open>,
+    /// The same by when it is due: open lines, or what is left of the instalments of a plan.
+    pub due: Vec<Due>,
     /// What was paid and pays for nothing yet.
     pub unapplied_cash: Money,
     pub unapplied: Vec<Left>,
     /// In minor units; debits are positive.
     pub balances: Vec<Balance>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct Due {
+    pub on: Date,
+    pub amount: Money,
+    pub term_code: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -92,12 +101,20 @@ impl InCurrency {
             only: unapplied.fund.only.clone(),
             left: money(unapplied.left),
         });
+        let mut claims = account.claims();
+        claims.sort_by_key(|claim| claim.due);
+        let due = claims.into_iter().map(|claim| Due {
+            on: claim.due,
+            amount: money(claim.open),
+            term_code: claim.term_code,
+        });
         let balances = account.balances().iter();
         Self {
             currency,
             owed: account.balance(Account::Receivable),
             overdue: account.overdue(today),
             open_lines: open_lines.collect(),
+            due: due.collect(),
             unapplied_cash: account.unapplied_cash(),
             unapplied: unapplied.collect(),
             balances: balances

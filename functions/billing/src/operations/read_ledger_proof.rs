@@ -1,13 +1,14 @@
-//! The latest proof of the ledger: whether everything agrees, and the trial balance that it came to.
+//! The latest proof of the ledger: whether everything agrees, and the sums that it came to: trial balance, revenue,
+//! aged receivables, and takings by day and channel.
 
-use kernel::Timestamp;
+use kernel::{Date, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Call, Failure, Route};
 
 use super::BURSAR;
 use crate::Ctx;
-use crate::domain::{Difference, Refusal, RevenueRow, TrialBalanceRow};
+use crate::domain::{Aging, Difference, Refusal, RevenueRow, Takings, TrialBalanceRow};
 use crate::store::{self, LedgerProof};
 
 pub const ROUTE: Route = Route::get(
@@ -35,6 +36,13 @@ pub struct Reply {
     pub is_balanced: bool,
     pub trial_balance: Vec<TrialBalanceRow>,
     pub revenue: Vec<RevenueRow>,
+    /// The day as of which the sums are.
+    pub day: Date,
+    /// What is owed, by how long it has been due.
+    pub receivables: Vec<Aging>,
+    /// What came and went in the quarter before that day, by day and channel; what is older stands in the trial balance
+    /// by posting period.
+    pub takings: Vec<Takings>,
     /// The first hundred.
     pub differences: Vec<Difference>,
     pub difference_count: u64,
@@ -53,6 +61,9 @@ impl Reply {
             is_balanced: proof.trial_balance.is_balanced(),
             trial_balance: proof.trial_balance.rows,
             revenue: proof.trial_balance.revenue,
+            day: proof.sums.day,
+            receivables: proof.sums.receivables,
+            takings: proof.sums.takings,
             differences: proof.differences,
             difference_count: proof.difference_count,
         }

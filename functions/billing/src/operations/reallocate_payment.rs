@@ -10,7 +10,7 @@ use super::BURSAR;
 use super::read_invoice::Reply;
 use crate::Ctx;
 use crate::bookkeeping::{Bookkeeping, Wanted};
-use crate::domain::{Refusal, reallocate};
+use crate::domain::{REALLOCATED_MAX, Refusal, reallocate};
 use crate::store::{self, Cause};
 
 pub const ROUTE: Route = Route::act(
@@ -38,7 +38,11 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         .await?
         .filter(|named| named.value.document().student == payment.student)
         .ok_or(Refusal::InvoiceUnknown)?;
-    let mut invoices = store::invoices_paid_by(&ctx.table, payment.id).await?;
+    let most = REALLOCATED_MAX + 1;
+    let mut invoices = store::invoices_paid_by(&ctx.table, payment.id, most).await?;
+    if invoices.len() == most {
+        return Err(Refusal::PaymentTooSpread.into());
+    }
     if !invoices.contains(&invoice) {
         invoices.push(invoice);
     }

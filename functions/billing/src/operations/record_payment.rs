@@ -9,12 +9,9 @@ use shell::{Call, Failure, Route};
 use super::BURSAR;
 use super::read_payment::Reply;
 use crate::Ctx;
-use crate::bookkeeping::{Bookkeeping, Wanted};
-use crate::conclusion::claim_reference;
-use crate::domain::{
-    Booking, Channel, ChargeCode, Payment, PaymentState, PostingPeriod, Refusal, receive,
-};
-use crate::store::{self, Cause, Opened};
+use crate::counter::{self, Counted};
+use crate::domain::{ChargeCode, CounterChannel, PostingPeriod};
+use crate::store::Cause;
 
 pub const ROUTE: Route = Route::create(
     "record-payment",
@@ -22,13 +19,6 @@ pub const ROUTE: Route = Route::create(
     BURSAR,
     "Record money that came over the counter or to the bank",
 );
-
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum CounterChannel {
-    Cash,
-    BankTransfer,
-}
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -54,68 +44,21 @@ pub struct Command {
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let Command { student, amount, channel, reference, invoice, only, .. } = call.command.clone();
-    if amount.minor <= 0 {
-        return Err(Refusal::AmountNotPositive.into());
-    }
-    let (channel, kind) = match channel {
-        CounterChannel::Cash => (Channel::Cash, "cash"),
-        CounterChannel::BankTransfer => (Channel::BankTransfer, "bank"),
+    let Command { student, amount, channel, reference, invoice, received_on, period, only } =
+        call.command.clone();
+    let id = match &call.idempotency_key {
+        Some(key) => PaymentId::derived_from(&key.scope),
+        None => call.new_id(),
     };
-    let reference = format!("{kind}:{}", reference.trim());
-    if let Some(taken) = ctx.table.get(&store::provider_reference_key(&reference)).await? {
-        return Err(Refusal::ReferenceTaken { payment: taken.value.payment }.into());
-    }
-    let named = store::named_invoice(&ctx.table, invoice, student, amount.currency).await?;
-    let mut payment = Payment {
-        id: call
-            .idempotency_key
-            .as_ref()
-            .map_or_else(|| call.new_id(), |key| PaymentId::derived_from(&key.scope)),
-        invoice: named,
-        student,
-        amount,
-        channel,
-        payment_method: kind.to_owned(),
-        only,
-        state: PaymentState::Initiated,
-        provider_ref: Some(reference.clone()),
-        initiated_at: call.now,
-        concluded_at: None,
-        failure_reason: None,
-        refunded: Money::zero(amount.currency),
-        charged_back: 0,
-    };
-    let wanted = Wanted { now: call.now, series: &[], invoices: named.as_slice() };
-    let mut books = Bookkeeping::open(ctx, student, amount.currency, wanted).await?;
-    let booking = booking(ctx, call, &books)?;
-    let (account, mut invoices) = books.account_and_invoices();
-    let turn = receive(&mut payment, invoices.pop(), account, booking)?;
-    let turn = turn.expect("a new payment is received for the first time");
-    books.take_over(&turn).await?;
+    let counted =
+        Counted { id, student, amount, channel, reference, invoice, received_on, period, only };
     let mut transaction = ctx.table.transaction();
     let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
-    books.write(&mut transaction, &[turn], cause);
+    let payment = counter::take(ctx, &mut transaction, counted, cause).await?;
     let reply = Reply::of(&payment);
-    claim_reference(&mut transaction, reference, payment.id);
-    store::write_receipt(&mut transaction, &Opened { value: payment, read_version: None }, cause);
     call.keep_reply(&mut transaction, &reply);
     transaction.commit().await?;
     Ok(reply)
-}
-
-/// By the day on which the money came, in the period that is named where one is.
-fn booking(ctx: &Ctx, call: &Call<Command>, books: &Bookkeeping<'_>) -> Result<Booking, Failure> {
-    let today = ctx.institution().date(call.now);
-    let received_on = call.command.received_on.unwrap_or(today);
-    if received_on > today {
-        return Err(Refusal::DateInFuture.into());
-    }
-    let booking = books.booking(call.now, received_on);
-    Ok(match call.command.period {
-        Some(period) => booking.in_period(period, ctx.institution(), books.books())?,
-        None => booking,
-    })
 }
 
 #[cfg(test)]

@@ -2,22 +2,18 @@
 //! a credit note or by applying the payment anew. What came through the provider goes back through it: recorded first,
 //! then asked for under the refund's own id; what comes of it the webhook tells.
 
-use kernel::{Id, Money, PaymentId, RefundId};
+use kernel::{Money, PaymentId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Call, Failure, RequestRefusal, Route};
-use table::{Noted, Stored, Transaction};
 
 use super::BURSAR;
 use super::read_payment::Reply;
 use crate::Ctx;
-use crate::bookkeeping::{Bookkeeping, Wanted};
-use crate::domain::{
-    Channel, Origin, Payment, Refund, RefundState, RefundWord, Refusal, begin_refund,
-};
-use crate::provider::Answer;
-use crate::returning::{self, Found};
-use crate::store::{self, Cause};
+use crate::domain::Refusal;
+use crate::refunding::{Order, send_back};
+use crate::returning::Found;
+use crate::store;
 
 pub const ROUTE: Route = Route::act(
     "refund-payment",
@@ -37,116 +33,18 @@ pub struct Command {
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let Command { payment, amount, .. } = call.command;
-    let payment =
-        ctx.table.get(&store::payment_key(payment)).await?.ok_or(Refusal::PaymentUnknown)?;
-    let of = Origin::Payment(payment.value.id);
-    let id = match &call.idempotency_key {
-        Some(key) => RefundId::derived_from(&key.scope),
-        None => call.new_id(),
-    };
-    let mut transaction = ctx.table.transaction();
-    let (mut refund, payment) = match ctx.table.get(&store::refund_key(of, id)).await? {
-        Some(known) if known.value.amount != amount => {
-            return Err(RequestRefusal::IdempotencyKeyReused.into());
-        }
-        Some(known) => (known, payment),
-        None if payment.value.channel == Channel::Card => {
-            let mut first = ctx.table.transaction();
-            let begun = begin(ctx, call, &mut first, id, payment).await?;
-            first.commit().await?;
-            begun
-        }
-        None => begin(ctx, call, &mut transaction, id, payment).await?,
-    };
-    let mut found = Found::Payment(payment);
-    if refund.value.state == RefundState::Initiated {
-        let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
-        ask(ctx, &mut transaction, (&mut refund, &mut found), cause).await?;
+    let Command { payment, amount, reason } = &call.command;
+    let payment = ctx.table.get(&store::payment_key(*payment)).await?;
+    let found = Found::Payment(payment.ok_or(Refusal::PaymentUnknown)?);
+    let order = Order::of(ctx, call, &found).await?;
+    if order.begun.as_ref().is_some_and(|begun| begun.value.amount != *amount) {
+        return Err(RequestRefusal::IdempotencyKeyReused.into());
     }
-    let Found::Payment(payment) = found else { unreachable!("it is of a payment") };
-    let reply = Reply::of(&payment.value);
-    call.keep_reply(&mut transaction, &reply);
-    if !transaction.is_empty() {
-        transaction.commit().await?;
-    }
-    Ok(reply)
-}
-
-/// Takes the money out of what is unapplied: over the counter it is gone, through the provider it is on its way.
-async fn begin(
-    ctx: &Ctx,
-    call: &Call<Command>,
-    transaction: &mut Transaction<'_>,
-    id: RefundId,
-    mut payment: Stored<Payment>,
-) -> Result<(Stored<Refund>, Stored<Payment>), Failure> {
-    let Command { amount, reason, .. } = call.command.clone();
-    let wanted = Wanted { now: call.now, series: &[], invoices: &[] };
-    let (student, currency) = (payment.value.student, payment.value.amount.currency);
-    let mut books = Bookkeeping::open(ctx, student, currency, wanted).await?;
-    let booking = books.booking_today(call.now);
-    let account = &mut books.account.value;
-    let turn = begin_refund(&mut payment.value, amount, &id.to_string(), account, booking)?;
-    let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
-    books.write(transaction, &[turn], cause);
-    transaction.update(&payment);
-    let is_gone = payment.value.channel != Channel::Card;
-    let refund = Refund {
-        id,
-        of: Origin::Payment(payment.value.id),
-        payment_ref: payment.value.provider_ref.clone().filter(|_| !is_gone),
-        amount,
-        unplaced: 0,
-        reason,
-        state: if is_gone { RefundState::Paid } else { RefundState::Initiated },
-        provider_ref: None,
-        failure_reason: None,
-        refunded_by: Some(call.person()),
-        refunded_at: call.now,
-        asked_at: call.now,
-        concluded_at: is_gone.then_some(call.now),
-    };
-    transaction.create(&refund);
-    let trail = ctx.table.trail(student).await?;
-    let noted = Noted::change(format!("refund/{id}")).fields_of(None, &refund);
-    trail.append(transaction, &call.deed(ROUTE.operation), noted);
-    payment.version += 1;
-    Ok((Stored { value: refund, version: 1 }, payment))
-}
-
-/// Asks the provider and writes down what it said. That it will pay is no news: the webhook is the truth.
-pub(super) async fn ask(
-    ctx: &Ctx,
-    transaction: &mut Transaction<'_>,
-    (refund, found): (&mut Stored<Refund>, &mut Found),
-    cause: Cause<'_>,
-) -> Result<(), Failure> {
-    let payment_ref = refund.value.payment_ref.clone().unwrap_or_default();
-    let answer = ctx.provider.refund(&refund.value, &payment_ref).await;
-    let (word, provider_ref) = match answer {
-        Ok(Answer::Report(report)) => {
-            let word = match report.word {
-                RefundWord::Paid => RefundWord::Undecided,
-                other => other,
-            };
-            (word, Some(report.provider_ref))
-        }
-        Ok(Answer::Refused { reason }) => (RefundWord::Failed { reason }, None),
-        Ok(Answer::Unknown) => (RefundWord::Failed { reason: "provider_unknown".into() }, None),
-        Err(fault) => {
-            // Unknown is not failed: the schedule asks again.
-            tracing::warn!(
-                correlation_id = cause.correlation_id,
-                refund = %refund.value.id,
-                error = fault.chain(),
-                "it is not known what the payment provider did"
-            );
-            (RefundWord::Undecided, None)
-        }
-    };
-    let told = (&word, provider_ref.as_deref());
-    returning::follow_in(ctx, transaction, (refund, found), told, cause).await
+    send_back(ctx, call, (order, found), (*amount, reason), |found| match found {
+        Found::Payment(payment) => Reply::of(&payment.value),
+        Found::Suspense(_) => unreachable!("it is of a payment"),
+    })
+    .await
 }
 
 #[cfg(test)]
@@ -156,7 +54,7 @@ mod tests {
 
     use super::super::{list_refunds, query_pending_refunds, receive_webhook};
     use super::*;
-    use crate::domain::{Account, InvoiceState, PaymentState};
+    use crate::domain::{Account, InvoiceState, PaymentState, RefundState};
     use crate::fixtures::{
         account, charge, check_ledger, code, count, ctx, ctx_with, francs, give, give_by_card,
         invoice, provider, refund_webhook, unapplied_cash,
@@ -263,6 +161,35 @@ mod tests {
             assert_eq!(count(&ctx, RefundFailed::NAME).await, 1);
             let clearing = account(&ctx, "ada").await.balance(Account::ProviderClearing);
             assert_eq!(clearing, francs(150_000));
+            check_ledger(&ctx).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_refund_of_another_amount_is_booked_as_it_went_and_comes_back_where_it_fails() {
+        for told_first in ["succeeded", "failed"] {
+            let test = testkit::TestTable::new().await;
+            let provider = provider().await;
+            let ctx = ctx_with(&test.table, &provider);
+            let payment = give_by_card(&ctx, &provider, "pm_card_visa").await;
+            handle(&ctx, &refund(payment, 50_000)).await.expect("asked");
+            let mut told = provider.refunds_of(payment).remove(0);
+            told["amount"] = json!(30_000);
+            told["status"] = json!(told_first);
+            let first = refund_webhook("refund.updated", &told);
+            receive_webhook::handle(&ctx, &first).await.expect("taken");
+            let left = if told_first == "succeeded" { 120_000 } else { 150_000 };
+            assert_eq!(unapplied_cash(&ctx, "ada").await, left, "{told_first}");
+            told["status"] = json!("failed");
+            let failed = refund_webhook("refund.failed", &told);
+            for _ in 0..2 {
+                receive_webhook::handle(&ctx, &failed).await.expect("taken");
+            }
+            assert_eq!(unapplied_cash(&ctx, "ada").await, 150_000, "{told_first}");
+            let books = account(&ctx, "ada").await;
+            assert_eq!(books.balance(Account::RefundsPayable), francs(0));
+            assert_eq!(books.balance(Account::ProviderClearing), francs(150_000));
+            assert!(states(&ctx, payment).await.iter().all(|one| *one == RefundState::Failed));
             check_ledger(&ctx).await;
         }
     }

@@ -1,21 +1,18 @@
 //! Sends money that nobody could place back to where it came from, through the provider. Decided once: asked again, it
 //! says how far it has come; where it did not reach the payer, it may be decided anew.
 
-use kernel::{Id, RefundId, SuspenseItemId};
+use kernel::SuspenseItemId;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Call, Failure, Route};
-use table::Stored;
 
 use super::BURSAR;
 use super::assign_suspense_item::item_of;
 use super::list_suspense_items::Item;
-use super::refund_payment::ask;
 use crate::Ctx;
-use crate::conclusion;
-use crate::domain::{Decided, Origin, Refund, RefundState, Refusal, SuspenseItem};
+use crate::domain::Refusal;
+use crate::refunding::{Order, send_back};
 use crate::returning::Found;
-use crate::store::{self, Cause};
 
 pub const ROUTE: Route = Route::act(
     "return-suspense-item",
@@ -35,73 +32,20 @@ pub struct Command {
 pub type Reply = Item;
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let mut item = item_of(ctx, call.command.suspense_item).await?;
-    let of = Origin::SuspenseItem(item.value.id);
-    let id = match &call.idempotency_key {
-        Some(key) => RefundId::derived_from(&key.scope),
-        None => call.new_id(),
-    };
-    let mut refund = ctx.table.get(&store::refund_key(of, id)).await?;
-    if refund.is_none() {
-        if item.value.assigned.is_some() {
-            return Err(Refusal::SuspenseItemDecided.into());
-        }
-        if item.value.left().minor <= 0 {
-            return Ok(Reply::of(&item.value));
-        }
-        refund = Some(begin(ctx, call, id, &mut item).await?);
-    }
-    let mut transaction = ctx.table.transaction();
-    let mut found = Found::Suspense(item);
-    if let Some(refund) = refund.as_mut().filter(|one| one.value.state == RefundState::Initiated) {
-        let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
-        ask(ctx, &mut transaction, (refund, &mut found), cause).await?;
-    }
-    let Found::Suspense(item) = found else { unreachable!("it is of a suspense item") };
+    let item = item_of(ctx, call.command.suspense_item).await?;
+    let (left, is_assigned) = (item.value.left(), item.value.assigned.is_some());
     let reply = Reply::of(&item.value);
-    call.keep_reply(&mut transaction, &reply);
-    if !transaction.is_empty() {
-        transaction.commit().await?;
+    let found = Found::Suspense(item);
+    let order = Order::of(ctx, call, &found).await?;
+    if order.begun.is_none() && left.minor <= 0 {
+        return if is_assigned { Err(Refusal::SuspenseItemDecided.into()) } else { Ok(reply) };
     }
-    Ok(reply)
-}
-
-/// Records that all that is left of the item is on its way back.
-async fn begin(
-    ctx: &Ctx,
-    call: &Call<Command>,
-    id: RefundId,
-    item: &mut Stored<SuspenseItem>,
-) -> Result<Stored<Refund>, Failure> {
-    let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
-    let mut transaction = ctx.table.transaction();
-    let booking = conclusion::book_for_nobody(ctx, &mut transaction, cause).await?;
-    let amount = item.value.left();
-    let entry = item.value.begin_return(&id.to_string(), booking)?;
-    let reason = call.command.reason.clone();
-    let by = call.person();
-    item.value.decided = Some(Decided { by, at: call.now, reason: reason.clone() });
-    let refund = Refund {
-        id,
-        of: Origin::SuspenseItem(item.value.id),
-        payment_ref: Some(item.value.provider_ref.clone()),
-        amount,
-        unplaced: 0,
-        reason,
-        state: RefundState::Initiated,
-        provider_ref: None,
-        failure_reason: None,
-        refunded_by: Some(by),
-        refunded_at: call.now,
-        asked_at: call.now,
-        concluded_at: None,
-    };
-    store::write_entry(&mut transaction, &entry);
-    transaction.update(item);
-    transaction.create(&refund);
-    transaction.commit().await?;
-    item.version += 1;
-    Ok(Stored { value: refund, version: 1 })
+    let reason = &call.command.reason;
+    send_back(ctx, call, (order, found), (left, reason), |found| match found {
+        Found::Suspense(item) => Reply::of(&item.value),
+        Found::Payment(_) => unreachable!("it is of a suspense item"),
+    })
+    .await
 }
 
 #[cfg(test)]
@@ -111,9 +55,10 @@ mod tests {
     use super::super::assign_suspense_item::{self, tests::put_in_suspense};
     use super::super::{list_suspense_items, receive_webhook};
     use super::*;
+    use crate::domain::SuspenseItem;
     use crate::fixtures::{
         charge, check_ledger, code, ctx, ctx_with, francs, journal, pay, provider, refund_webhook,
-        webhook,
+        unapplied_cash, webhook,
     };
 
     fn back(suspense_item: SuspenseItemId) -> Call<Command> {
@@ -187,6 +132,50 @@ mod tests {
         let listed = list_suspense_items::handle(&ctx, &list).await.expect("lists");
         assert_eq!((listed.items[0].left, &listed.items[0].decided), (francs(150_001), &None));
         assert_eq!(in_suspense(&ctx).await, -150_001);
+        check_ledger(&ctx).await;
+    }
+
+    #[tokio::test]
+    async fn what_comes_back_to_an_item_that_was_assigned_is_decided_anew() {
+        let test = testkit::TestTable::new().await;
+        let provider = provider().await;
+        let ctx = ctx_with(&test.table, &provider);
+        let item = put_in_suspense(&ctx).await;
+        let mut desk = json!({
+            "id": "re_desk", "status": "succeeded", "amount": 60_000, "currency": "xaf",
+            "payment_intent": "pi_stranger",
+        });
+        let told = refund_webhook("refund.created", &desk);
+        receive_webhook::handle(&ctx, &told).await.expect("a part goes back");
+        let to = |student: &str| {
+            testkit::call(assign_suspense_item::Command {
+                suspense_item: item,
+                student: testkit::person(student),
+                invoice: None,
+                reason: "The receipt shows it.".into(),
+            })
+        };
+        let to_ada = to("ada");
+        let first = assign_suspense_item::handle(&ctx, &to_ada).await.expect("the rest is hers");
+        assert_eq!(first.left, francs(0));
+        desk["status"] = json!("failed");
+        let told = refund_webhook("refund.failed", &desk);
+        for _ in 0..2 {
+            receive_webhook::handle(&ctx, &told).await.expect("the part comes back");
+        }
+        let list = testkit::call(list_suspense_items::Command {});
+        let listed = list_suspense_items::handle(&ctx, &list).await.expect("lists");
+        assert_eq!((listed.items[0].left, &listed.items[0].decided), (francs(60_000), &None));
+        assert_eq!(in_suspense(&ctx).await, -60_000);
+        let to_bob = to("bob");
+        for _ in 0..2 {
+            let second = assign_suspense_item::handle(&ctx, &to_bob).await.expect("that is his");
+            assert_ne!(second.assigned, first.assigned);
+        }
+        assert_eq!(in_suspense(&ctx).await, 0);
+        assert_eq!(unapplied_cash(&ctx, "ada").await, 100_000);
+        assert_eq!(unapplied_cash(&ctx, "bob").await, 60_000);
+        assert_eq!(code(handle(&ctx, &back(item)).await), "SUSPENSE_ITEM_DECIDED");
         check_ledger(&ctx).await;
     }
 

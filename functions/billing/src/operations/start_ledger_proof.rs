@@ -18,9 +18,10 @@ pub struct Command {}
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let stored = ctx.table.get(&store::ledger_proof_key()).await?;
-    let mut proof = Opened::of(stored, || LedgerProof::begin(call.now));
+    let today = ctx.institution().date(call.now);
+    let mut proof = Opened::of(stored, || LedgerProof::begin(call.now, today));
     if proof.value.finished_at.is_some() {
-        proof.value = LedgerProof::begin(call.now);
+        proof.value = LedgerProof::begin(call.now, today);
     }
     let reply = Reply::of(&proof.value);
     let mut transaction = ctx.table.transaction();

@@ -66,7 +66,8 @@ async fn render(ctx: &SendingCtx, message: &Message) -> Result<Rendered, Fault> 
         | Content::SessionRevoked { .. }
         | Content::NewDevice { .. }
         | Content::PasswordChanged { .. }
-        | Content::SecondFactorReset { .. } => {}
+        | Content::SecondFactorReset { .. }
+        | Content::PaymentOverdue { .. } => {}
     }
     let sending = Sending { portal_url: &ctx.portal_url, code: &code, link: &link };
     templates::render(&message.content, message.locale, sending)

@@ -432,6 +432,15 @@ pub fn tuition() -> Value {
     json!({ "groups": [{ "name": "everybody", "priority": 1, "rule": rule }] })
 }
 
+/// Of the term of charges by hand.
+pub fn plan_offer(number: usize) -> Value {
+    let instalments = json!([{ "due": "2098-12-01" }, { "due": "2099-01-30" }]);
+    json!({
+        "name": format!("In two parts {number}"), "term_code": "2027S", "instalments": instalments,
+        "is_for_students": false,
+    })
+}
+
 /// Posting periods long before anything was booked.
 pub fn month(number: usize) -> String {
     format!("{:04}-{:02}", 1_000 + number / 12, 1 + number % 12)

@@ -1,0 +1,222 @@
+//! What is open of a term is to be paid in the instalments of an offer: chosen by the student from those that are for
+//! students, or assigned by the bursar.
+
+use events::PaymentPlanBegun;
+use kernel::{Currency, Id, Money, PaymentPlanId, PersonId};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
+
+use super::read_payment_plans::Plan;
+use crate::Ctx;
+use crate::bookkeeping::{Bookkeeping, Wanted};
+use crate::domain::{Beginning, PlanOfferCode, Refusal};
+use crate::store::{self, Cause};
+
+pub const ROUTE: Route = Route::create(
+    "begin-payment-plan",
+    "/payment-plans",
+    Access::Roles(&[
+        Allow { role: Role::Student, scope: Scope::Own },
+        Allow { role: Role::Bursar, scope: Scope::All },
+    ]),
+    "Let what is open of a term be paid in instalments",
+);
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Command {
+    /// Whose; the caller's own unless given.
+    pub student: Option<PersonId>,
+    pub offer: PlanOfferCode,
+    /// Of the account whose open lines it covers.
+    pub currency: Currency,
+}
+
+pub type Reply = Plan;
+
+pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
+    let student = call.whose(call.command.student, "/student")?;
+    if !call.may_touch(student, &[]) {
+        return Err(Refusal::StudentUnknown.into());
+    }
+    let offer = ctx.table.get(&store::plan_offer_key(&call.command.offer)).await?;
+    let offer = offer.ok_or(Refusal::PlanOfferUnknown)?.value;
+    if !offer.is_for_students && !call.may_touch_all() {
+        return Err(Refusal::PlanOfferUnknown.into());
+    }
+    let id: PaymentPlanId = match &call.idempotency_key {
+        Some(key) => PaymentPlanId::derived_from(&key.scope),
+        None => call.new_id(),
+    };
+    let wanted = Wanted { now: call.now, series: &[], invoices: &[] };
+    let mut books = Bookkeeping::open(ctx, student, call.command.currency, wanted).await?;
+    let account = &mut books.account.value;
+    if let Some(begun) = account.plans().iter().find(|plan| plan.id == id) {
+        return Ok(Plan::of(begun, account));
+    }
+    account.begin_plan(&offer, Beginning { id, by: call.person(), at: call.now })?;
+    let plan = account.plans().last().expect("it has begun");
+    let reply = Plan::of(plan, account);
+    let amount = Money::new(account.open_of_plan(plan), account.currency);
+    let event = PaymentPlanBegun { plan: id, student, term_code: offer.term_code, amount };
+    let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
+    let mut transaction = ctx.table.transaction();
+    books.write(&mut transaction, &[], cause);
+    transaction.event(event, 1, cause.now, cause.correlation_id);
+    call.keep_reply(&mut transaction, &reply);
+    transaction.commit().await?;
+    Ok(reply)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use events::Event;
+
+    use super::super::set_plan_offer::{self, tests::sixty_forty};
+    use super::super::{
+        cancel_payment_plan, read_account, read_payment_plans, reallocate_payment, watch_balances,
+    };
+    use super::*;
+    use crate::domain::PlanState;
+    use crate::fixtures::{
+        account, charge, check_ledger, code, count, ctx, francs, give, give_at, invoice,
+    };
+
+    pub async fn offer(ctx: &Ctx, is_for_students: bool) {
+        let command = set_plan_offer::Command { is_for_students, ..sixty_forty() };
+        set_plan_offer::handle(ctx, &testkit::call(command)).await.expect("offered");
+    }
+
+    pub fn choose() -> Call<Command> {
+        let offer = PlanOfferCode("sixty-forty".into());
+        testkit::call(Command { student: None, offer, currency: francs(0).currency })
+    }
+
+    fn left(plan: &Plan) -> Vec<i64> {
+        plan.instalments.iter().map(|one| one.left.minor).collect()
+    }
+
+    async fn plans(ctx: &Ctx) -> Vec<Plan> {
+        let call = testkit::call(read_payment_plans::Command { student: None });
+        read_payment_plans::handle(ctx, &call).await.expect("lists").plans
+    }
+
+    #[tokio::test]
+    async fn a_plan_begins_once_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |table| {
+                let ctx = ctx(table);
+                offer(&ctx, true).await;
+                charge(&ctx, "ada", "one").await;
+                choose()
+            },
+            async |table, call| handle(&ctx(table), call).await.map(drop),
+            async |table, _| {
+                let ctx = ctx(table);
+                let plans = plans(&ctx).await;
+                assert_eq!((plans.len(), left(&plans[0])), (1, vec![90_000, 60_000]));
+                assert_eq!(count(&ctx, PaymentPlanBegun::NAME).await, 1);
+                assert_eq!(check_ledger(&ctx).await, 1, "nothing is booked");
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn instalments_are_due_one_after_the_other_and_what_is_paid_is_off_the_first() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        offer(&ctx, true).await;
+        charge(&ctx, "ada", "one").await;
+        handle(&ctx, &choose()).await.expect("begins");
+        let overdue = async |days: i64| {
+            let mut call = testkit::call(read_account::Command { student: None });
+            call.now += jiff::SignedDuration::from_hours(24 * days);
+            read_account::handle(&ctx, &call).await.expect("reads").accounts[0].overdue.minor
+        };
+        assert_eq!((overdue(5).await, overdue(6).await), (0, 90_000));
+        assert_eq!((overdue(15).await, overdue(16).await), (90_000, 150_000));
+        give(&ctx, "ada", 100_000).await;
+        assert_eq!((overdue(6).await, overdue(16).await), (0, 50_000));
+        assert_eq!(left(&plans(&ctx).await[0]), [0, 50_000]);
+        give(&ctx, "ada", 50_000).await;
+        assert_eq!(plans(&ctx).await[0].status, PlanState::Completed);
+        assert_eq!(code(handle(&ctx, &choose()).await), "NOTHING_OPEN");
+        check_ledger(&ctx).await;
+    }
+
+    #[tokio::test]
+    async fn a_plan_in_force_is_not_begun_twice_and_its_end_makes_everything_due_again() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        offer(&ctx, true).await;
+        let charged = charge(&ctx, "ada", "one").await;
+        let plan = handle(&ctx, &choose()).await.expect("begins").id;
+        assert_eq!(code(handle(&ctx, &choose()).await), "PLAN_IN_FORCE");
+        let cancel = testkit::call(cancel_payment_plan::Command {
+            payment_plan: plan,
+            student: testkit::person("ada"),
+            currency: francs(0).currency,
+            reason: "Not kept.".into(),
+        });
+        for _ in 0..2 {
+            let ended = cancel_payment_plan::handle(&ctx, &cancel).await.expect("cancelled");
+            assert_eq!(ended.status, PlanState::Cancelled);
+        }
+        let due = invoice(&ctx, &charged).await.document().due;
+        let claims = account(&ctx, "ada").await.claims();
+        assert!(claims.iter().all(|claim| claim.due == due) && claims.len() == 2);
+        handle(&ctx, &choose()).await.expect("another may begin");
+    }
+
+    #[tokio::test]
+    async fn what_is_under_a_plan_is_not_applied_anew() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        offer(&ctx, true).await;
+        let first = charge(&ctx, "ada", "one").await;
+        handle(&ctx, &choose()).await.expect("begins");
+        let payment = give(&ctx, "ada", 100_000).await.id;
+        let second = charge(&ctx, "ada", "two").await;
+        let call = reallocate_payment::Command { payment, invoice: second.invoice };
+        reallocate_payment::handle(&ctx, &testkit::call(call)).await.expect("nothing moves");
+        assert_eq!(invoice(&ctx, &first).await.paid(), francs(100_000));
+        assert_eq!(invoice(&ctx, &second).await.paid(), francs(0));
+        check_ledger(&ctx).await;
+    }
+
+    #[tokio::test]
+    async fn a_missed_instalment_is_dunned_for_itself() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        watch_balances::tests::dun(&ctx).await;
+        offer(&ctx, true).await;
+        charge(&ctx, "ada", "one").await;
+        handle(&ctx, &choose()).await.expect("begins");
+        let tick = watch_balances::tests::tick;
+        assert_eq!(watch_balances::handle(&ctx, &tick(9)).await.expect("looks").steps, 0);
+        assert_eq!(watch_balances::handle(&ctx, &tick(10)).await.expect("looks").steps, 1);
+        give_at(&ctx, "ada", 90_000, tick(11).now).await;
+        assert_eq!(watch_balances::handle(&ctx, &tick(19)).await.expect("looks").steps, 0);
+        let second = watch_balances::handle(&ctx, &tick(20)).await.expect("looks");
+        assert_eq!(second.steps, 1, "the second instalment begins with the first step");
+    }
+
+    #[tokio::test]
+    async fn a_student_begins_plans_of_their_own_that_are_for_students() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        charge(&ctx, "ada", "one").await;
+        assert_eq!(code(handle(&ctx, &choose()).await), "PLAN_OFFER_UNKNOWN");
+        offer(&ctx, false).await;
+        assert_eq!(code(handle(&ctx, &choose()).await), "PLAN_OFFER_UNKNOWN");
+        let mut others = choose();
+        others.command.student = Some(testkit::person("bob"));
+        assert_eq!(code(handle(&ctx, &others).await), "STUDENT_UNKNOWN");
+        let mut staff = choose();
+        staff.command.student = Some(testkit::person("ada"));
+        staff.reach = vec![(Scope::All, None)];
+        handle(&ctx, &staff).await.expect("the bursar assigns it");
+    }
+}

@@ -5,8 +5,9 @@ use table::Table;
 
 use crate::{Fault, Faults, TestTable};
 
-/// Runs `act` once for each kind of fault at each of its calls, both as a hiccup and as a lasting one, each time on what
-/// `setup` left in the table; where it fails, it is asked again as a caller would. `check` then looks at what stands there.
+/// Runs `act` once for each kind of fault at each of its calls, both as a hiccup and as a lasting one, each time on
+/// what `setup` left in the table; where it fails, it is asked again as a caller would. `check` then looks at what
+/// stands there.
 pub async fn under_every_fault<S>(
     setup: impl AsyncFn(&Table) -> S,
     act: impl AsyncFn(&Table, &S) -> Result<(), Failure>,

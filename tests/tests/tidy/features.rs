@@ -1,5 +1,5 @@
-//! Programs and tests share one build of each dependency: where a dev-dependency switched a feature on that nothing else
-//! needs, everything above it would be compiled twice.
+//! Programs and tests share one build of each dependency: where a dev-dependency switched a feature on that nothing
+//! else needs, everything above it would be compiled twice.
 
 use std::collections::BTreeMap;
 use std::env;

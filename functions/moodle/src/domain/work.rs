@@ -133,8 +133,8 @@ impl Work {
         }
     }
 
-    /// At once; but who belongs into a group is found in an index, which may be a moment behind. Marked again meanwhile,
-    /// they are not put off further: a rush must not keep them waiting.
+    /// At once; but who belongs into a group is found in an index, which may be a moment behind. Marked again
+    /// meanwhile, they are not put off further: a rush must not keep them waiting.
     fn due_after_mark(kind: Kind, before: Option<&Self>, now: Timestamp) -> Timestamp {
         if kind != Kind::Groups {
             return now;

@@ -18,8 +18,8 @@ pub use drift::{
     enrolment_difference,
 };
 pub use known::{
-    Charge, Charges, HeldRole, HeldRoles, Holds, LinkedSections, Links, Profile, Registrations,
-    Section, Standing,
+    Balance, Charge, Charges, HeldRole, HeldRoles, Holds, LinkedSections, Links, Profile,
+    Registrations, Section, Standing,
 };
 pub use refusal::{Refusal, SENTENCES};
 pub use result::{Completion, CourseResult, Found};

@@ -36,7 +36,7 @@ export function moodle(scope: Construct, shared: Shared): Context {
   context.events("on-section-offered", ["catalog.section.offered"], [writes]);
   context.events("on-registration-changed", ["enrollment.registration.confirmed", "enrollment.registration.dropped", "enrollment.registration.withdrawn"], [writes]);
   context.events("on-registration-group-changed", ["catalog.registration-group.changed"], [writes]);
-  context.events("on-charge-changed", ["billing.charge.posted", "billing.charge.settled", "billing.charge.reversed"], [writes]);
+  context.events("on-charge-changed", ["billing.charge.posted", "billing.charge.settled", "billing.charge.reversed", "billing.plan.begun", "billing.plan.cancelled"], [writes]);
   context.events("on-hold-changed", ["enrollment.hold.placed", "enrollment.hold.lifted"], [writes]);
   context.events("on-work-marked", ["moodle.work.marked"], [writes, readsTokens], RUN);
   // Schedules

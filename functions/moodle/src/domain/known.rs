@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use events::{RegistrationGroupChanged, SectionOffered};
 use kernel::{
-    ChargeId, Email, HoldId, Money, PersonId, PersonName, RegistrationGroupId, RegistrationId,
-    RoleAssignmentId, SectionId, Timestamp,
+    ChargeId, Email, HoldId, Money, PaymentPlanId, PersonId, PersonName, RegistrationGroupId,
+    RegistrationId, RoleAssignmentId, SectionId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use shell::Role;
@@ -264,15 +264,64 @@ impl Charge {
     }
 }
 
-/// A student's charges that are not behind us, and when they last changed.
+/// How a student stands with what is charged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Balance {
+    Clear,
+    Owing,
+    /// Owing, and paying by instalments.
+    Plan,
+}
+
+/// A student's charges that are not behind us, by which plans they are paid, and when they last changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charges {
     pub student: PersonId,
     pub charges: BTreeMap<ChargeId, Charge>,
+    #[serde(default)]
+    pub plans: BTreeSet<PaymentPlanId>,
+    /// Those that were cancelled or are paid off: news of their beginning may still come.
+    #[serde(default)]
+    pub plans_over: BTreeSet<PaymentPlanId>,
     pub changed_at: Timestamp,
 }
 
 impl Charges {
+    pub fn none(student: PersonId, now: Timestamp) -> Self {
+        Self {
+            student,
+            charges: BTreeMap::new(),
+            plans: BTreeSet::new(),
+            plans_over: BTreeSet::new(),
+            changed_at: now,
+        }
+    }
+
+    pub fn balance(&self) -> Balance {
+        match (self.is_owing(), self.plans.is_empty()) {
+            (false, _) => Balance::Clear,
+            (true, true) => Balance::Owing,
+            (true, false) => Balance::Plan,
+        }
+    }
+
+    pub fn begin_plan(&mut self, plan: PaymentPlanId) {
+        if !self.plans_over.contains(&plan) {
+            self.plans.insert(plan);
+        }
+    }
+
+    /// For good.
+    pub fn end_plan(&mut self, plan: PaymentPlanId) {
+        self.plans.remove(&plan);
+        self.plans_over.insert(plan);
+    }
+
+    /// Whatever plans covered is paid.
+    pub fn end_plans(&mut self) {
+        self.plans_over.append(&mut self.plans);
+    }
+
     pub fn is_owing(&self) -> bool {
         self.charges.values().any(Charge::is_open)
     }

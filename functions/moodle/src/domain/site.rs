@@ -99,7 +99,7 @@ pub struct Naming {
 pub enum CohortRule {
     /// One for each department in which somebody holds a role that belongs here.
     Department,
-    /// `owing` and `clear`, by what a student owes.
+    /// `owing`, `plan` and `clear`, by what a student owes and whether it is paid by instalments.
     Balance,
     /// `hold`, of students whom an office stops.
     Hold,

@@ -8,7 +8,9 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::naming::{clean, fill, username};
-use super::{Charges, CohortRule, HeldRoles, Holds, Profile, Registrations, Section, SiteSettings};
+use super::{
+    Balance, Charges, CohortRule, HeldRoles, Holds, Profile, Registrations, Section, SiteSettings,
+};
 
 /// An account as it should be. It is never deleted: who no longer belongs here is suspended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -90,8 +92,12 @@ pub fn wanted_user(
                 );
             }
             CohortRule::Balance => {
-                let owing = known.charges.is_some_and(Charges::is_owing);
-                cohorts.insert(if owing { "balance:owing" } else { "balance:clear" }.to_owned());
+                let cohort = match known.charges.map_or(Balance::Clear, Charges::balance) {
+                    Balance::Clear => "balance:clear",
+                    Balance::Owing => "balance:owing",
+                    Balance::Plan => "balance:plan",
+                };
+                cohorts.insert(cohort.to_owned());
             }
             CohortRule::Hold => {
                 cohorts

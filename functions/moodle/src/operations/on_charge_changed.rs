@@ -1,26 +1,30 @@
-//! Event: something was charged, settled or taken back. Cohorts that follow what a student owes are looked at.
+//! Event: something was charged, settled or taken back, or a plan of instalments began or ended. Cohorts that follow
+//! what a student owes are looked at.
 
-use std::collections::BTreeMap;
-
-use events::{ChargePosted, ChargeReversed, ChargeSettled, Event};
-use kernel::{ChargeId, PersonId};
+use events::{
+    ChargePosted, ChargeReversed, ChargeSettled, Event, PaymentPlanBegun, PaymentPlanCancelled,
+};
+use kernel::PersonId;
 use shell::{Delivery, Failure};
 
 use super::{chosen, follows_balance, take_in, user_in};
 use crate::Ctx;
-use crate::domain::{Charge, Charges};
+use crate::domain::{Balance, Charges};
 use crate::store;
 
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
-    let (student, charge, learn) = news(delivery)?;
+    let (student, learn) = news(delivery)?;
     let known = ctx.table.get(&store::charges_key(student)).await?;
     let read_version = known.as_ref().map(|known| known.version);
-    let none = || Charges { student, charges: BTreeMap::new(), changed_at: delivery.now };
-    let mut charges = known.map_or_else(none, |known| known.value);
-    let was_owing = charges.is_owing();
-    learn(charges.charges.entry(charge).or_default());
+    let mut charges =
+        known.map_or_else(|| Charges::none(student, delivery.now), |known| known.value);
+    let before = charges.balance();
+    learn(&mut charges);
+    if before != Balance::Clear && !charges.is_owing() {
+        charges.end_plans();
+    }
     charges.changed_at = delivery.now;
-    let ids = if charges.is_owing() == was_owing {
+    let ids = if charges.balance() == before {
         Vec::new()
     } else {
         let sites = store::all_sites(&ctx.table).await?;
@@ -29,25 +33,44 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     take_in(ctx, delivery, &charges, read_version, &ids).await
 }
 
-type Learn = Box<dyn FnOnce(&mut Charge)>;
+type Learn = Box<dyn FnOnce(&mut Charges)>;
 
-fn news(delivery: &Delivery) -> Result<(PersonId, ChargeId, Learn), Failure> {
+fn news(delivery: &Delivery) -> Result<(PersonId, Learn), Failure> {
     Ok(match delivery.envelope.name.as_str() {
         ChargePosted::NAME => {
             let ChargePosted { student, charge, amount, .. } = delivery.event()?;
-            (student, charge, Box::new(move |known| known.posted = Some(amount)))
+            let learn = move |known: &mut Charges| {
+                known.charges.entry(charge).or_default().posted = Some(amount);
+            };
+            (student, Box::new(learn))
         }
         ChargeReversed::NAME => {
             let ChargeReversed { student, charge, credit_note_number, amount, .. } =
                 delivery.event()?;
-            let learn = move |known: &mut Charge| {
-                known.reversals.insert(credit_note_number, amount);
+            let learn = move |known: &mut Charges| {
+                known
+                    .charges
+                    .entry(charge)
+                    .or_default()
+                    .reversals
+                    .insert(credit_note_number, amount);
             };
-            (student, charge, Box::new(learn))
+            (student, Box::new(learn))
+        }
+        PaymentPlanBegun::NAME => {
+            let PaymentPlanBegun { student, plan, .. } = delivery.event()?;
+            (student, Box::new(move |known| known.begin_plan(plan)))
+        }
+        PaymentPlanCancelled::NAME => {
+            let PaymentPlanCancelled { student, plan, .. } = delivery.event()?;
+            (student, Box::new(move |known| known.end_plan(plan)))
         }
         _ => {
             let ChargeSettled { student, charge, .. } = delivery.event()?;
-            (student, charge, Box::new(|known| known.is_settled = true))
+            let learn = move |known: &mut Charges| {
+                known.charges.entry(charge).or_default().is_settled = true;
+            };
+            (student, Box::new(learn))
         }
     })
 }
@@ -83,5 +106,38 @@ mod tests {
             },
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn who_pays_by_a_plan_is_in_its_cohort_until_it_is_cancelled_or_paid_off() {
+        let student = ChargePosted::example().student;
+        let balance = async |ctx: &Ctx| {
+            let known = ctx.table.get(&store::charges_key(student)).await.expect("reads");
+            known.map_or(Balance::Clear, |known| known.value.balance())
+        };
+        let begun = PaymentPlanBegun { student, ..PaymentPlanBegun::example() };
+        let cancelled = PaymentPlanCancelled { student, ..PaymentPlanCancelled::example() };
+        let posted = || testkit::delivery("on-charge-changed", ChargePosted::example());
+        let begun = || testkit::delivery("on-charge-changed", begun.clone());
+        let cancelled = || testkit::delivery("on-charge-changed", cancelled.clone());
+        let settled = || {
+            let ChargePosted { charge, .. } = ChargePosted::example();
+            let event = ChargeSettled { student, charge, ..ChargeSettled::example() };
+            testkit::delivery("on-charge-changed", event)
+        };
+        for (news, expected) in [
+            (vec![posted(), begun()], Balance::Plan),
+            (vec![begun(), posted()], Balance::Plan),
+            (vec![posted(), begun(), cancelled()], Balance::Owing),
+            (vec![posted(), cancelled(), begun()], Balance::Owing),
+            (vec![posted(), begun(), settled()], Balance::Clear),
+        ] {
+            let test = testkit::TestTable::new().await;
+            let ctx = fixtures::ctx(&test.table);
+            for delivery in &news {
+                handle(&ctx, delivery).await.expect("taken in");
+            }
+            assert_eq!(balance(&ctx).await, expected);
+        }
     }
 }

@@ -132,7 +132,7 @@ pub async fn charge(ctx: &Ctx, student: &str, name: &str) -> charge::Reply {
 
 pub fn pay_command(charge: &charge::Reply, payment_method: &str) -> start_payment::Command {
     let payment_method = payment_method.to_owned();
-    start_payment::Command { invoice: charge.invoice, payment_method }
+    start_payment::Command { invoice: charge.invoice, amount: None, payment_method }
 }
 
 /// "ada" starts to pay.

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::{Account, Booking, JournalEntry, Line, Source};
-use super::{ChargeCode, Deferral, Dunned, Invoice, PaymentPlan, Refusal};
+use super::{ChargeCode, Deferral, Dunned, Invoice, PaymentPlan, PlanState, Refusal};
 
 /// A line of an invoice of which something is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -371,8 +371,10 @@ impl StudentAccount {
         paid: &mut [&mut Invoice],
         now: Timestamp,
     ) -> Result<Vec<Allocation>, Refusal> {
+        let active =
+            self.plans_in_force().filter(|plan| self.plan_state(plan) == PlanState::Active);
         let under_plans: BTreeSet<(InvoiceId, u32)> =
-            self.plans_in_force().flat_map(|plan| plan.lines.iter().copied()).collect();
+            active.flat_map(|plan| plan.lines.iter().copied()).collect();
         self.free_up_to((i64::MAX, usize::MAX), payment, (paid, &under_plans), now)
     }
 

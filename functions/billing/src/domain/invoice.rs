@@ -269,8 +269,12 @@ impl Invoice {
         assert!(lines.into_iter().all(|line| self.open_of(line) >= 0), "what was paid is freed");
     }
 
-    /// Lets one payment begin at a time.
-    pub fn begin_payment(&mut self, payment: PaymentId) -> Result<Money, Refusal> {
+    /// Lets one payment begin at a time, of so much, or of all that is open.
+    pub fn begin_payment(
+        &mut self,
+        payment: PaymentId,
+        amount: Option<Money>,
+    ) -> Result<Money, Refusal> {
         match self.state() {
             InvoiceState::Paid | InvoiceState::WrittenOff => return Err(Refusal::InvoicePaid),
             InvoiceState::Credited => return Err(Refusal::InvoiceCredited),
@@ -279,8 +283,19 @@ impl Invoice {
         if self.payment_under_way.is_some() {
             return Err(Refusal::PaymentInProgress);
         }
+        let open = self.open();
+        let amount = amount.unwrap_or(open);
+        if amount.currency != open.currency {
+            return Err(Refusal::CurrenciesDiffer);
+        }
+        if amount.minor <= 0 {
+            return Err(Refusal::AmountNotPositive);
+        }
+        if amount.minor > open.minor {
+            return Err(Refusal::AmountTooLarge);
+        }
         self.payment_under_way = Some(payment);
-        Ok(self.open())
+        Ok(amount)
     }
 
     /// The payment has ended, one way or another.

@@ -172,7 +172,7 @@ impl World {
     fn start(&mut self, bundle: usize) {
         let Some(invoice) = self.invoices.get_mut(&invoice_id(bundle)) else { return };
         let payment = payment(self.payments.len(), francs(0), Channel::Card);
-        let Ok(amount) = invoice.begin_payment(payment.id) else { return };
+        let Ok(amount) = invoice.begin_payment(payment.id, None) else { return };
         assert!(amount.minor > 0, "nobody is asked for nothing");
         let invoice = Some(invoice_id(bundle));
         self.payments.push(Payment { invoice, amount, ..payment });

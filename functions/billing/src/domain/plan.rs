@@ -205,6 +205,14 @@ impl StudentAccount {
         dues
     }
 
+    /// Whether a student may choose an offer now: not to be out of what is overdue, nor into an instalment that is.
+    pub fn may_choose(&self, offer: &PlanOffer, today: Date) -> Result<(), Refusal> {
+        let covered = self.open_lines.iter().filter(|line| line.term_code == offer.term_code);
+        let is_overdue = covered.map(|line| line.due).any(|due| due < today);
+        let is_late = offer.instalments.first().is_some_and(|first| first.due < today);
+        if is_overdue || is_late { Err(Refusal::PlanTooLate) } else { Ok(()) }
+    }
+
     /// Lets what is open of the offer's term be paid in its instalments. Late fees are not part of it.
     pub fn begin_plan(&mut self, offer: &PlanOffer, beginning: Beginning) -> Result<(), Refusal> {
         let is_in_force = self.plans.iter().any(|plan| {
@@ -254,13 +262,18 @@ impl StudentAccount {
         }
     }
 
-    /// Moves the due date of what is open of an invoice; never before the date that it bears.
-    pub fn defer(&mut self, invoice: &Invoice, deferral: Deferral) -> Result<(), Refusal> {
+    /// Moves the due date of what is open of an invoice; never before the date that it bears, nor into the past.
+    pub fn defer(
+        &mut self,
+        invoice: &Invoice,
+        deferral: Deferral,
+        today: Date,
+    ) -> Result<(), Refusal> {
         let document = invoice.document();
         if invoice.open().minor == 0 {
             return Err(Refusal::InvoicePaid);
         }
-        if deferral.until < document.due {
+        if deferral.until < document.due || deferral.until < today {
             return Err(Refusal::DeferralTooEarly);
         }
         self.deferrals.insert(document.id, deferral);

@@ -47,6 +47,8 @@ pub enum Refusal {
     PlanUnknown,
     PlanInForce,
     PlanCompleted,
+    /// A student cannot choose it any more.
+    PlanTooLate,
     NothingOpen,
     DeferralTooEarly,
     SuspenseItemUnknown,
@@ -115,6 +117,7 @@ impl Refuse for Refusal {
             Self::PlanUnknown => ("PLAN_UNKNOWN", 404),
             Self::PlanInForce => ("PLAN_IN_FORCE", 409),
             Self::PlanCompleted => ("PLAN_COMPLETED", 409),
+            Self::PlanTooLate => ("PLAN_TOO_LATE", 409),
             Self::NothingOpen => ("NOTHING_OPEN", 409),
             Self::DeferralTooEarly => ("DEFERRAL_TOO_EARLY", 422),
             Self::SuspenseItemUnknown => ("SUSPENSE_ITEM_UNKNOWN", 404),

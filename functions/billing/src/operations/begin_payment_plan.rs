@@ -51,9 +51,13 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     };
     let wanted = Wanted { now: call.now, series: &[], invoices: &[] };
     let mut books = Bookkeeping::open(ctx, student, call.command.currency, wanted).await?;
+    let today = ctx.institution().date(call.now);
     let account = &mut books.account.value;
     if let Some(begun) = account.plans().iter().find(|plan| plan.id == id) {
         return Ok(Plan::of(begun, account));
+    }
+    if !call.may_touch_all() {
+        account.may_choose(&offer, today)?;
     }
     account.begin_plan(&offer, Beginning { id, by: call.person(), at: call.now })?;
     let plan = account.plans().last().expect("it has begun");
@@ -121,6 +125,23 @@ pub(super) mod tests {
             },
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn a_student_does_not_choose_their_way_out_of_what_is_overdue() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        offer(&ctx, true).await;
+        charge(&ctx, "ada", "one").await;
+        let mut late = choose();
+        late.now += jiff::SignedDuration::from_hours(10 * 24);
+        assert_eq!(code(handle(&ctx, &late).await), "PLAN_TOO_LATE");
+        let offer = late.command.offer.clone();
+        let student = Some(testkit::person("ada"));
+        let assigned = Command { student, offer, currency: francs(0).currency };
+        let reach = vec![(Scope::All, None)];
+        let assigned = Call { reach, now: late.now, ..testkit::call(assigned) };
+        handle(&ctx, &assigned).await.expect("the bursar may");
     }
 
     #[tokio::test]

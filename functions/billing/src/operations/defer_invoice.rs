@@ -46,7 +46,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let decided = Decided { by: call.person(), at: call.now, reason };
     let deferral = Deferral { until, decided };
     let (account, document) = books.account_and_invoice(invoice);
-    account.defer(document, deferral.clone())?;
+    account.defer(document, deferral.clone(), ctx.institution().date(call.now))?;
     let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
     let mut transaction = ctx.table.transaction();
     books.write(&mut transaction, &[], cause);

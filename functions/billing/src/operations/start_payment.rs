@@ -18,13 +18,15 @@ pub const ROUTE: Route = Route::create(
     "start-payment",
     "/payments",
     Access::Roles(&[Allow { role: Role::Student, scope: Scope::Own }]),
-    "Pay what is open of an invoice",
+    "Pay what is open of an invoice, or a part of it",
 );
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Command {
     pub invoice: InvoiceId,
+    /// All that is open, unless given: an instalment is a part of it.
+    pub amount: Option<Money>,
     /// The provider's name for the means of payment, made in the browser: card numbers never come here.
     #[schemars(length(min = 1, max = 255))]
     pub payment_method: String,
@@ -46,7 +48,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
 
 /// The payment of this command, recorded now or by an earlier run of it.
 async fn initiate(ctx: &Ctx, call: &Call<Command>) -> Result<Stored<Payment>, Failure> {
-    let Command { invoice, payment_method } = &call.command;
+    let Command { invoice, amount, payment_method } = &call.command;
     let id = match &call.idempotency_key {
         Some(key) => PaymentId::derived_from(&key.scope),
         None => call.new_id(),
@@ -56,6 +58,7 @@ async fn initiate(ctx: &Ctx, call: &Call<Command>) -> Result<Stored<Payment>, Fa
     let mut batch = ctx.table.get_batch(keys).await?;
     if let Some(payment) = batch.take(&payment_key)? {
         let is_same = payment.value.invoice == Some(*invoice)
+            && amount.is_none_or(|amount| payment.value.amount == amount)
             && payment.value.payment_method == *payment_method;
         return if is_same {
             Ok(payment)
@@ -67,7 +70,7 @@ async fn initiate(ctx: &Ctx, call: &Call<Command>) -> Result<Stored<Payment>, Fa
         .take(&invoice_key)?
         .filter(|invoice| call.may_touch(invoice.value.document().student, &[]))
         .ok_or(Refusal::InvoiceUnknown)?;
-    let amount = invoice.value.begin_payment(id)?;
+    let amount = invoice.value.begin_payment(id, *amount)?;
     let document = invoice.value.document();
     let payment = Payment {
         id,
@@ -198,6 +201,25 @@ mod tests {
         let unreachable = ctx(&test.table);
         let second = charge(&unreachable, "ada", "two").await;
         assert_eq!(pay(&unreachable, &second, "pm_card_visa").await.status, PaymentState::Pending);
+    }
+
+    #[tokio::test]
+    async fn an_instalment_is_paid_and_the_rest_stays_open() {
+        let test = testkit::TestTable::new().await;
+        let provider = provider().await;
+        let ctx = ctx_with(&test.table, &provider);
+        let charge = charge(&ctx, "ada", "one").await;
+        let pay = async |amount| {
+            let command = Command { amount, ..pay_command(&charge, "pm_card_visa") };
+            handle(&ctx, &testkit::call(command)).await
+        };
+        assert_eq!(code(pay(Some(francs(150_001))).await), "AMOUNT_TOO_LARGE");
+        assert_eq!(code(pay(Some(francs(0))).await), "AMOUNT_NOT_POSITIVE");
+        let part = pay(Some(francs(90_000))).await.expect("asked for");
+        assert_eq!(part.amount, francs(90_000));
+        receive_webhook::handle(&ctx, &webhook(&provider.intents()[0])).await.expect("paid");
+        assert_eq!(invoice(&ctx, &charge).await.open(), francs(60_000));
+        assert_eq!(pay(None).await.expect("asked for").amount, francs(60_000));
     }
 
     #[tokio::test]

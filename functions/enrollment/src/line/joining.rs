@@ -135,7 +135,7 @@ pub fn write(
         None => seats.taken < seats.capacity,
     };
     if any_free {
-        store::tell_free_seat(transaction, seats, entry.id.to_string(), (1, cause));
+        store::tell_free_seat(transaction, seats, format!("{} joined", entry.id), (1, cause));
     }
     Ok(entry)
 }

@@ -133,6 +133,8 @@ fn judge_again(
                 (Verdict::Provisional, None) => {}
                 (Verdict::Provisional, Some(broken)) => {
                     transaction.delete(&broken);
+                    // Written anew, so that what may come of it is told anew.
+                    transaction.update(registration);
                 }
                 (Verdict::Met | Verdict::NotMet, broken) => {
                     if let Some(broken) = broken {

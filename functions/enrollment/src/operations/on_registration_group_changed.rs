@@ -120,6 +120,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_clashes_with_what_stays_takes_nothing_with_it() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let [lecture, first, _] = linked(&ctx).await;
+        let meetings = || <events::SectionOffered as events::Event>::example().meetings;
+        offer_again(&test.table, "l1", 2, |event| {
+            event.course.id = CourseId::derived_from("physics");
+            event.meetings = meetings();
+        })
+        .await;
+        let other = offer(&test.table, "other", |event| event.meetings = meetings()).await;
+        let held = submit::handle(&ctx, &cart(&[lecture, first])).await.expect("both are held");
+        confirm::handle(&ctx, &of_bundle(&held)).await.expect("confirms");
+        let registration = held.bundles[0].registrations[1].registration;
+        let sections = vec![other];
+        let command = swap_registration::Command { registration, sections, with_linked: false };
+        let swapped = swap_registration::handle(&ctx, &testkit::call(command)).await;
+        assert_eq!(code(swapped), "TIME_CONFLICT");
+        for (section, seats) in [(lecture, 1), (first, 1), (other, 0)] {
+            assert_eq!(taken(&test.table, section).await, seats);
+        }
+    }
+
+    #[tokio::test]
     async fn a_component_alone_is_told_what_it_lacks() {
         let test = TestTable::new().await;
         let ctx = Ctx::new(test.table.clone());

@@ -1,7 +1,7 @@
 //! The catalog offers a section, or offers it otherwise than before: registration keeps its own picture of it. What the
 //! course itself has said goes before what its section says of it.
 
-use events::SectionOffered;
+use events::{SeatFreed, SectionOffered};
 use kernel::{CrossListId, Date};
 use shell::{Delivery, Failure};
 use table::Transaction;
@@ -9,7 +9,7 @@ use table::Transaction;
 use super::cause_of;
 use crate::Ctx;
 use crate::domain::{SectionSeats, SharedSeats};
-use crate::store::{self, CourseSection, LookAgain, TermSection};
+use crate::store::{self, Cause, CourseSection, LookAgain, TermSection};
 
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let event: SectionOffered = delivery.event()?;
@@ -46,7 +46,8 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
             let (course, cause) = (pointer.course, cause_of(delivery));
             store::begin_course_update(&mut transaction, course, update.as_ref(), cause);
         }
-        let waiting = share_seats(ctx, &mut transaction, &seats, before).await?;
+        let waiting =
+            share_seats(ctx, &mut transaction, (&seats, before), cause_of(delivery)).await?;
         let today = ctx.date(delivery.now);
         look_after_line(&mut transaction, &seats, (today, look));
         // Who joins at this moment finds the section changed, and is judged anew.
@@ -84,13 +85,13 @@ fn look_after_line(
 async fn share_seats(
     ctx: &Ctx,
     transaction: &mut Transaction<'_>,
-    seats: &SectionSeats,
-    before: Option<&SectionSeats>,
+    (seats, before): (&SectionSeats, Option<&SectionSeats>),
+    cause: Cause<'_>,
 ) -> Result<i64, Failure> {
     let was = before.and_then(|before| before.cross_listing).map(|listing| listing.cross_list);
     let is = seats.cross_listing.map(|listing| listing.cross_list);
     if let Some(left) = was.filter(|_| was != is) {
-        leave_shared(ctx, transaction, seats, left).await?;
+        leave_shared(ctx, transaction, (seats, left), cause).await?;
     }
     let Some(listing) = seats.cross_listing else { return Ok(seats.line.waiting) };
     let stored = ctx.table.get(&store::shared_seats_key(listing.cross_list)).await?;
@@ -112,8 +113,8 @@ async fn share_seats(
 async fn leave_shared(
     ctx: &Ctx,
     transaction: &mut Transaction<'_>,
-    seats: &SectionSeats,
-    left: CrossListId,
+    (seats, left): (&SectionSeats, CrossListId),
+    cause: Cause<'_>,
 ) -> Result<(), Failure> {
     let stored = ctx.table.get(&store::shared_seats_key(left)).await?;
     let Some(mut shared) = stored else { return Ok(()) };
@@ -122,6 +123,14 @@ async fn leave_shared(
     shared.value.line = shared.value.line.with_all_seats_its_own();
     shared.value.sections.remove(&seats.section);
     transaction.update(&shared);
+    // The seats that left with it may have been what kept who waits from theirs.
+    let first = shared.value.sections.first().filter(|_| shared.value.line.waiting > 0);
+    if let Some(section) = first {
+        let version = shared.version + 1;
+        let freed_by = format!("{left}, version {version}");
+        let event = SeatFreed { section: *section, freed_by, step: 0, after: None };
+        transaction.event(event, version, cause.now, cause.correlation_id);
+    }
     Ok(())
 }
 

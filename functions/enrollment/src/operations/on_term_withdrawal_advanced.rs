@@ -10,7 +10,8 @@ use table::Stored;
 use super::cause_of;
 use crate::Ctx;
 use crate::domain::{
-    Registration, RegistrationState, TermWithdrawal, TermWithdrawalState, WithdrawalProgress,
+    BundleState, Registration, RegistrationState, TermWithdrawal, TermWithdrawalState,
+    WithdrawalProgress,
 };
 use crate::store::{self, Cause};
 
@@ -156,7 +157,11 @@ async fn undo(
     let mut transaction = ctx.table.transaction();
     let reason = ReleaseReason::StudentCancelled;
     // One that is being undone already is left to its saga.
-    store::undo_bundle(&mut transaction, &mut bundle, approvals, reason, cause);
+    let is_begun = store::undo_bundle(&mut transaction, &mut bundle, approvals, reason, cause);
+    if !is_begun && bundle.value.state == BundleState::Confirmed {
+        // It was confirmed after the registration was read: it is given up as what it is now.
+        return Err(Failure::Conflict { with_twin: false });
+    }
     withdrawal.value.note(id, WithdrawalProgress::Undone);
     transaction.update(&withdrawal);
     Ok(transaction.commit().await?)

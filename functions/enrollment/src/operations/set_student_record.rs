@@ -55,7 +55,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
     let told = (version.unwrap_or_default() + 1, cause);
-    let because = format!("record of {student}");
+    let because = format!("record of {student}, version {}", told.0);
     store::ask_lines_again(&mut transaction, &waited_for, &because, told);
     transaction.commit().await?;
     Ok(Reply { student, version: version.unwrap_or_default() + 1, record })

@@ -10,7 +10,9 @@ use shell::{Call, Failure, Route};
 use super::read_submission::BundleProgress;
 use super::{read_registration, submit};
 use crate::Ctx;
-use crate::domain::{Cart, Decision, Door, Entry, Link, Refusal, StudentTerm, Submission, decide};
+use crate::domain::{
+    Cart, Decision, Door, Entry, ItemCode, Link, Refusal, StudentTerm, Submission, decide,
+};
 use crate::store::{self, Cause, Departure, Holding, Situation};
 
 pub const ROUTE: Route = Route::act(
@@ -77,6 +79,12 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<submit::Reply, Fa
     Ok(reply)
 }
 
+/// Whether what was refused stands beside a section of its own course: then all that is linked with that is meant.
+fn is_of_same_course(decision: &Decision) -> bool {
+    let beside = [ItemCode::DuplicateSection, ItemCode::DuplicateCourse, ItemCode::LinkRequired];
+    decision.failed.iter().all(|item| item.refusals.iter().any(|one| beside.contains(&one.code)))
+}
+
 /// What is linked with the registration stays where the new sections are linked with it too; else it goes as well,
 /// where the student said so or nothing else can be meant.
 fn judge(
@@ -99,8 +107,10 @@ fn judge(
         alone
     } else if alone.failed.is_empty() && !with_linked {
         return Err(Refusal::SwapBreaksLink.into());
-    } else {
+    } else if *with_linked || is_of_same_course(&alone) {
         without(&departure.ids())
+    } else {
+        alone
     };
     if !decision.failed.is_empty() {
         return Err(Refusal::NothingRegistered(decision.failed).into());

@@ -83,7 +83,8 @@ async fn judge(
     let background = standing.background(student_term);
     let proof = prove_again(seats, id, student_term, &background);
     let is_lifted = background.lifting(section, ItemCode::PrereqNotMet).is_some();
-    let is_broken = proof.is_some_and(|proof| proof.verdict == Verdict::NotMet) && !is_lifted;
+    let verdict = proof.map_or(Verdict::Met, |proof| proof.verdict);
+    let is_broken = verdict == Verdict::NotMet && !is_lifted;
     let mut transaction = ctx.table.transaction();
     transaction.delete(&broken);
     if is_broken {
@@ -95,6 +96,9 @@ async fn judge(
             registration.value.cancel(cause.now, BY, reason.clone());
         }
         departure.write(&mut transaction, DropReason::PrerequisiteBroken, cause);
+    } else if verdict == Verdict::Provisional && !is_lifted {
+        // It rests on another course now that is under way: written anew, so that what may come of it is told anew.
+        transaction.update(&registration);
     } else {
         registration.value.provisional = false;
         transaction.update(&registration);

@@ -37,7 +37,7 @@ const UNPAID: [&str; 6] =
 /// Of the definition that has the switches; another one where they change.
 const SWITCHES: &str = "With switches for the saga's laws, 2";
 /// Above the minute in which the reconciler leaves a bundle alone, and its waits.
-const END_WITHIN: Duration = Duration::from_mins(5);
+const END_WITHIN: Duration = Duration::from_mins(10);
 
 /// What an end is in which nothing is left over.
 #[derive(Debug, Clone, Copy, PartialEq)]

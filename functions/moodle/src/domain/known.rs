@@ -96,6 +96,7 @@ impl Section {
     }
 
     /// As it was before anybody taught it.
+    #[must_use]
     pub fn untaught(&self) -> Self {
         Self { teachers: BTreeSet::new(), ..self.clone() }
     }

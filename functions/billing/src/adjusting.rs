@@ -7,8 +7,8 @@ use table::Transaction;
 use crate::Ctx;
 use crate::bookkeeping::{Bookkeeping, Wanted};
 use crate::domain::{
-    AccountAdjustment, AdjustmentKind, InvoiceDocument, InvoiceLine, Series, Source, SourceKind,
-    give_credit, post, write_off,
+    AccountAdjustment, AdjustmentKind, InvoiceDocument, Series, Source, SourceKind, give_credit,
+    post, write_off,
 };
 use crate::store::{self, Cause};
 
@@ -29,7 +29,10 @@ pub async fn book(
     let mut books = Bookkeeping::open(ctx, student, amount.currency, wanted).await?;
     let booking = books.booking_today(cause.now);
     let turn = if let Some(line) = adjustment.line() {
-        let document = document(ctx, adjustment, line, books.take_number(Series::Invoices), cause);
+        let id = InvoiceId::derived_from(&adjustment.id.to_string());
+        let number = books.take_number(Series::Invoices);
+        let dates = (cause.now, ctx.institution().due(cause.now));
+        let document = InvoiceDocument::of_line((id, number), student, line, dates);
         let source = Source { kind: SourceKind::Adjustment, id: adjustment.id.to_string() };
         let (invoice, turn) = post(document, source, &mut books.account.value, booking)?;
         books.add_invoice(invoice);
@@ -48,26 +51,4 @@ pub async fn book(
     books.take_over(&turn).await?;
     books.write(transaction, &[turn], cause);
     Ok(())
-}
-
-fn document(
-    ctx: &Ctx,
-    adjustment: &AccountAdjustment,
-    line: InvoiceLine,
-    number: String,
-    cause: Cause<'_>,
-) -> InvoiceDocument {
-    InvoiceDocument {
-        id: InvoiceId::derived_from(&adjustment.id.to_string()),
-        number,
-        student: adjustment.student,
-        charge: None,
-        bundle: None,
-        repriced: Vec::new(),
-        term_code: line.term_code.clone(),
-        issued_at: cause.now,
-        due: ctx.institution().due(cause.now),
-        total: line.amount,
-        lines: vec![line],
-    }
 }

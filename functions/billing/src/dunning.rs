@@ -37,7 +37,11 @@ async fn take_steps(
         books.account.value.take_step(step, today);
         let Some(line) = fee_line(step) else { continue };
         let number = books.take_number(Series::Invoices);
-        let document = document(ctx, (student, step), line, number, cause);
+        let currency = line.amount.currency;
+        let origin = format!("{student}#{currency}#{}#{}", step.due, step.step.code);
+        let id = InvoiceId::derived_from(&origin);
+        let dates = (cause.now, ctx.institution().due(cause.now));
+        let document = InvoiceDocument::of_line((id, number), student, line, dates);
         let source = Source { kind: SourceKind::LateFee, id: document.id.to_string() };
         let (invoice, turn) = post(document, source, &mut books.account.value, booking)?;
         books.add_invoice(invoice);
@@ -65,29 +69,6 @@ fn fee_line(due: &DueStep) -> Option<InvoiceLine> {
         unit_price: amount,
         amount,
     })
-}
-
-fn document(
-    ctx: &Ctx,
-    (student, due): (PersonId, &DueStep),
-    line: InvoiceLine,
-    number: String,
-    cause: Cause<'_>,
-) -> InvoiceDocument {
-    let origin = format!("{student}#{}#{}#{}", line.amount.currency, due.due, due.step.code);
-    InvoiceDocument {
-        id: InvoiceId::derived_from(&origin),
-        number,
-        student,
-        charge: None,
-        bundle: None,
-        repriced: Vec::new(),
-        term_code: line.term_code.clone(),
-        issued_at: cause.now,
-        due: ctx.institution().due(cause.now),
-        total: line.amount,
-        lines: vec![line],
-    }
 }
 
 fn told(student: PersonId, due: &DueStep) -> DunningStepTaken {

@@ -63,6 +63,30 @@ pub struct InvoiceDocument {
     pub total: Money,
 }
 
+impl InvoiceDocument {
+    /// Of one line that no bundle was charged with, such as a late fee.
+    pub fn of_line(
+        (id, number): (InvoiceId, String),
+        student: PersonId,
+        line: InvoiceLine,
+        (issued_at, due): (Timestamp, Date),
+    ) -> Self {
+        Self {
+            id,
+            number,
+            student,
+            charge: None,
+            bundle: None,
+            repriced: Vec::new(),
+            term_code: line.term_code.clone(),
+            issued_at,
+            due,
+            total: line.amount,
+            lines: vec![line],
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum InvoiceState {

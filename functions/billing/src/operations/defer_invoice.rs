@@ -97,6 +97,9 @@ mod tests {
         let charged = charge(&ctx, "ada", "one").await;
         let early = handle(&ctx, &defer(charged.invoice, "2027-01-21")).await;
         assert_eq!(code(early), "DEFERRAL_TOO_EARLY");
+        let mut late = defer(charged.invoice, "2027-02-01");
+        late.now += jiff::SignedDuration::from_hours(30 * 24);
+        assert_eq!(code(handle(&ctx, &late).await), "DEFERRAL_TOO_EARLY", "it is past");
         handle(&ctx, &defer(charged.invoice, "2027-03-01")).await.expect("deferred");
         give(&ctx, "ada", 10_000).await;
         let books = account(&ctx, "ada").await;

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
-use crate::api::agent;
+use crate::api::{agent, unique};
 use crate::patience::eventually;
-use crate::people::{log_in, register, staff, verify};
+use crate::people::{log_in, newcomer, register, staff, verify};
 use crate::{mail, people};
 
 /// Chunk by chunk through a state machine, with pauses for what travels by events.
@@ -52,6 +52,38 @@ fn a_university_moves_in_once_and_its_students_claim_their_accounts() {
     assert_eq!(me["roles"], json!([{ "role": "student", "department": null }]));
     assert_ne!(me["name"]["given"], "Whatever", "the register's name stands");
     assert_eq!(log_in(&number).id, student.id, "the number is a log-in too");
+}
+
+#[test]
+fn whose_address_is_somebody_elses_is_told_before_anybody_approves() {
+    let taken = newcomer("Tilda").email;
+    let (first, second) = (unique("o"), unique("o"));
+    let manifest = "propertyName,value\nmanifest.version,1.0\noneroster.version,1.2\n\
+                    file.academicSessions,absent\nfile.classes,absent\nfile.courses,absent\n\
+                    file.enrollments,absent\nfile.orgs,absent\nfile.roles,bulk\nfile.users,bulk\n";
+    let users = format!(
+        "sourcedId,givenName,familyName,identifier,email\n\
+         {first},Til,Other,{first},{taken}\n{second},Ana,Other,{second},{}\n",
+        people::address(&second)
+    );
+    let roles = format!(
+        "sourcedId,userSourcedId,role,orgSourcedId\n\
+         r{first},{first},student,\nr{second},{second},student,\n"
+    );
+    let file = archive([
+        ("manifest.csv", manifest.to_owned()),
+        ("users.csv", users),
+        ("roles.csv", roles),
+    ]);
+    let import = upload(&file);
+    await_validated(&import);
+    let report = staff().registrar.api.list(&format!("/imports/{import}/report"));
+    let refusal = report.iter().find(|line| line["code"] == "WOULD_BE_REFUSED");
+    let refusal = refusal.unwrap_or_else(|| panic!("{report:?}"));
+    assert_eq!((&refusal["file"], &refusal["row"]), (&json!("users.csv"), &json!(2)));
+    assert!(refusal.to_string().contains("EMAIL_TAKEN"), "{refusal}");
+    let progress = &approve_and_await(&import)["progress"];
+    assert_eq!((&progress["applied"], &progress["refused"]), (&json!(1), &json!(1)));
 }
 
 #[test]
@@ -250,6 +282,10 @@ fn broken_university() -> Vec<u8> {
             "sourcedId,courseSourcedId,classCode,termSourcedIds\nbk1,nothing,BRK-A,bt2\n".to_owned(),
         ),
     ];
+    archive(files)
+}
+
+fn archive<const N: usize>(files: [(&str, String); N]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in files {
         zip.start_file(name, SimpleFileOptions::default()).expect("a file begins");

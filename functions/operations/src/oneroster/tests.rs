@@ -110,11 +110,11 @@ fn chunks(bytes: Vec<u8>) -> Vec<Value> {
     let examination = examine(&mut archive);
     assert!(examination.is_valid(), "{:?}", told(examination));
     let mut chunks = Vec::new();
-    let count = write_chunks(&mut archive, &examination, |chunk| {
+    let written = write_chunks(&mut archive, &examination, |chunk| {
         chunks.push(serde_json::from_str(&chunk.json).expect("a chunk is JSON"));
         Ok(())
     });
-    assert_eq!(count.map(|count| count as usize), Ok(chunks.len()));
+    assert_eq!(written.map(|written| written.chunks as usize), Ok(chunks.len()));
     chunks
 }
 
@@ -124,6 +124,10 @@ fn a_good_file_becomes_rows_in_our_words_and_in_order() {
     assert_eq!(
         chunks,
         [
+            json!({ "target": "people", "file": "users.csv", "settle": false, "rows": [
+                { "row": 2, "source": "u1", "given_name": "Ana", "family_name": "Núñez", "email": "ana@matricula.example", "student_number": "S-1", "roles": ["student"] },
+                { "row": 3, "source": "u2", "given_name": "Léo", "family_name": "Mbarga", "email": "leo@matricula.example", "staff_number": "T-1", "roles": ["teacher"], "department": "MATH" },
+            ] }),
             json!({ "target": "catalog", "file": "academicSessions.csv", "settle": false, "rows": [
                 { "kind": "term", "row": 3, "source": "t1", "code": "PRINTEMPS-2027", "title": "Printemps 2027",
                   "first_day": "2027-02-01", "last_day": "2027-06-30",
@@ -132,10 +136,6 @@ fn a_good_file_becomes_rows_in_our_words_and_in_order() {
             json!({ "target": "catalog", "file": "courses.csv", "settle": false, "rows": [
                 { "kind": "course", "row": 2, "source": "c1", "code": "MATH-101", "title": "Analyse I", "credits_hundredths": 450, "department": "MATH" },
                 { "kind": "course", "row": 3, "source": "c2", "code": "RED-1", "title": "Rédaction", "credits_hundredths": 600, "department": "GENERAL" },
-            ] }),
-            json!({ "target": "people", "file": "users.csv", "settle": false, "rows": [
-                { "row": 2, "source": "u1", "given_name": "Ana", "family_name": "Núñez", "email": "ana@matricula.example", "student_number": "S-1", "roles": ["student"] },
-                { "row": 3, "source": "u2", "given_name": "Léo", "family_name": "Mbarga", "email": "leo@matricula.example", "staff_number": "T-1", "roles": ["teacher"], "department": "MATH" },
             ] }),
             json!({ "target": "catalog", "file": "classes.csv", "settle": false, "rows": [
                 { "kind": "section", "row": 2, "source": "k1", "code": "MATH101-A", "term": "t1", "course": "c1", "capacity": 12, "price_group": "lab", "approval_required": true,
@@ -334,13 +334,13 @@ fn two_hundred_thousand_rows_take_no_more_memory_at_a_time_than_a_few() {
     assert_eq!(examination.counts().people, STUDENTS + 2);
     assert!(examination.largest_row < 1024, "{}", examination.largest_row);
     let (mut largest, mut rows) = (0, 0);
-    let count = write_chunks(&mut archive, &examination, |chunk| {
+    let written = write_chunks(&mut archive, &examination, |chunk| {
         largest = largest.max(chunk.json.len());
         rows += chunk.json.matches("\"row\":").count();
         Ok(())
     });
     assert_eq!(rows, 1 + 2 + 100_002 + 2 + 1);
-    assert_eq!(count, Ok(1 + 1 + 1_001 + 1 + 1));
+    assert_eq!(written, Ok(Written { chunks: 1_001 + 1 + 1 + 1 + 1, of_people: 1_001 }));
     assert!(largest < 32 * 1024, "{largest}");
 }
 

@@ -1,5 +1,5 @@
-//! Import step: the next chunk that nobody has applied yet, and who applies it; or, before the approval of a table, the
-//! next one that nobody has tried yet.
+//! Import step: the next chunk that nobody has applied yet, and who applies it; or, before the approval, the next one of
+//! people that nobody has tried yet.
 
 use kernel::ImportId;
 use schemars::JsonSchema;
@@ -99,7 +99,7 @@ mod tests {
 
     use super::*;
     use crate::bucket::Bucket;
-    use crate::domain::{Format, State};
+    use crate::domain::State;
     use crate::stub::{self, Stub};
 
     async fn approved(table: &table::Table, done: u32) -> ImportId {
@@ -136,12 +136,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_chunks_of_a_table_are_read_to_be_tried_and_then_somebody_has_to_approve() {
+    async fn the_chunks_of_people_are_read_to_be_tried_and_then_somebody_has_to_approve() {
         let (test, stub) = (testkit::TestTable::new().await, Stub::start().await);
         let ctx = Ctx { imports: Bucket::at(&stub.config(), "in"), ..stub::ctx(&test.table) };
         let checking = async |state| {
             stub::import_with(&test.table, |import| {
-                import.format = Format::PeopleCsv;
                 import.state = state;
                 import.validated = state == State::Validated;
                 import.progress.chunks = 1;

@@ -1,5 +1,6 @@
 //! How one site does: settings, what waits and since when, when it last answered, and what is wrong with it.
 
+use futures_util::future::{try_join, try_join_all};
 use kernel::{Locale, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -85,13 +86,13 @@ impl Reply {
         let health = known.take(&health)?.map(|known| known.value);
         let health = health.unwrap_or_else(|| Health::unknown(code.clone()));
         let replay = known.take(&replay)?;
-        let mut backlog = Vec::new();
-        for kind in Kind::MARKED {
+        let of_kind = Kind::MARKED.map(async |kind| {
             let (waiting, oldest_at) = counted(ctx, &store::due(code, kind)).await?;
-            backlog.push(Backlog { kind, waiting, oldest_at });
-        }
+            Ok::<_, Failure>(Backlog { kind, waiting, oldest_at })
+        });
+        let stuck = store::stuck(code);
+        let (backlog, (stuck, _)) = try_join(try_join_all(of_kind), counted(ctx, &stuck)).await?;
         let oldest = backlog.iter().filter_map(|one| one.oldest_at).min();
-        let (stuck, _) = counted(ctx, &store::stuck(code)).await?;
         let last_error = health.last_error.map(|error| SiteError {
             at: error.at,
             sentence: sentence(&SENTENCES, locale, &error.code, &[]),

@@ -247,6 +247,23 @@ pub async fn check_ledger(ctx: &Ctx) -> usize {
     entries.len()
 }
 
+/// Who sets what another has set since they read it is told so, and who repeats what they have set is not.
+pub async fn replaces_only_what_was_read<C: Clone, R: std::fmt::Debug>(
+    handle: impl AsyncFn(&Ctx, &Call<C>) -> Result<R, Failure>,
+    [before, after]: [C; 2],
+) {
+    let test = testkit::TestTable::new().await;
+    let ctx = ctx(&test.table);
+    let set = async |command: &C, read| {
+        let call = Call { if_match: Some(read), ..testkit::call(command.clone()) };
+        handle(&ctx, &call).await
+    };
+    set(&before, 0).await.expect("there was nothing");
+    assert_eq!(code(set(&after, 0).await), "PRECONDITION_FAILED");
+    set(&before, 0).await.expect("its reply was lost, and it has had its effect");
+    set(&after, 1).await.expect("it is as it was read");
+}
+
 pub async fn count(ctx: &Ctx, event: &str) -> usize {
     testkit::published(&ctx.table).await.iter().filter(|sent| sent.name == event).count()
 }

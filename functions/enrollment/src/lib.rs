@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use domain::TermFacts;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use kernel::{Date, TermId, Timestamp};
+use kernel::{CrossListId, Date, SectionId, TermId, Timestamp};
 use machine::Machine;
 use shell::{Failure, HttpOperation, Remembered};
 use table::Table;
@@ -26,6 +26,14 @@ pub struct Ctx {
     machine: OnceLock<Machine>,
     time_zone: OnceLock<TimeZone>,
     terms: Remembered<TermId, Option<TermFacts>>,
+    /// The cross-list that a section was last seen in: a guess that saves a read, and decides nothing.
+    cross_lists: Remembered<SectionId, CrossListId>,
+}
+
+fn remembered_cross_lists() -> Remembered<SectionId, CrossListId> {
+    const KEPT: SignedDuration = SignedDuration::from_hours(24);
+    const SECTIONS_MAX: usize = 10_000;
+    Remembered::new(KEPT, SECTIONS_MAX)
 }
 
 fn remembered_terms() -> Remembered<TermId, Option<TermFacts>> {
@@ -37,8 +45,7 @@ fn remembered_terms() -> Remembered<TermId, Option<TermFacts>> {
 impl Ctx {
     /// Of an institution whose days end in UTC: for tests and benches.
     pub fn new(table: Table) -> Self {
-        let time_zone = TimeZone::UTC.into();
-        Self { table, machine: OnceLock::new(), time_zone, terms: remembered_terms() }
+        Self::of(table, TimeZone::UTC.into())
     }
 
     #[cfg(test)]
@@ -54,8 +61,12 @@ impl Ctx {
 
     pub fn from_environment() -> Self {
         let table = shell::aws::table();
-        let time_zone = OnceLock::new();
-        Self { table, machine: OnceLock::new(), time_zone, terms: remembered_terms() }
+        Self::of(table, OnceLock::new())
+    }
+
+    fn of(table: Table, time_zone: OnceLock<TimeZone>) -> Self {
+        let (terms, cross_lists) = (remembered_terms(), remembered_cross_lists());
+        Self { table, machine: OnceLock::new(), time_zone, terms, cross_lists }
     }
 
     /// In which the institution's days end.

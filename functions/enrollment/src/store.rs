@@ -24,7 +24,7 @@ pub use courses::{
 };
 pub use departure::{Departure, departure, undo_bundle};
 pub use deputies::{deputies, deputy_key};
-pub use holding::{Holding, hold_seats};
+pub use holding::{Holding, hold_bundles, hold_seats};
 pub use past::{
     AcademicStanding, academic_standing, broken_prerequisite_key, broken_prerequisites,
     registration_policy_key,
@@ -58,6 +58,7 @@ use serde::{Deserialize, Serialize};
 use shell::Failure;
 use table::{Batch, Key, Partition, Position, Record, Stored, Table, Transaction};
 
+use crate::Ctx;
 use crate::domain::{
     AcademicBackground, Approval, ApprovalState, Background, Bundle, Entry, History, Hold,
     KeptCart, Override, Refusal, Registration, RegistrationState, SectionSeats, SectionStatus,
@@ -310,9 +311,10 @@ impl Situation {
     }
 }
 
-/// Two calls at once: what the cart names, and what the student has in all terms; a third where sections share seats.
+/// Two calls at once: what the cart names, and what the student has in all terms. A third where a section shares seats
+/// with others, and this process has not yet seen with which.
 pub async fn situation(
-    table: &Table,
+    ctx: &Ctx,
     student: PersonId,
     term: TermId,
     sections: &[SectionId],
@@ -325,7 +327,10 @@ pub async fn situation(
     let mut keys: Vec<_> = seats_keys.values().map(Into::into).collect();
     keys.extend(links_keys.iter().map(Into::into));
     keys.extend([(&facts_key).into(), (&calendar_key).into()]);
-    let of_student = student_pk(student);
+    let guessed = sections.iter().filter_map(|section| ctx.cross_lists.get(section, moment.0));
+    let guessed: BTreeSet<CrossListId> = guessed.collect();
+    keys.extend(guessed.iter().map(|list| (&shared_seats_key(*list)).into()));
+    let (table, of_student) = (&ctx.table, student_pk(student));
     let (batch, student_s) = tokio::join!(table.get_batch(keys), table.get_collection(&of_student));
     let (mut batch, student_s) = (batch?, student_s?);
     let mut seats = BTreeMap::new();
@@ -342,11 +347,18 @@ pub async fn situation(
     }
     let facts = batch.take(&facts_key)?.map(|stored| stored.value);
     let calendar = batch.take(&calendar_key)?.map(|stored| stored.value.calendar);
+    let mut shared = take_shared_seats(&mut batch, &guessed)?;
+    let lists = cross_lists(&seats);
+    for (section, list) in &lists {
+        ctx.cross_lists.keep(*section, *list, moment.0);
+    }
+    let unguessed = lists.into_values().filter(|list| !guessed.contains(list)).collect();
+    shared.extend(read_shared_seats(table, unguessed).await?);
     let background = Background {
         term: facts,
         calendar: calendar.unwrap_or_default(),
         today: moment.1,
-        shared_seats: shared_seats(table, &seats).await?,
+        shared_seats: shared,
         links,
         ..Background::default()
     };
@@ -409,14 +421,31 @@ pub async fn shared_seats(
     table: &Table,
     seats: &BTreeMap<SectionId, SectionSeats>,
 ) -> Result<BTreeMap<CrossListId, SharedSeats>, Failure> {
-    let lists = seats.values().filter_map(|seats| seats.cross_listing);
-    let lists: BTreeSet<CrossListId> = lists.map(|listing| listing.cross_list).collect();
-    let keys: Vec<_> = lists.into_iter().map(shared_seats_key).collect();
-    let mut batch = table.get_batch(keys.iter().map(Into::into).collect()).await?;
+    read_shared_seats(table, cross_lists(seats).into_values().collect()).await
+}
+
+/// The cross-list of each section that is in one.
+fn cross_lists(seats: &BTreeMap<SectionId, SectionSeats>) -> BTreeMap<SectionId, CrossListId> {
+    let listed = seats.values().filter_map(|seats| Some((seats.section, seats.cross_listing?)));
+    listed.map(|(section, listing)| (section, listing.cross_list)).collect()
+}
+
+async fn read_shared_seats(
+    table: &Table,
+    lists: BTreeSet<CrossListId>,
+) -> Result<BTreeMap<CrossListId, SharedSeats>, Failure> {
+    let keys = lists.iter().map(|list| (&shared_seats_key(*list)).into()).collect();
+    take_shared_seats(&mut table.get_batch(keys).await?, &lists)
+}
+
+fn take_shared_seats(
+    batch: &mut Batch,
+    lists: &BTreeSet<CrossListId>,
+) -> Result<BTreeMap<CrossListId, SharedSeats>, Failure> {
     let mut found = BTreeMap::new();
-    for key in &keys {
-        if let Some(stored) = batch.take(key)? {
-            found.insert(stored.value.cross_list, stored.value);
+    for list in lists {
+        if let Some(stored) = batch.take(&shared_seats_key(*list))? {
+            found.insert(*list, stored.value);
         }
     }
     Ok(found)

@@ -78,6 +78,9 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut engine = EngineProcess::start(contexts).await?;
     let mut names = vec![HELLO];
     names.extend(contexts.iter().map(String::as_str));
+    for name in &names {
+        assert_idle_at_init(&programs, name, &mut engine).await?;
+    }
     let mut starts: BTreeMap<&str, Vec<Start>> = BTreeMap::new();
     // The first round warms the machine's caches and does not count.
     for round in 0..=arguments.runs {
@@ -96,6 +99,24 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     print(arguments.common.json, &result(&medians), || table(&medians));
     Ok(())
+}
+
+/// What is asked of AWS before anybody has called is paid for by every start.
+async fn assert_idle_at_init(
+    programs: &Programs,
+    name: &str,
+    engine: &mut EngineProcess,
+) -> Result<(), Failure> {
+    let api = RuntimeApi::start(DEADLINE).await;
+    engine.take_calls().await?;
+    let outside = Outside::engine(engine.url());
+    let bootstrap = spawn(&programs.file(name), name, reading(name).0, &api, &outside);
+    let polled = tokio::time::timeout(DEADLINE, api.first_poll()).await;
+    polled.explain(&format!("{name} does not poll"))?;
+    stop(bootstrap).await?;
+    let calls = engine.take_calls().await?;
+    let is_idle = calls.reads + calls.writes == 0;
+    is_idle.then_some(()).explain(&format!("{name} calls DynamoDB before its first invocation"))
 }
 
 /// One start with one invocation that waits for it.

@@ -64,8 +64,10 @@ impl<'a> Api<'a> {
         self.call("GET", path, None, None)
     }
 
-    pub fn put(&self, path: &str, body: &Value) -> Result<Reply, Failure> {
-        self.call("PUT", path, None, Some(body))
+    /// In the place of what is at this version; 0 where there is nothing yet.
+    pub fn replace(&self, path: &str, version: u64, body: &Value) -> Result<Reply, Failure> {
+        let if_match = format!("\"{version}\"");
+        self.call("PUT", path, Some(("If-Match", &if_match)), Some(body))
     }
 
     /// With an idempotency key of its own.
@@ -80,7 +82,7 @@ impl<'a> Api<'a> {
         idempotency_key: &str,
         body: &Value,
     ) -> Result<Reply, Failure> {
-        self.call("POST", path, Some(idempotency_key), Some(body))
+        self.call("POST", path, Some(("Idempotency-Key", idempotency_key)), Some(body))
     }
 
     /// Waits until what a path answers is as wished, and says that it does.
@@ -169,7 +171,7 @@ impl<'a> Api<'a> {
         &self,
         method: &str,
         path: &str,
-        key: Option<&str>,
+        header: Option<(&str, &str)>,
         body: Option<&Value>,
     ) -> Result<Reply, Failure> {
         let started = Instant::now();
@@ -180,8 +182,8 @@ impl<'a> Api<'a> {
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
-        if let Some(key) = key {
-            request = request.header("Idempotency-Key", key);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
         }
         if body.is_some() {
             request = request.header("Content-Type", "application/json");
@@ -190,7 +192,7 @@ impl<'a> Api<'a> {
         let request = request.map_err(|error| failed(error.to_string()))?;
         let response = self.agent.run(request).map_err(|error| failed(error.to_string()))?;
         let status = response.status().as_u16();
-        let correlation_id = header(&response, "x-correlation-id");
+        let correlation_id = self::header(&response, "x-correlation-id");
         let text =
             response.into_body().read_to_string().map_err(|error| failed(error.to_string()))?;
         Ok(Reply { status, correlation_id, body: parsed(text), took: started.elapsed(), call })

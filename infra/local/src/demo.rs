@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::api::Api;
+use crate::api::{Api, Reply};
 use crate::cloud::Cloud;
 use crate::failure::{CHECK_FILES, Explain, Failure};
 use crate::narration;
@@ -38,8 +38,7 @@ pub fn run(cloud: &Cloud, university: &Path, work: &Path) -> Result<(), Failure>
     let api = Api::of(cloud)?;
     api.get("/readyz")?.expect_status(200)?.tell("the API is there", "GET /readyz");
     let staff = staff(cloud, &api)?;
-    let price = json!({ "per_credit": { "minor": PRICE_PER_CREDIT_XAF, "currency": "XAF" } });
-    let prices = staff.bursar.put("/price-groups/standard", &price)?.expect_status(200)?;
+    let prices = set_price(&staff.bursar)?;
     prices.tell("the bursar sets a price", "5,000 XAF a credit in price group standard");
     narration::heading("A university from a OneRoster 1.2 file");
     let file = work.join("university.zip");
@@ -51,6 +50,16 @@ pub fn run(cloud: &Cloud, university: &Path, work: &Path) -> Result<(), Failure>
         import(&staff.registrar, &file)?;
     }
     register(&api, &staff, &student)
+}
+
+fn set_price(bursar: &Api) -> Result<Reply, Failure> {
+    const CODE: &str = "standard";
+    let known = bursar.get("/price-groups?limit=100")?.expect_status(200)?.body;
+    let mut groups = known["items"].as_array().into_iter().flatten();
+    let standing = groups.find(|group| group["code"] == CODE);
+    let version = standing.and_then(|group| group["version"].as_u64()).unwrap_or_default();
+    let price = json!({ "per_credit": { "minor": PRICE_PER_CREDIT_XAF, "currency": "XAF" } });
+    bursar.replace(&format!("/price-groups/{CODE}"), version, &price)?.expect_status(200)
 }
 
 struct Staff<'a> {
@@ -248,10 +257,7 @@ fn open_term(terms: &Value) -> Option<String> {
 }
 
 /// Submits a section that needs approval and one that does not; those of the first page that go through.
-fn submit(
-    api: &Api<'_>,
-    term: &str,
-) -> Result<Option<(crate::api::Reply, Option<String>)>, Failure> {
+fn submit(api: &Api<'_>, term: &str) -> Result<Option<(Reply, Option<String>)>, Failure> {
     let sections = api.get(&format!("/sections?term={term}&limit=100"))?.expect_status(200)?;
     let items = sections.body["items"].as_array().cloned().unwrap_or_default();
     let of_kind = |approval: bool| {

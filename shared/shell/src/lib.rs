@@ -13,6 +13,7 @@ mod events_in;
 mod failure;
 pub mod http;
 mod import;
+mod json_document;
 mod locales;
 pub mod oauth;
 pub mod openapi;

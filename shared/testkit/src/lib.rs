@@ -7,11 +7,15 @@ mod engine;
 mod fault_walk;
 mod faults;
 mod fixtures;
+#[cfg(test)]
+mod front_door;
 mod moodle_recordings;
 mod moodle_site;
 mod payment_provider;
 mod runtime_api;
 mod step_functions;
+#[cfg(test)]
+mod table_on_the_wire;
 mod university;
 
 pub use engine::{Engine, TestTable, secret_not_put};

@@ -3,6 +3,7 @@
 //! generated from the code, checked in, and compared here; `UPDATE=1` rewrites it.
 
 mod access;
+mod archive;
 mod events;
 mod example;
 mod openapi;

@@ -185,16 +185,15 @@ impl<'p> Owner<'p> {
         let hold = json!({ "kind": "academic", "reason": "a journey" });
         staff().registrar.api.post(&format!("{student}/holds"), &hold).expect(201);
         let record = json!({ "record": { "standing": 1 } });
-        let put = staff().registrar.api.call("PUT", &format!("{student}/record")).json(&record);
-        put.header("if-match", "\"0\"").send().expect(200);
+        staff().registrar.api.replace(&format!("{student}/record"), 0, &record).expect(200);
         let population = json!({ "population": { "level": "1" } });
         let path = format!("{student}/population");
-        staff().bursar.api.put(&path, &population).expect(200);
+        staff().bursar.api.replace(&path, 0, &population).expect(200);
         let offer = json!({
             "name": "In one part", "term_code": "2027S", "instalments": [{ "due": "2099-01-30" }],
             "is_for_students": true,
         });
-        staff().bursar.api.put("/plan-offers/in-one-part", &offer).expect(200);
+        staff().bursar.api.replace("/plan-offers/in-one-part", 0, &offer).expect(200);
         Self { person, bundle, invoice, payment }
     }
 

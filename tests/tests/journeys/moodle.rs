@@ -39,7 +39,7 @@ impl Site {
         } });
         let code = format!("{mark}{:x}{:x}", shell::now().as_millisecond(), std::process::id());
         let site = Self { path: format!("/moodle/sites/{code}"), department, description };
-        staff().administrator.api.put(&site.path, &site.description).expect(200);
+        staff().administrator.api.replace(&site.path, 0, &site.description).expect(200);
         site
     }
 
@@ -61,7 +61,8 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         self.description["settings"]["is_active"] = false.into();
-        staff().administrator.api.put(&self.path, &self.description);
+        let version = self.read()["version"].as_u64().unwrap_or_default();
+        staff().administrator.api.replace(&self.path, version, &self.description);
     }
 }
 

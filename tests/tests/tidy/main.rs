@@ -3,6 +3,7 @@
 
 mod consumed_events;
 mod dependencies;
+mod fault_walks;
 mod features;
 mod file_names;
 mod first_lines;

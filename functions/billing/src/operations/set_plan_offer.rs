@@ -8,7 +8,7 @@ use crate::Ctx;
 use crate::domain::{InstalmentRule, PlanOffer, PlanOfferCode};
 use crate::store;
 
-pub const ROUTE: Route = Route::put(
+pub const ROUTE: Route = Route::replace(
     "set-plan-offer",
     "/plan-offers/{plan_offer}",
     Access::Roles(&[
@@ -50,6 +50,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         return Ok(Reply { version: stored.version, offer });
     }
     let read_version = stored.map(|stored| stored.version);
+    call.check_version(read_version.unwrap_or_default())?;
     let mut transaction = ctx.table.transaction();
     transaction.put(&offer, read_version);
     transaction.commit().await?;
@@ -60,7 +61,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
 pub(super) mod tests {
     use super::super::list_plan_offers;
     use super::*;
-    use crate::fixtures::{code, ctx};
+    use crate::fixtures::{code, ctx, replaces_only_what_was_read};
 
     /// Sixty per cent by the 20th and forty by the end of January.
     pub fn sixty_forty() -> Command {
@@ -75,6 +76,12 @@ pub(super) mod tests {
             instalments: vec![rule("2027-01-20", 6_000), rule("2027-01-30", 4_000)],
             is_for_students: true,
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_set_meanwhile_is_not_overwritten() {
+        let for_staff = Command { is_for_students: false, ..sixty_forty() };
+        replaces_only_what_was_read(handle, [sixty_forty(), for_staff]).await;
     }
 
     #[tokio::test]

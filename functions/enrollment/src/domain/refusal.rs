@@ -40,6 +40,7 @@ pub enum ItemCode {
     WaitlistFull,
     WaitlistOnly,
     MaxWaitlistedCredits,
+    CartTooLarge,
 }
 
 impl ItemCode {
@@ -71,6 +72,7 @@ impl ItemCode {
             Self::WaitlistFull => "WAITLIST_FULL",
             Self::WaitlistOnly => "WAITLIST_ONLY",
             Self::MaxWaitlistedCredits => "MAX_WAITLISTED_CREDITS",
+            Self::CartTooLarge => "CART_TOO_LARGE",
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::Ctx;
 use crate::domain::{Kind, Refusal, Replay, Site, SiteCode, SiteSettings};
 use crate::store::{self, Cause};
 
-pub const ROUTE: Route = Route::put(
+pub const ROUTE: Route = Route::replace(
     "set-site",
     "/moodle/sites/{site}",
     ADMINISTRATORS,
@@ -38,6 +38,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         return Err(Refusal::SiteAddressFixed.into());
     }
     let read_version = standing.map(|standing| standing.version);
+    call.check_version(read_version.unwrap_or_default())?;
     let site = Site { code: code.clone(), settings, changed_at: call.now };
     let replay = ctx.table.get(&store::replay_key(&code)).await?;
     let mut transaction = ctx.table.transaction();
@@ -87,6 +88,22 @@ mod tests {
             },
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn what_was_described_anew_meanwhile_is_not_overwritten() {
+        let test = testkit::TestTable::new().await;
+        let ctx = fixtures::ctx(&test.table);
+        let set = async |title: &str, read| {
+            let mut command = command("https://one.example");
+            command.settings.title = title.into();
+            let call = Call { if_match: Some(read), ..testkit::call(command) };
+            handle(&ctx, &call).await
+        };
+        set("Academics", 0).await.expect("added");
+        assert_eq!(code(set("Studies", 0).await), "PRECONDITION_FAILED");
+        set("Academics", 0).await.expect("it has had its effect");
+        set("Studies", 1).await.expect("described anew");
     }
 
     #[tokio::test]

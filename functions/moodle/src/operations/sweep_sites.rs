@@ -75,9 +75,10 @@ async fn end_holds_of(ctx: &Ctx, tick: &Tick, mut known: Stored<Holds>) -> Resul
 
 #[cfg(test)]
 mod tests {
-    use events::{Event, WorkMarked};
+    use events::{Event, HoldPlaced, WorkMarked};
     use jiff::SignedDuration;
 
+    use super::super::on_hold_changed;
     use super::*;
     use crate::fixtures::{self, World};
 
@@ -102,6 +103,30 @@ mod tests {
         let reply = handle(&ctx, &tick(1)).await.expect("sweeps");
         assert_eq!(reply, Reply { woken: 1, left_alone: 0 });
         assert_eq!(wakes(&ctx).await, 1);
+    }
+
+    #[tokio::test]
+    async fn sites_are_woken_and_holds_ended_once_whatever_happens_on_the_wire() {
+        let ends = tick(60);
+        let (student, ends_at) = (testkit::person("ada"), Some(ends.now));
+        testkit::under_every_fault(
+            async |table| {
+                let ctx = fixtures::ctx(table);
+                fixtures::add_finance_site(&ctx, "http://127.0.0.1:9").await;
+                fixtures::add_site(&ctx, "academics", "http://127.0.0.1:9").await;
+                let placed = HoldPlaced { student, ends_at, ..HoldPlaced::example() };
+                let placed = testkit::delivery("on-hold-changed", placed);
+                on_hold_changed::handle(&ctx, &placed).await.expect("taken in");
+            },
+            async |table, ()| handle(&fixtures::ctx(table), &ends).await.map(drop),
+            async |table, ()| {
+                let known = table.get(&store::holds_key(student)).await.expect("reads");
+                let known = known.expect("is there");
+                assert_eq!((known.version, known.value.is_held()), (2, false));
+                assert_eq!(wakes(&fixtures::ctx(table)).await, 1, "one of the two follows holds");
+            },
+        )
+        .await;
     }
 
     #[tokio::test]

@@ -5,10 +5,9 @@ use serde_json::{Value, json};
 use testkit::secret_not_put;
 
 use super::world::{
-    DEPARTMENT, INVITED, MOODLE_WEBHOOK, NEW_PASSWORD, PASSWORD, PRICE_GROUP, SELF_REGISTERED,
-    World, cart, course, credentials, francs, month, moodle_site, newcomer, offered, part,
-    plan_offer, planned_term, section_of, service_client, sign_in_provider, term, term_id, tuition,
-    waitlisted,
+    DEPARTMENT, INVITED, MOODLE_WEBHOOK, NEW_PASSWORD, PASSWORD, SELF_REGISTERED, World, cart,
+    course, credentials, francs, month, moodle_site, newcomer, offered, part, plan_offer,
+    planned_term, section_of, service_client, sign_in_provider, term, term_id, tuition, waitlisted,
 };
 use crate::requests::{
     Request, administrator, as_administrator, bursar, person, registrar, second_bursar, student,
@@ -181,11 +180,11 @@ pub const OPERATIONS: &[Operation] = &[
     on("enrollment", "leave-waitlist", |w, n| Request::post(Value::Null).at("entry", &w.id("join-waitlist", n)).by(student(n))),
     on("enrollment", "resume-bundle", |w, n| Request::post(json!({ "submission": w.parked[n].submission })).at("bundle", &w.parked[n].bundle).by(registrar())),
 
-    on("billing", "set-price-group", |_, n| Request::put(json!({ "per_credit": francs(n as u64 + 1) })).at("price_group", &PRICE_GROUP).by(bursar())),
+    on("billing", "set-price-group", |_, n| Request::put(json!({ "per_credit": francs(n as u64 + 1) })).header("if-match", &"\"0\"").at("price_group", &format!("group-{n}")).by(bursar())),
     on("billing", "list-price-groups", |_, _| Request::get().by(student(1))),
-    on("billing", "set-tuition", |_, n| Request::put(json!({ "rules": tuition() })).at("term", &term_id(n)).by(bursar())),
+    on("billing", "set-tuition", |_, n| Request::put(json!({ "rules": tuition() })).header("if-match", &"\"0\"").at("term", &term_id(n)).by(bursar())),
     on("billing", "read-tuition", |_, n| Request::get().at("term", &term_id(n)).by(bursar())),
-    on("billing", "set-student-population", |_, n| Request::put(json!({ "population": { "level": "first" } })).at("student", &student_id(n)).by(bursar())),
+    on("billing", "set-student-population", |_, n| Request::put(json!({ "population": { "level": "first" } })).header("if-match", &"\"0\"").at("student", &student_id(n)).by(bursar())),
     on("billing", "read-student-population", |_, n| Request::get().at("student", &student_id(n)).by(bursar())),
     on("billing", "preview-tuition", |_, n| Request::post(json!({ "term": offered().term.id, "sections": [offered().section] })).by(student(n))),
     on("billing", "read-invoice", |w, n| Request::get().at("invoice", &w.invoices[n]).by(student(n))),
@@ -200,11 +199,11 @@ pub const OPERATIONS: &[Operation] = &[
     on("billing", "refund-payment", |w, n| Request::post(json!({ "amount": francs(500), "reason": "Paid twice." })).at("payment", &w.id("surplus", n)).by(bursar())),
     on("billing", "list-refunds", |w, n| Request::get().at("payment", &w.id("surplus", n)).by(bursar())),
     on("billing", "list-disputes", |_, _| Request::get().by(bursar())),
-    on("billing", "set-policy", |_, _| Request::put(json!({ "policy": {} })).by(administrator())),
+    on("billing", "set-policy", |_, _| Request::put(json!({ "policy": {} })).header("if-match", &"\"0\"").by(administrator())),
     on("billing", "read-policy", |_, _| Request::get().by(bursar())),
     on("billing", "request-adjustment", |_, n| Request::post(json!({ "student": student_id(n), "amount": francs(100), "reason": "The library's fine.", "what": { "kind": "charge", "code": "LIBRARY", "term_code": "2027S" } })).by(bursar())),
     on("billing", "decide-adjustment", |w, n| Request::post(json!({ "approved": true, "reason": "It is so." })).at("adjustment", &w.id("request-adjustment", n)).by(second_bursar())),
-    on("billing", "set-plan-offer", |_, n| Request::put(plan_offer(n)).at("plan_offer", &format!("plan-{n}")).by(bursar())),
+    on("billing", "set-plan-offer", |_, n| Request::put(plan_offer(n)).header("if-match", &"\"0\"").at("plan_offer", &format!("plan-{n}")).by(bursar())),
     on("billing", "list-plan-offers", |_, _| Request::get().by(student(1))),
     on("billing", "begin-payment-plan", |_, n| Request::post(json!({ "student": student_id(n), "offer": format!("plan-{n}"), "currency": "XAF" })).by(bursar())),
     on("billing", "read-payment-plans", |_, n| Request::get().by(student(n))),
@@ -229,7 +228,7 @@ pub const OPERATIONS: &[Operation] = &[
     on("billing", "read-posting-periods", |_, _| Request::get().by(bursar())),
     on("billing", "reopen-posting-period", |w, n| Request::post(Value::Null).at("period", &month(w.calls - 1 - n)).by(bursar())),
 
-    on("moodle", "set-site", |w, n| Request::put(json!({ "settings": moodle_site(w.moodle.url(), n) })).at("site", &format!("site-{n}")).by(administrator())),
+    on("moodle", "set-site", |w, n| Request::put(json!({ "settings": moodle_site(w.moodle.url(), n) })).header("if-match", &"\"0\"").at("site", &format!("site-{n}")).by(administrator())),
     on("moodle", "read-site", |_, n| Request::get().at("site", &format!("site-{n}")).by(administrator())),
     on("moodle", "list-sites", |_, _| Request::get().by(administrator())),
     on("moodle", "check-site", |_, n| Request::post(Value::Null).at("site", &format!("site-{n}")).by(administrator())),

@@ -28,7 +28,7 @@ use crate::offering::{deliver, section};
 use crate::requests::{Request, bursar, carried_out, person, registrar, step, student, student_id};
 
 pub const DEPARTMENT: &str = "MATH";
-pub const PRICE_GROUP: &str = "standard";
+const PRICE_GROUP: &str = "standard";
 pub const PASSWORD: &str = "a long walk along the Sanaga";
 pub const NEW_PASSWORD: &str = "a longer walk along the Wouri";
 /// Whose accounts come from where: what their addresses begin with.
@@ -296,7 +296,9 @@ impl World {
 
     async fn charge(&mut self, functions: &mut Functions<'_>, calls: usize) -> Result<(), Failure> {
         let price = json!({ "per_credit": francs(5_000) });
-        let price = Request::put(price).at("price_group", &PRICE_GROUP).by(bursar()).event();
+        let price =
+            Request::put(price).header("if-match", &"\"0\"").at("price_group", &PRICE_GROUP);
+        let price = price.by(bursar()).event();
         carried_out(&functions.invoke("billing", "set-price-group", price).await?)?;
         let offered = offered();
         deliver(functions, "billing", "on-section-offered", offered.clone()).await?;

@@ -76,6 +76,20 @@ pub fn assigned(role: &RoleAssignment) -> Noted {
         .field("valid_to", None, valid_to)
 }
 
+/// A role that a person holds for another time from now on.
+pub fn redated(before: &RoleAssignment, now: &RoleAssignment) -> Noted {
+    let (old, new) = (before.validity, now.validity);
+    Noted::change(format!("role/{}", now.id))
+        .field("valid_from", old.valid_from, new.valid_from)
+        .field("valid_to", old.valid_to, new.valid_to)
+}
+
+/// A role that has begun by its date.
+pub fn begun(role: &RoleAssignment) -> Noted {
+    let Validity { valid_from, .. } = role.validity;
+    Noted::change(format!("role/{}", role.id)).field("begun_at", None, valid_from)
+}
+
 /// A role that a person holds no longer.
 pub fn ended(role: &RoleAssignment) -> Noted {
     Noted::change(format!("role/{}", role.id))

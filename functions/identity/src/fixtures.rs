@@ -18,7 +18,7 @@ pub use self::provider::{
     CODE, PROVIDER_SECRET, PlayedProvider, ProviderKey, REDIRECT_URI, provider_claims, university,
 };
 use crate::devices::DeviceKey;
-use crate::domain::{Password, SecondFactorPolicy, Session};
+use crate::domain::{Password, SecondFactorPolicy, SelfRegistration, Session};
 use crate::key_ring::KeyRing;
 use crate::key_store::key_set;
 use crate::operations::log_in::Tokens;
@@ -51,6 +51,7 @@ pub fn ctx(table: &Table) -> Ctx {
         device_key: DeviceKey::derived_from("the identity secret of a test").into(),
         second_factors: Arc::new(SecondFactorRing::given(SECOND_FACTOR_WORD)),
         policy: SecondFactorPolicy::Optional.into(),
+        self_registration: SelfRegistration::Everybody.into(),
         refresh_key: RefreshKey::derived_from("the identity secret of a test").into(),
         verification_secret: Arc::<str>::from("the other one").into(),
         time_zone: TimeZone::UTC.into(),

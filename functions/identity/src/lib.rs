@@ -6,6 +6,7 @@ mod client_store;
 mod derivation;
 mod devices;
 pub mod domain;
+mod due;
 #[cfg(test)]
 mod fixtures;
 mod guesses;
@@ -37,7 +38,7 @@ use shell::{Fault, HttpOperation, Listing, Remembered, TrailEntry, TrailQuestion
 use table::Table;
 
 use crate::devices::DeviceKey;
-use crate::domain::{Client, SecondFactorPolicy, Session};
+use crate::domain::{Client, SecondFactorPolicy, SelfRegistration, Session};
 use crate::key_ring::KeyRing;
 use crate::key_store::KeyStore;
 use crate::operations::log_in::Tokens;
@@ -60,6 +61,7 @@ pub struct Ctx {
     device_key: OnceLock<DeviceKey>,
     second_factors: Arc<SecondFactorRing>,
     policy: OnceLock<SecondFactorPolicy>,
+    self_registration: OnceLock<SelfRegistration>,
     verification_secret: OnceLock<Arc<str>>,
     time_zone: OnceLock<TimeZone>,
 }
@@ -78,6 +80,7 @@ impl Ctx {
             device_key: OnceLock::new(),
             second_factors: Arc::new(SecondFactorRing::of_environment()),
             policy: OnceLock::new(),
+            self_registration: OnceLock::new(),
             verification_secret: OnceLock::new(),
             time_zone: OnceLock::new(),
         }
@@ -124,6 +127,13 @@ impl Ctx {
                 "optional" => SecondFactorPolicy::Optional,
                 _ => SecondFactorPolicy::RequiredOfStaff,
             }
+        })
+    }
+
+    /// Who may open an account by themselves.
+    pub(crate) fn self_registration(&self) -> &SelfRegistration {
+        self.self_registration.get_or_init(|| {
+            SelfRegistration::read(&shell::required_environment("SELF_REGISTRATION"))
         })
     }
 
@@ -231,6 +241,10 @@ fn of_people_and_roles() -> Vec<HttpOperation> {
         HttpOperation::of::<op::reset_second_factor::Command, ()>(
             CONTEXT,
             op::reset_second_factor::ROUTE,
+        ),
+        HttpOperation::of::<op::end_sessions_of_person::Command, ()>(
+            CONTEXT,
+            op::end_sessions_of_person::ROUTE,
         ),
         HttpOperation::of::<op::read_roles::Command, op::read_roles::Reply>(
             CONTEXT,

@@ -50,6 +50,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             let route = &op::reset_second_factor::ROUTE;
             shell::http(route, ctx, op::reset_second_factor::handle).await
         }
+        "end-sessions-of-person" => {
+            let route = &op::end_sessions_of_person::ROUTE;
+            shell::http(route, ctx, op::end_sessions_of_person::handle).await
+        }
         "read-roles" => shell::http(&op::read_roles::ROUTE, ctx, op::read_roles::handle).await,
         "end-role" => shell::http(&op::end_role::ROUTE, ctx, op::end_role::handle).await,
         "invite-person" => {
@@ -77,6 +81,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         // Import steps
         "import-people" => shell::step(ctx, op::import_people::handle).await,
         // Schedules
+        "begin-and-end-roles" => shell::schedule(ctx, op::begin_and_end_roles::handle).await,
         "begin-legal-names" => shell::schedule(ctx, op::begin_legal_names::handle).await,
         "rotate-signing-keys" => shell::schedule(ctx, op::rotate_signing_keys::handle).await,
         operation => serve_clients_and_sign_ins(ctx, operation).await,

@@ -37,6 +37,7 @@ pub async fn pass_second_factor<C>(
         return Err(Refusal::SecondFactorNeeded.into());
     };
     found.guesses.check_wait(call.now)?;
+    found.guesses.check_account(call.now)?;
     let opened = ctx.second_factors.opened(&factor.value, call.now).await?;
     if let Err(refusal) = factor.value.take(opened.seed.read(typed, call.now)) {
         found.guesses.count(&ctx.table, call.now).await?;

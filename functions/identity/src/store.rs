@@ -3,16 +3,16 @@
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use events::{PasswordChanged, RoleAssigned};
+use events::{PasswordChanged, RoleAssigned, RoleEnded};
 use kernel::{AccountId, DeviceId, PersonId, SessionId, Timestamp};
 use shell::{Caller, Failure, RequestRefusal};
 use table::{Batch, Key, Partition, Record, Stored, Table, Trail, Transaction};
 
 use crate::domain::{
-    Account, AccountState, Claim, ClaimKind, Identifier, LoginAttempts, Person, Refusal,
-    ResetRequests, RoleAssignment, Roles, SecondFactor, Session, SessionsEnd,
+    Account, AccountState, Claim, ClaimKind, Identifier, LoginAttempts, MailRequests, Person,
+    Refusal, RoleAssignment, RoleDate, Roles, SecondFactor, Session, SessionsEnd,
 };
-use crate::guesses::Guesses;
+use crate::guesses::{Guesses, LoginGuesses};
 use crate::standings::Standing;
 
 impl Record for Person {
@@ -30,6 +30,15 @@ impl Record for Roles {
 
     fn key(&self) -> Key<Self> {
         roles_key(self.person)
+    }
+}
+
+impl Record for RoleDate {
+    const KIND: &'static str = "role-date";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        Key::new(ROLE_DATES_PK, format!("{:.9}#{}", self.at, self.person))
     }
 }
 
@@ -90,12 +99,12 @@ impl Record for Session {
     }
 }
 
-impl Record for ResetRequests {
-    const KIND: &'static str = "reset-requests";
+impl Record for MailRequests {
+    const KIND: &'static str = "mail-requests";
     const SCHEMA: u32 = 1;
 
     fn key(&self) -> Key<Self> {
-        reset_requests_key(&self.subject)
+        mail_requests_key(&self.subject)
     }
 
     fn collectable_at(&self) -> Option<Timestamp> {
@@ -131,6 +140,13 @@ pub fn roles_key(person: PersonId) -> Key<Roles> {
     Key::new(format!("PERSON#{person}"), "ROLES")
 }
 
+const ROLE_DATES_PK: &str = "ROLE-DATES";
+
+/// Dates by which roles begin and end, of which nobody was told yet, the earliest first.
+pub fn role_dates() -> Partition<RoleDate> {
+    Partition::new(ROLE_DATES_PK, "")
+}
+
 pub fn account_key(id: AccountId) -> Key<Account> {
     Key::new(format!("ACCOUNT#{id}"), "ACCOUNT")
 }
@@ -153,8 +169,8 @@ pub fn session_key(id: SessionId) -> Key<Session> {
     Key::new(format!("SESSION#{id}"), "SESSION")
 }
 
-pub fn reset_requests_key(subject: &str) -> Key<ResetRequests> {
-    Key::new(format!("ATTEMPTS#{subject}"), "RESETS")
+pub fn mail_requests_key(subject: &str) -> Key<MailRequests> {
+    Key::new(format!("ATTEMPTS#{subject}"), "MAILS")
 }
 
 pub fn second_factor_key(account: AccountId) -> Key<SecondFactor> {
@@ -226,6 +242,7 @@ pub async fn own_session(
 pub struct OwnAccount {
     pub own: OwnSession,
     pub account: Stored<Account>,
+    pub person: Person,
     pub second_factor: Option<Stored<SecondFactor>>,
     /// Guesses from a stolen session count apart: they do not keep the owner from logging in.
     pub guesses: Guesses,
@@ -241,36 +258,46 @@ pub async fn own_account(
     let subject = format!("{}#change", caller.person);
     let (account, factor, attempts) =
         (account_key(id), second_factor_key(id), attempts_key(&subject));
-    let keys = vec![(&account).into(), (&factor).into(), (&attempts).into()];
+    let person = person_key(caller.person);
+    let keys = vec![(&account).into(), (&person).into(), (&factor).into(), (&attempts).into()];
     let mut batch = table.get_batch(keys).await?;
     Ok(OwnAccount {
         own,
         account: batch.take(&account)?.ok_or(Refusal::AccountUnknown)?,
+        person: batch.take(&person)?.ok_or(Refusal::PersonUnknown)?.value,
         second_factor: batch.take(&factor)?,
         guesses: Guesses { subject, standing: batch.take(&attempts)? },
     })
 }
 
-/// What taking somebody's second factor away is decided on.
-pub struct FactorOf {
+/// What the staff decide on who end somebody's sessions.
+pub struct ActedUpon {
+    pub account: Option<AccountId>,
     pub roles: ReadRoles,
-    pub factor: Option<Stored<SecondFactor>>,
     pub end: Option<Stored<SessionsEnd>>,
     pub trail: Trail,
 }
 
-pub async fn factor_of(table: &Table, id: PersonId) -> Result<FactorOf, Failure> {
+impl ActedUpon {
+    /// Ends every session of theirs. Who becomes one of the staff meanwhile is judged again.
+    pub fn end_sessions(&self, transaction: &mut Transaction<'_>, now: Timestamp) -> SessionsEnd {
+        let (roles, version) = &self.roles;
+        transaction.check(&roles.key(), *version);
+        let end = self.end.as_ref();
+        let next = SessionsEnd::of_all(end.map(|end| &end.value), roles.person, None, now);
+        transaction.put(&next, end.map(|end| end.version));
+        next
+    }
+}
+
+pub async fn acted_upon(table: &Table, id: PersonId) -> Result<ActedUpon, Failure> {
     let (person, roles, end) = (person_key(id), roles_key(id), sessions_end_key(id));
     let keys = vec![(&person).into(), (&roles).into(), (&end).into(), Trail::key(id)];
     let mut batch = table.get_batch(keys).await?;
     let trail = Trail::take(&mut batch, id)?;
     let person = batch.take(&person)?.ok_or(Refusal::PersonUnknown)?;
     let (roles, end) = (roles_in(&mut batch, id)?, batch.take(&end)?);
-    let factor = match person.value.account {
-        Some(account) => table.get(&second_factor_key(account)).await?,
-        None => None,
-    };
-    Ok(FactorOf { roles, factor, end, trail })
+    Ok(ActedUpon { account: person.value.account, roles, end, trail })
 }
 
 fn sessions_pk(person: PersonId) -> String {
@@ -321,8 +348,7 @@ pub struct Login {
     pub roles: Option<Roles>,
     /// When all sessions of the person were last ended.
     pub end: Option<SessionsEnd>,
-    /// Counted for the account, or apart from that for a device that it knows.
-    pub guesses: Guesses,
+    pub guesses: LoginGuesses,
     /// The device, where somebody has logged in to this account from it before, and has not ended all sessions since.
     pub device: Option<DeviceId>,
 }
@@ -356,10 +382,11 @@ pub async fn login(
     let holder = claim.as_ref().and_then(Claim::holder);
     let pending = claim.and_then(|claim| claim.pending).map(account_key);
     let presented = holder.and_then(|(account, _)| presented_device(account));
-    let subject =
-        holder.map_or_else(|| subject_of_nobody(identifier), |(account, _)| account.to_string());
-    let of_device = presented.map(|(device, _)| format!("{subject}#{device}"));
-    let mut keys = vec![(&attempts_key(&subject)).into()];
+    let typed = subject_of_typed(identifier);
+    let of_account =
+        holder.map_or_else(|| format!("{typed}#nobody"), |(account, _)| account.to_string());
+    let of_device = presented.map(|(device, _)| format!("{of_account}#{device}"));
+    let mut keys = vec![(&attempts_key(&typed)).into(), (&attempts_key(&of_account)).into()];
     keys.extend(of_device.iter().map(|of_device| (&attempts_key(of_device)).into()));
     keys.extend(pending.iter().map(Into::into));
     if let Some((account, person)) = holder {
@@ -381,14 +408,19 @@ pub async fn login(
     let pending = pending.map(|pending| batch.take(&pending)).transpose()?.flatten();
     let ends = SessionsEnd::count(end.as_ref());
     let device = presented.filter(|(_, known_at)| *known_at == ends).map(|(device, _)| device);
-    let subject = of_device.filter(|_| device.is_some()).unwrap_or(subject);
-    let standing = batch.take(&attempts_key(&subject))?;
-    let guesses = Guesses { subject, standing };
+    let mut guesses = |subject: String| {
+        let standing = batch.take(&attempts_key(&subject))?;
+        Ok::<_, Failure>(Guesses { subject, standing })
+    };
+    let guesses = match of_device.filter(|_| device.is_some()) {
+        Some(of_device) => LoginGuesses { told: guesses(of_device)?, of_account: None },
+        None => LoginGuesses { told: guesses(typed)?, of_account: Some(guesses(of_account)?) },
+    };
     Ok(Login { account, pending, second_factor, roles, end, guesses, device })
 }
 
-/// People type passwords where the log-in belongs: what leads nowhere is kept as a digest only.
-pub fn subject_of_nobody(identifier: &Identifier) -> String {
+/// People type passwords where the log-in belongs: what was typed is kept as a digest only.
+pub fn subject_of_typed(identifier: &Identifier) -> String {
     let digest = digest::digest(&digest::SHA256, identifier.folded.as_bytes());
     format!("{:?}:{}", identifier.kind, URL_SAFE_NO_PAD.encode(digest))
 }
@@ -454,26 +486,60 @@ pub struct Cause<'a> {
     pub correlation_id: &'a str,
 }
 
-/// A write of a person's roles, with an event for each of those that are new.
+/// A write of a person's roles, with the next of their dates on the schedule.
+pub fn put_roles(transaction: &mut Transaction<'_>, (roles, read_version): &ReadRoles) {
+    let next_date = roles.date_to_come();
+    if roles.next_date != next_date {
+        let of = |at| RoleDate { at, person: roles.person };
+        if let Some(standing) = roles.next_date {
+            transaction.delete(&Stored { value: of(standing), version: 1 });
+        }
+        if let Some(at) = next_date {
+            transaction.overwrite(&of(at));
+        }
+    }
+    transaction.put(&Roles { next_date, ..roles.clone() }, *read_version);
+}
+
+/// A write of a person's roles, with an event for each of those that are new, or have begun or got other dates.
 pub fn write_roles(
     transaction: &mut Transaction<'_>,
-    (roles, read_version): &ReadRoles,
+    roles: &ReadRoles,
     new: &[RoleAssignment],
     cause: Cause<'_>,
 ) {
-    transaction.put(roles, *read_version);
+    put_roles(transaction, roles);
     for assignment in new {
         let event = RoleAssigned {
             assignment: assignment.id,
-            person: roles.person,
+            person: roles.0.person,
             role: assignment.role.name().to_owned(),
             department: assignment.department.clone(),
             valid_from: assignment.validity.valid_from,
             valid_to: assignment.validity.valid_to,
             assigned_by: assignment.assigned_by,
         };
-        transaction.event(event, 1, cause.now, cause.correlation_id);
+        transaction.event(event, assignment.told, cause.now, cause.correlation_id);
     }
+}
+
+/// The end of a role, by somebody or by its date.
+pub fn tell_end(
+    transaction: &mut Transaction<'_>,
+    person: PersonId,
+    ended: &RoleAssignment,
+    ended_by: Option<PersonId>,
+    cause: Cause<'_>,
+) {
+    let event = RoleEnded {
+        assignment: ended.id,
+        person,
+        role: ended.role.name().to_owned(),
+        department: ended.department.clone(),
+        ended_at: ended.validity.valid_to.unwrap_or(cause.now),
+        ended_by,
+    };
+    transaction.event(event, 1, cause.now, cause.correlation_id);
 }
 
 /// A new password; the person is told.

@@ -115,7 +115,7 @@ pub fn role_ended(name: &str, role: Role, department: Option<&str>) -> Delivery 
         role: role.name().to_owned(),
         department: department.map(str::to_owned),
         ended_at: testkit::now(),
-        ended_by: testkit::person("registrar"),
+        ended_by: Some(testkit::person("registrar")),
     };
     testkit::delivery("on-role-changed", event)
 }

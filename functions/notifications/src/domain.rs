@@ -94,8 +94,22 @@ pub enum Content {
     PasswordChanged {
         happened_at: Timestamp,
     },
+    /// From now on every log-in asks for a second factor.
+    SecondFactorConfirmed {
+        happened_at: Timestamp,
+    },
+    /// A second factor was taken away by its owner, or by somebody who is taken for them.
+    SecondFactorRemoved {
+        happened_at: Timestamp,
+    },
     /// The staff took a lost second factor away.
     SecondFactorReset {
+        happened_at: Timestamp,
+    },
+    /// Somebody was given a role of the staff.
+    RoleGiven {
+        role: String,
+        department: Option<String>,
         happened_at: Timestamp,
     },
     /// Brings a link to a new password.
@@ -134,14 +148,17 @@ pub enum Kind {
     SessionRevoked,
     NewDevice,
     PasswordChanged,
+    SecondFactorConfirmed,
+    SecondFactorRemoved,
     SecondFactorReset,
+    RoleGiven,
     ResetPassword,
     Invitation,
     PaymentOverdue,
 }
 
 impl Kind {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 17] = [
         Self::VerifyEmail,
         Self::Registered,
         Self::Released,
@@ -152,7 +169,10 @@ impl Kind {
         Self::SessionRevoked,
         Self::NewDevice,
         Self::PasswordChanged,
+        Self::SecondFactorConfirmed,
+        Self::SecondFactorRemoved,
         Self::SecondFactorReset,
+        Self::RoleGiven,
         Self::ResetPassword,
         Self::Invitation,
         Self::PaymentOverdue,
@@ -171,7 +191,10 @@ impl Kind {
             Self::SessionRevoked => "session_revoked",
             Self::NewDevice => "new_device",
             Self::PasswordChanged => "password_changed",
+            Self::SecondFactorConfirmed => "second_factor_confirmed",
+            Self::SecondFactorRemoved => "second_factor_removed",
             Self::SecondFactorReset => "second_factor_reset",
+            Self::RoleGiven => "role_given",
             Self::ResetPassword => "reset_password",
             Self::Invitation => "invitation",
             Self::PaymentOverdue => "payment_overdue",
@@ -192,7 +215,10 @@ impl Content {
             Self::SessionRevoked { .. } => Kind::SessionRevoked,
             Self::NewDevice { .. } => Kind::NewDevice,
             Self::PasswordChanged { .. } => Kind::PasswordChanged,
+            Self::SecondFactorConfirmed { .. } => Kind::SecondFactorConfirmed,
+            Self::SecondFactorRemoved { .. } => Kind::SecondFactorRemoved,
             Self::SecondFactorReset { .. } => Kind::SecondFactorReset,
+            Self::RoleGiven { .. } => Kind::RoleGiven,
             Self::ResetPassword { .. } => Kind::ResetPassword,
             Self::Invitation { .. } => Kind::Invitation,
             Self::PaymentOverdue { .. } => Kind::PaymentOverdue,
@@ -354,7 +380,17 @@ pub(crate) mod tests {
             Kind::SessionRevoked => Content::SessionRevoked { happened_at: testkit::now() },
             Kind::NewDevice => Content::NewDevice { happened_at: testkit::now() },
             Kind::PasswordChanged => Content::PasswordChanged { happened_at: testkit::now() },
+            Kind::SecondFactorConfirmed => {
+                Content::SecondFactorConfirmed { happened_at: testkit::now() }
+            }
+            Kind::SecondFactorRemoved => {
+                Content::SecondFactorRemoved { happened_at: testkit::now() }
+            }
             Kind::SecondFactorReset => Content::SecondFactorReset { happened_at: testkit::now() },
+            Kind::RoleGiven => {
+                let (role, department) = ("head_of_department".into(), Some("MATH".into()));
+                Content::RoleGiven { role, department, happened_at: testkit::now() }
+            }
             Kind::ResetPassword => Content::ResetPassword { account, requested_at },
             Kind::Invitation => Content::Invitation { given_name, account, requested_at },
             Kind::PaymentOverdue => Content::PaymentOverdue {

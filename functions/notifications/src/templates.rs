@@ -48,7 +48,10 @@ const WHOLE: &[(&str, &str)] = sources! {
     "session_revoked.en.html" "session_revoked.fr.html" "session_revoked.es.html"
     "new_device.en.html" "new_device.fr.html" "new_device.es.html"
     "password_changed.en.html" "password_changed.fr.html" "password_changed.es.html"
+    "second_factor_confirmed.en.html" "second_factor_confirmed.fr.html" "second_factor_confirmed.es.html"
+    "second_factor_removed.en.html" "second_factor_removed.fr.html" "second_factor_removed.es.html"
     "second_factor_reset.en.html" "second_factor_reset.fr.html" "second_factor_reset.es.html"
+    "role_given.en.html" "role_given.fr.html" "role_given.es.html"
     "reset_password.en.html" "reset_password.fr.html" "reset_password.es.html"
     "invitation.en.html" "invitation.fr.html" "invitation.es.html"
     "payment_overdue.en.html" "payment_overdue.fr.html" "payment_overdue.es.html"
@@ -66,7 +69,10 @@ const WITH_SUBJECT: &[(&str, &str)] = sources! {
     "session_revoked.en.txt" "session_revoked.fr.txt" "session_revoked.es.txt"
     "new_device.en.txt" "new_device.fr.txt" "new_device.es.txt"
     "password_changed.en.txt" "password_changed.fr.txt" "password_changed.es.txt"
+    "second_factor_confirmed.en.txt" "second_factor_confirmed.fr.txt" "second_factor_confirmed.es.txt"
+    "second_factor_removed.en.txt" "second_factor_removed.fr.txt" "second_factor_removed.es.txt"
     "second_factor_reset.en.txt" "second_factor_reset.fr.txt" "second_factor_reset.es.txt"
+    "role_given.en.txt" "role_given.fr.txt" "role_given.es.txt"
     "reset_password.en.txt" "reset_password.fr.txt" "reset_password.es.txt"
     "invitation.en.txt" "invitation.fr.txt" "invitation.es.txt"
     "payment_overdue.en.txt" "payment_overdue.fr.txt" "payment_overdue.es.txt"
@@ -131,6 +137,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use events::{DropReason, DunningMeasure, ReleaseReason, WaitlistState};
+    use shell::Role;
 
     use super::*;
     use crate::domain::tests::content;
@@ -231,12 +238,38 @@ mod tests {
 
     #[test]
     fn an_alert_says_when_it_happened() {
-        let alerts =
-            [Kind::SessionRevoked, Kind::NewDevice, Kind::PasswordChanged, Kind::SecondFactorReset];
+        let alerts = [
+            Kind::SessionRevoked,
+            Kind::NewDevice,
+            Kind::PasswordChanged,
+            Kind::SecondFactorConfirmed,
+            Kind::SecondFactorRemoved,
+            Kind::SecondFactorReset,
+            Kind::RoleGiven,
+        ];
         for (_, _, mail) in every_message().filter(|(kind, ..)| alerts.contains(kind)) {
             for part in [&mail.text, &mail.html] {
                 assert!(part.contains("2027-01-15 08:30 UTC"), "{part}");
             }
+        }
+    }
+
+    #[test]
+    fn every_role_of_the_staff_has_a_name_in_every_language() {
+        for locale in Locale::ALL {
+            let mut names = BTreeSet::new();
+            for role in Role::ALL.into_iter().filter(|role| *role != Role::Student) {
+                let role = role.name();
+                let (department, happened_at) = (None, testkit::now());
+                let given = Content::RoleGiven { role: role.into(), department, happened_at };
+                let mail = rendered(&given, locale);
+                assert!(!mail.text.contains('_'), "{role} in {locale:?}: {}", mail.text);
+                assert!(!mail.text.contains("None") && !mail.html.contains("None"));
+                names.insert(mail.text);
+            }
+            assert_eq!(names.len(), Role::ALL.len() - 1, "{locale:?}");
+            let mail = rendered(&content(Kind::RoleGiven), locale);
+            assert!(mail.text.contains("MATH") && mail.html.contains("MATH"));
         }
     }
 

@@ -15,8 +15,15 @@ import type { Settings } from "./settings.ts";
 
 const REQUESTS_PER_SECOND = 200;
 const REQUESTS_AT_ONCE = 400;
-/** Here somebody proves who they are: each attempt may be a guess, or costs us Argon2id or a call to another provider. */
-const ATTEMPTS = { routes: ["POST /sessions", "POST /oauth/token", "POST /sign-ins", "POST /sign-ins/{sign_in}/completion"], perSecond: 20, atOnce: 40 };
+/** Here strangers prove who they are, or have a mail sent: an attempt may be a guess, and many cost us Argon2id, a mail or a call to another provider. */
+const ATTEMPTS = {
+  routes: [
+    "POST /accounts", "POST /accounts/{account}/invitation", "POST /accounts/{account}/password", "POST /accounts/{account}/verification",
+    "POST /oauth/token", "POST /password-resets", "POST /sessions", "POST /sign-ins", "POST /sign-ins/{sign_in}/completion",
+  ],
+  perSecond: 20,
+  atOnce: 40,
+};
 /** The authorizer itself remembers a session for 25 s: what ends is ended everywhere within a minute. */
 const AUTHORIZER_CACHE_S = 30;
 

@@ -3,7 +3,7 @@ import { Duration, Stack } from "aws-cdk-lib";
 import type { IFunction } from "aws-cdk-lib/aws-lambda";
 import type { Construct } from "constructs";
 import { Context, type Shared } from "./context.ts";
-import { cursors, issuer, notes, type Permission, reads, rotates, secondFactorPolicy, secret, timeZone, tokens, writes } from "./permissions.ts";
+import { cursors, issuer, notes, type Permission, reads, rotates, secondFactorPolicy, secret, selfRegistration, timeZone, tokens, writes } from "./permissions.ts";
 
 export function identity(scope: Construct, shared: Shared): { context: Context; authorizer: IFunction } {
   const context = new Context(scope, "identity", shared);
@@ -14,7 +14,7 @@ export function identity(scope: Construct, shared: Shared): { context: Context; 
   // HTTP
   const authorizer = context.authorizer("authorize", [reads, tokens, secondFactorPolicy]);
   context.openHttp("register-account", "POST /accounts", [writes]);
-  context.openHttp("verify-email", "POST /accounts/{account}/verification", [writes, links, timeZone]);
+  context.openHttp("verify-email", "POST /accounts/{account}/verification", [writes, links, timeZone, selfRegistration]);
   context.openHttp("log-in", "POST /sessions", [writes, tokens, refresh, secondFactors, secondFactorPolicy], hashes);
   context.openHttp("refresh-session", "POST /sessions/refresh", [writes, tokens, refresh]);
   context.http("log-out", "DELETE /sessions/current", [writes]);
@@ -28,6 +28,7 @@ export function identity(scope: Construct, shared: Shared): { context: Context; 
   context.http("confirm-second-factor", "PUT /me/second-factor", [writes, secondFactors]);
   context.http("remove-second-factor", "POST /me/second-factor/removal", [writes], hashes);
   context.http("reset-second-factor", "POST /people/{person}/second-factor/reset", [writes]);
+  context.http("end-sessions-of-person", "POST /people/{person}/sessions/end", [writes]);
   context.http("read-roles", "GET /people/{person}/roles", [notes]);
   context.http("end-role", "DELETE /people/{person}/roles/{assignment}", [writes]);
   context.http("invite-person", "POST /invitations", [writes, timeZone]);
@@ -68,6 +69,7 @@ export function identity(scope: Construct, shared: Shared): { context: Context; 
   context.step("prove-audit-trail", [reads]);
   context.step("import-people", [writes, timeZone]);
   // Schedules
+  context.schedule("begin-and-end-roles", Duration.minutes(5), [writes]);
   context.schedule("begin-legal-names", Duration.hours(1), [writes, timeZone]);
   context.schedule("rotate-signing-keys", Duration.days(1), [rotates("SIGNING_SECRET")]);
   context.schedule("watch-audit-trail", Duration.minutes(1), [notes]);

@@ -88,6 +88,9 @@ export const tokens: Permission = (context) => ({
 /** Knows of whom a second factor is asked. */
 export const secondFactorPolicy: Permission = ({ shared: { settings } }) => ({ environment: { STAFF_SECOND_FACTOR: settings.staffSecondFactor } });
 
+/** Knows who may open an account by themselves. */
+export const selfRegistration: Permission = ({ shared: { settings } }) => ({ environment: { SELF_REGISTRATION: settings.selfRegistration } });
+
 /** Signs and verifies the cursors of a list's pages. */
 export const cursors = secret("CURSOR_SECRET");
 

@@ -26,6 +26,8 @@ export interface Settings {
   readonly issuer: string;
   /** Whether roles of the staff count only in sessions that have passed a second factor. */
   readonly staffSecondFactor: "required" | "optional";
+  /** Who may open an account by themselves though nobody has registered or imported them: `everybody`, `none`, or who has an address in these domains. */
+  readonly selfRegistration: string;
   /** How long the head of department has to approve, in seconds. */
   readonly approvalTimeoutS: number;
   /** How long the student has to pay from the moment the seat was taken, in seconds. */
@@ -81,6 +83,7 @@ export function readSettings(node: Node): Settings {
     senderDomain: needed("senderDomain", "matricula.example"),
     issuer: needed("issuer", "https://dev.matricula.example").replace(/\/+$/, ""),
     staffSecondFactor: oneOf("staffSecondFactor", ["required", "optional"], prod ? "required" : "optional"),
+    selfRegistration: selfRegistration(text("selfRegistration") ?? (prod ? "none" : "everybody")),
     approvalTimeoutS: Number(text("approvalTimeoutS") ?? 7 * DAY_S),
     paymentTimeoutS: Number(text("paymentTimeoutS") ?? 7 * DAY_S),
     legalEntity: text("legalEntity") ?? "MAT",
@@ -96,4 +99,13 @@ export function readSettings(node: Node): Settings {
     throw new Error("A secret given by --context would stand in the template: in prod, put it into Secrets Manager.");
   }
   return settings;
+}
+
+/** `everybody`, `none`, or domains with commas between them. */
+function selfRegistration(value: string): string {
+  const domains = value.toLowerCase().split(",").map((domain) => domain.trim());
+  const isDomain = (domain: string) => /^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(domain);
+  if (value === "everybody" || value === "none") return value;
+  if (!domains.every(isDomain)) throw new Error(`--context selfRegistration=${value}: it must be everybody, none, or domains such as uni.example,students.uni.example.`);
+  return domains.join(",");
 }

@@ -91,7 +91,15 @@ test("the API limits how often it may be called, and more where somebody proves 
     const [{ properties }] = ofType(stage, "AWS::ApiGatewayV2::Stage") as [any];
     assert.deepEqual([properties.DefaultRouteSettings.ThrottlingRateLimit, properties.DefaultRouteSettings.ThrottlingBurstLimit], [200, 400]);
     const routes = new Set(http(stage).map(({ properties }) => properties["RouteKey"]));
-    const limited = ["POST /oauth/token", "POST /sessions", "POST /sign-ins", "POST /sign-ins/{sign_in}/completion"];
+    const limited = [
+      "POST /accounts", "POST /accounts/{account}/invitation", "POST /accounts/{account}/password", "POST /accounts/{account}/verification",
+      "POST /oauth/token", "POST /password-resets", "POST /sessions", "POST /sign-ins", "POST /sign-ins/{sign_in}/completion",
+    ];
+    // Whatever a stranger may write to, but for what proves itself by a secret of 256 bits.
+    const open = http(stage).filter(({ properties }) => properties["AuthorizationType"] !== "CUSTOM").map(({ properties }) => properties["RouteKey"]);
+    const provenBySecret = ["POST /sessions/refresh"];
+    const written = open.filter((route) => route.startsWith("POST ") && !route.startsWith("POST /webhooks/") && !provenBySecret.includes(route));
+    assert.deepEqual(written.sort(), limited);
     assert.deepEqual(Object.keys(properties.RouteSettings).sort(), limited);
     for (const route of limited) {
       assert.ok(routes.has(route), `${route} is a route`);
@@ -99,6 +107,16 @@ test("the API limits how often it may be called, and more where somebody proves 
       assert.deepEqual([ThrottlingRateLimit, ThrottlingBurstLimit], [20, 40], route);
     }
   }
+});
+
+test("in prod nobody opens an account by themselves whom no office knows", () => {
+  const told = (stage: Stage) => {
+    const functions = ofType(stage, "AWS::Lambda::Function").filter(({ properties }) => properties["Environment"]?.Variables.SELF_REGISTRATION);
+    return functions.map(({ properties }) => [properties["FunctionName"], properties["Environment"].Variables.SELF_REGISTRATION]);
+  };
+  assert.deepEqual(told("prod"), [["identity-verify-email", "none"]]);
+  assert.deepEqual([told("dev"), told("local")], [[["identity-verify-email", "everybody"]], [["identity-verify-email", "everybody"]]]);
+  assert.throws(() => matriculaApp({ ...PROD, bootstraps: bootstraps(), selfRegistration: "university" }), /it must be everybody, none, or domains/);
 });
 
 test("the API logs every call as JSON, without addresses and tokens", () => {

@@ -60,6 +60,7 @@ impl Event for PersonChanged {
     }
 }
 
+/// Somebody holds a role, or will. It is told once more when it begins by its date, and when it gets other dates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RoleAssigned {
     pub assignment: RoleAssignmentId,
@@ -202,6 +203,59 @@ impl Event for PasswordChanged {
     }
 }
 
+/// From now on every log-in of somebody asks for a second factor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SecondFactorConfirmed {
+    /// The one in which it was confirmed.
+    pub session: SessionId,
+    pub account: AccountId,
+    pub person: PersonId,
+    pub confirmed_at: Timestamp,
+}
+
+impl Event for SecondFactorConfirmed {
+    const NAME: &'static str = "identity.second-factor.confirmed";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.session.to_string()
+    }
+
+    fn example() -> Self {
+        Self {
+            session: SessionId::derived_from("example"),
+            account: AccountId::derived_from("example"),
+            person: PersonId::derived_from("example"),
+            confirmed_at: "2027-01-15T08:30:00Z".parse().expect("a timestamp"),
+        }
+    }
+}
+
+/// Somebody took their own second factor away. Their other sessions ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SecondFactorRemoved {
+    pub account: AccountId,
+    pub person: PersonId,
+    pub removed_at: Timestamp,
+}
+
+impl Event for SecondFactorRemoved {
+    const NAME: &'static str = "identity.second-factor.removed";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.account.to_string()
+    }
+
+    fn example() -> Self {
+        Self {
+            account: AccountId::derived_from("example"),
+            person: PersonId::derived_from("example"),
+            removed_at: "2027-01-15T08:30:00Z".parse().expect("a timestamp"),
+        }
+    }
+}
+
 /// The staff took a lost second factor from somebody. Every session of theirs ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SecondFactorReset {
@@ -296,7 +350,8 @@ pub struct RoleEnded {
     pub role: String,
     pub department: Option<String>,
     pub ended_at: Timestamp,
-    pub ended_by: PersonId,
+    /// Absent where it ended by its date.
+    pub ended_by: Option<PersonId>,
 }
 
 impl Event for RoleEnded {
@@ -315,7 +370,7 @@ impl Event for RoleEnded {
             role,
             department,
             ended_at: "2027-01-15T08:30:00Z".parse().expect("a timestamp"),
-            ended_by: PersonId::derived_from("administrator"),
+            ended_by: Some(PersonId::derived_from("administrator")),
         }
     }
 }

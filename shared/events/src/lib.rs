@@ -36,7 +36,7 @@ pub use grades::GradePosted;
 pub use identity::{
     DeviceAdded, EmailVerificationRequested, InvitationSent, PasswordChanged,
     PasswordResetRequested, PersonChanged, PersonRegistered, RefreshTokenReused, RoleAssigned,
-    RoleEnded, SecondFactorReset,
+    RoleEnded, SecondFactorConfirmed, SecondFactorRemoved, SecondFactorReset,
 };
 pub use moodle::{GradeRead, ResultRead, WorkMarked};
 pub use notifications::MessageQueued;
@@ -54,6 +54,8 @@ pub fn catalogue() -> Vec<Description> {
         Description::of::<RefreshTokenReused>(),
         Description::of::<DeviceAdded>(),
         Description::of::<PasswordChanged>(),
+        Description::of::<SecondFactorConfirmed>(),
+        Description::of::<SecondFactorRemoved>(),
         Description::of::<SecondFactorReset>(),
         Description::of::<PasswordResetRequested>(),
         Description::of::<InvitationSent>(),

@@ -37,6 +37,7 @@ struct Front {
     client: reqwest::Client,
     faults: Mutex<Faults>,
     calls: Mutex<BTreeMap<String, u64>>,
+    transaction_items: AtomicU64,
     secrets: Mutex<BTreeMap<String, Secret>>,
 }
 
@@ -57,6 +58,7 @@ impl Engine {
             client: reqwest::Client::new(),
             faults: Mutex::new(Faults::none()),
             calls: Mutex::default(),
+            transaction_items: AtomicU64::new(0),
             secrets: Mutex::default(),
         });
         let listener = bind(address).await;
@@ -98,6 +100,11 @@ impl Engine {
     /// Calls by name since the last time they were taken.
     pub fn take_calls(&self) -> BTreeMap<String, u64> {
         std::mem::take(&mut *self.front.calls.lock().expect("no test panics while it counts"))
+    }
+
+    /// Items in transactions, written or only checked, since the last time they were taken.
+    pub fn take_transaction_items(&self) -> u64 {
+        self.front.transaction_items.swap(0, Ordering::Relaxed)
     }
 
     /// Configuration of a client that talks through the front.
@@ -201,6 +208,11 @@ async fn forward(State(front): State<Arc<Front>>, headers: HeaderMap, body: Byte
         headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let call = target.rsplit('.').next().unwrap_or_default().to_owned();
     *front.calls.lock().expect("counting does not panic").entry(call.clone()).or_default() += 1;
+    if call == "TransactWriteItems" {
+        let request: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        let items = request["TransactItems"].as_array().map_or(0, Vec::len);
+        front.transaction_items.fetch_add(items as u64, Ordering::Relaxed);
+    }
     let verdict = front.faults.lock().expect("a verdict does not panic").judge(&call, &body);
     match verdict {
         Verdict::Pass => carry_out(&front, headers, body).await,

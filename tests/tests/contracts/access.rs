@@ -29,6 +29,8 @@ fn table(operations: &[HttpOperation]) -> String {
          course belongs to nobody: everybody who is logged in may read it); *section* is what belongs to a section \
          that names the caller as a teacher; *department* is what belongs to a department in which the caller \
          holds the role. A service client is another system that has been allowed what stands in brackets.\n\n\
+         An import makes students and teachers of the people in its file. Whoever may approve imports, registrars too, \
+         makes teachers in this way, although one by one only HR officers and administrators give that role.\n\n\
          | Operation | Route | Who | Scope |\n|---|---|---|---|\n",
     );
     for operation in operations {

@@ -1,7 +1,6 @@
 //! Sign-in with another provider: a real one on this machine, whose pages a browser walks without pictures.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 use ureq::http::Request;
@@ -16,25 +15,19 @@ const REDIRECTS_MAX: u32 = 10;
 
 /// The provider under a name of its own, so that journeys do not change each other's agreements.
 fn agreed(unknown_person: &str) -> String {
-    static SECRET_IS_THERE: Mutex<bool> = Mutex::new(false);
-    let mut is_there = SECRET_IS_THERE.lock().unwrap_or_else(PoisonError::into_inner);
-    let secret = format!("p{}", std::process::id());
-    if !*is_there {
-        cloud::create_secret(&format!("matricula/dev/sign-in/{secret}"), SECRET);
-        *is_there = true;
-    }
+    let name =
+        format!("u{}", unique("").replace('-', "").chars().rev().take(15).collect::<String>());
+    cloud::create_secret(&format!("matricula/dev/sign-in/{name}"), SECRET);
     let settings = json!({
         "title": "University",
         "issuer": cloud::setting("MATRICULA_SIGN_IN_PROVIDER_URL"),
         "client_id": "matricula",
-        "client_secret": secret,
-        "external_id": { "claim": "sub", "system": "idp:university", "kind": "id" },
+        "client_secret": name,
+        "external_id": { "claim": "sub", "system": format!("idp:{name}"), "kind": "id" },
         "email_domains": ["students.example"],
         "unknown_person": unknown_person,
         "is_active": true,
     });
-    let name =
-        format!("u{}", unique("").replace('-', "").chars().rev().take(15).collect::<String>());
     let path = format!("/sign-in-providers/{name}");
     let put = staff().administrator.api.call("PUT", &path).json(&json!({ "settings": settings }));
     put.header("if-match", "\"0\"").send().expect(200);

@@ -32,20 +32,6 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// The most common passwords of those that are long enough, in lower case.
-const COMMON_PASSWORDS: &str = include_str!("common_passwords.txt");
-
-/// Refuses the passwords that an attacker tries first.
-pub fn check_password(password: &Password, email: &Email) -> Result<(), Refusal> {
-    let folded = password.0.to_lowercase();
-    let address = email.folded();
-    if folded == address || address.split('@').next() == Some(folded.as_str()) {
-        return Err(Refusal::PasswordIsEmail);
-    }
-    let mut common = COMMON_PASSWORDS.lines().filter(|line| !line.starts_with('#'));
-    if common.any(|common| common == folded) { Err(Refusal::PasswordTooCommon) } else { Ok(()) }
-}
-
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountState {
@@ -118,6 +104,14 @@ impl Account {
         }
     }
 
+    /// Whom the staff have made it for, as long as they have not opened it.
+    pub fn invited(&self) -> Option<PersonId> {
+        match self.state {
+            AccountState::Invited { person } => Some(person),
+            AccountState::Active { .. } | AccountState::Unverified { .. } => None,
+        }
+    }
+
     /// The hash to compare a password with, where a password was ever chosen.
     pub fn password_hash(&self) -> Option<&PasswordHash> {
         let is_chosen =
@@ -184,31 +178,6 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn refusal(password: &str) -> Option<Refusal> {
-        let email = "Ada.Lovelace@matricula.example".parse().expect("an address");
-        check_password(&Password(password.into()), &email).err()
-    }
-
-    #[test]
-    fn what_an_attacker_tries_first_is_refused() {
-        assert_eq!(refusal("Password1234"), Some(Refusal::PasswordTooCommon));
-        assert_eq!(refusal("123456789012"), Some(Refusal::PasswordTooCommon));
-        assert_eq!(refusal("ada.lovelace@MATRICULA.example"), Some(Refusal::PasswordIsEmail));
-        assert_eq!(refusal("ADA.lovelace"), Some(Refusal::PasswordIsEmail));
-        assert_eq!(refusal("correct horse battery"), None);
-    }
-
-    #[test]
-    fn the_list_holds_only_what_the_length_alone_would_let_through() {
-        let common: Vec<_> =
-            COMMON_PASSWORDS.lines().filter(|line| !line.starts_with('#')).collect();
-        assert!(common.len() > 50);
-        for password in common {
-            assert!(password.chars().count() >= 12, "{password}");
-            assert_eq!(password, password.to_lowercase());
-        }
-    }
 
     #[test]
     fn a_password_does_not_print() {

@@ -45,15 +45,16 @@ impl LoginAttempts {
     }
 }
 
-/// Requests for a new password, counted as wrong passwords are: nobody's mailbox is flooded.
+/// Requests for a mail with a link or a code, counted as wrong passwords are: nobody's mailbox is flooded, and nobody
+/// gets one more code to guess at for every request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ResetRequests {
+pub struct MailRequests {
     pub subject: String,
     pub asked: u32,
     pub since: Timestamp,
 }
 
-impl ResetRequests {
+impl MailRequests {
     /// Mails within `PERIOD`.
     pub const MAILS_MAX: u32 = 3;
     pub const PERIOD: SignedDuration = SignedDuration::from_hours(1);

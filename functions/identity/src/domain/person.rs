@@ -4,7 +4,7 @@ use kernel::{AccountId, Date, Email, Id, Locale, PersonId, PersonName, SourceId,
 use serde::{Deserialize, Serialize};
 
 use super::external_id::KIND_DEFAULT;
-use super::{Account, ExternalId, Identifier, Refusal};
+use super::{Account, Chooser, ExternalId, Identifier, Refusal};
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
@@ -215,6 +215,12 @@ impl Person {
         let mut beginnings = self.legal_names.iter().filter_map(|one| one.valid_from);
         self.next_name_on = beginnings.find(|from| *from > today);
         self.is_listed = true;
+    }
+
+    /// Who chooses the password of their account.
+    pub fn chooser<'a>(&'a self, account: &'a Account) -> Chooser<'a> {
+        let student_number = self.student_number.as_deref();
+        Chooser { email: &account.email, name: &self.name, student_number }
     }
 
     /// Everything that may be one person's only.

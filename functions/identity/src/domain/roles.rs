@@ -16,6 +16,18 @@ pub struct RoleAssignment {
     pub assigned_by: Option<PersonId>,
     #[serde(flatten)]
     pub validity: Validity,
+    /// How often the others were told that it is given, or is given for another time.
+    #[serde(default = "once")]
+    pub told: u64,
+    /// Whether they are still to be told that it has begun, or is over, by its date.
+    #[serde(default)]
+    awaits_begin: bool,
+    #[serde(default)]
+    awaits_end: bool,
+}
+
+fn once() -> u64 {
+    1
 }
 
 /// From when and until when a role is held; without bounds where nothing is said.
@@ -29,11 +41,56 @@ pub struct Validity {
 
 impl Validity {
     pub fn is_at(self, now: Timestamp) -> bool {
-        self.valid_from.is_none_or(|from| from <= now) && !self.is_over(now)
+        self.has_begun(now) && !self.is_over(now)
     }
 
     fn is_over(self, now: Timestamp) -> bool {
         self.valid_to.is_some_and(|to| to <= now)
+    }
+
+    fn has_begun(self, now: Timestamp) -> bool {
+        self.valid_from.is_none_or(|from| from <= now)
+    }
+
+    fn check(self, now: Timestamp) -> Result<(), Refusal> {
+        let is_upside_down =
+            self.valid_from.zip(self.valid_to).is_some_and(|(from, to)| to <= from);
+        if self.is_over(now) || is_upside_down { Err(Refusal::ValidityInvalid) } else { Ok(()) }
+    }
+}
+
+impl RoleAssignment {
+    /// Other dates for one that is not over; what is left out stays as it is, and so does a beginning that is past.
+    fn redate(&mut self, told: Validity, now: Timestamp) -> Result<Assigned, Refusal> {
+        let standing = self.validity;
+        let next = Validity {
+            valid_from: told.valid_from.or(standing.valid_from),
+            valid_to: told.valid_to.or(standing.valid_to),
+        };
+        if next == standing {
+            return Ok(Assigned::Before(self.clone()));
+        }
+        if standing.has_begun(now) && next.valid_from != standing.valid_from {
+            return Err(Refusal::RoleBegun);
+        }
+        next.check(now)?;
+        let before = self.clone();
+        self.validity = next;
+        self.told += 1;
+        self.await_dates(now);
+        Ok(Assigned::Redated { before, now: self.clone() })
+    }
+
+    fn await_dates(&mut self, now: Timestamp) {
+        self.awaits_begin = !self.validity.has_begun(now);
+        self.awaits_end = self.validity.valid_to.is_some();
+    }
+
+    /// The next of its dates that the others are to be told of.
+    fn next_date(&self) -> Option<Timestamp> {
+        let Validity { valid_from, valid_to } = self.validity;
+        let begin = valid_from.filter(|_| self.awaits_begin);
+        begin.into_iter().chain(valid_to.filter(|_| self.awaits_end)).min()
     }
 }
 
@@ -63,16 +120,24 @@ pub fn check_resetter(giver: &[Grant], roles: &Roles, now: Timestamp) -> Result<
     }
 }
 
-/// Who may say by what else somebody signs in, which is as good as their password.
-pub fn check_opener(giver: &[Grant], roles: &Roles, now: Timestamp) -> Result<(), Refusal> {
-    if roles.assignments.is_empty() { Ok(()) } else { check_resetter(giver, roles, now) }
+/// Who may say by what else somebody signs in, which is as good as their password: an administrator alone, whoever it
+/// is about, since a student, or somebody who is nothing yet, may be of the staff tomorrow. People link theirs themselves.
+pub fn check_opener(giver: &[Grant]) -> Result<(), Refusal> {
+    let is_administrator = giver.iter().any(|grant| grant.role == Role::Administrator);
+    if is_administrator { Ok(()) } else { Err(Refusal::SignInIdNotYours) }
 }
 
 /// Who may change the address of somebody without an account, who will open it by that: whoever may give them what
 /// they hold.
 pub fn check_addresser(giver: &[Grant], roles: &Roles, now: Timestamp) -> Result<(), Refusal> {
-    let mut standing = roles.assignments.iter().filter(|held| !held.validity.is_over(now));
-    standing.try_for_each(|held| check_registrar(giver, held.role))
+    roles.standing(now).try_for_each(|held| check_registrar(giver, held.role))
+}
+
+/// Whose address an import may change, as long as they have no account: that of people who neither are nor will be more
+/// than what an import makes of somebody.
+pub fn check_imported_address(roles: &Roles, now: Timestamp) -> Result<(), Refusal> {
+    let is_of_import = |held: &RoleAssignment| matches!(held.role, Role::Student | Role::Teacher);
+    if roles.standing(now).all(is_of_import) { Ok(()) } else { Err(Refusal::EmailOfStaff) }
 }
 
 /// All roles of one person, which are read and written together: they go into every token as a whole.
@@ -83,6 +148,23 @@ pub struct Roles {
     /// How many were ever made, those that are forgotten among them.
     #[serde(default)]
     pub assigned: u64,
+    /// The date for which they stand on the schedule.
+    #[serde(default)]
+    pub next_date: Option<Timestamp>,
+}
+
+/// A date by which a role of somebody begins or ends, of which the others are told then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleDate {
+    pub at: Timestamp,
+    pub person: PersonId,
+}
+
+/// What has come of a role by its date.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ByDate {
+    Begun(RoleAssignment),
+    Ended(RoleAssignment),
 }
 
 /// Whom a second factor is asked of.
@@ -98,6 +180,11 @@ pub enum SecondFactorPolicy {
 pub enum Assigned {
     Now(RoleAssignment),
     Before(RoleAssignment),
+    /// It was held already, or was going to be, and has other dates now.
+    Redated {
+        before: RoleAssignment,
+        now: RoleAssignment,
+    },
 }
 
 impl Roles {
@@ -107,7 +194,7 @@ impl Roles {
     const REMEMBERED_MAX: usize = 64;
 
     pub fn none_of(person: PersonId) -> Self {
-        Self { person, assignments: Vec::new(), assigned: 0 }
+        Self { person, assignments: Vec::new(), assigned: 0, next_date: None }
     }
 
     /// Gives a role for as long as nobody ends it. Given again, it stays as it is.
@@ -121,7 +208,8 @@ impl Roles {
         self.assign_for(Validity::default(), role, department, assigned_by, now)
     }
 
-    /// Gives a role for a time. One that is held, or will be, stays as it is; one that is over is given anew.
+    /// Gives a role for a time. One that is held, or will be, gets the dates that are told; one that is over is given
+    /// anew.
     pub fn assign_for(
         &mut self,
         validity: Validity,
@@ -131,32 +219,66 @@ impl Roles {
         now: Timestamp,
     ) -> Result<Assigned, Refusal> {
         check_department(role, department.as_deref())?;
-        let Validity { valid_from, valid_to } = validity;
-        if validity.is_over(now) || valid_from.zip(valid_to).is_some_and(|(from, to)| to <= from) {
-            return Err(Refusal::ValidityInvalid);
-        }
+        validity.check(now)?;
         let is_same =
             |standing: &RoleAssignment| standing.role == role && standing.department == department;
-        let mut same = self.assignments.iter().filter(|standing| is_same(standing));
+        let mut same = self.assignments.iter_mut().filter(|standing| is_same(standing));
         if let Some(standing) = same.find(|standing| !standing.validity.is_over(now)) {
-            return Ok(Assigned::Before(standing.clone()));
+            return standing.redate(validity, now);
         }
-        let held = self.assignments.iter().filter(|held| !held.validity.is_over(now));
-        if held.count() >= Self::ASSIGNMENTS_MAX {
+        if self.standing(now).count() >= Self::ASSIGNMENTS_MAX {
             return Err(Refusal::TooManyRoles);
         }
         if self.assignments.len() >= Self::REMEMBERED_MAX {
-            let oldest = self.assignments.iter().position(|one| one.validity.is_over(now));
+            let is_over = |one: &RoleAssignment| one.validity.is_over(now);
+            // Rather one of whose end the others know.
+            let mut all = self.assignments.iter();
+            let known = all.position(|one| is_over(one) && !one.awaits_end);
+            let oldest = known.or_else(|| self.assignments.iter().position(is_over));
             self.assignments.remove(oldest.expect("no more than half of them are held"));
         }
         self.assigned += 1;
         // By its number: an id comes only once, whatever of the earlier ones is forgotten.
         let id = RoleAssignmentId::derived_from(&format!("{}#{}", self.person, self.assigned));
         let assigned_at = now;
-        let assignment =
-            RoleAssignment { id, role, department, assigned_at, assigned_by, validity };
+        let mut assignment = RoleAssignment {
+            id,
+            role,
+            department,
+            assigned_at,
+            assigned_by,
+            validity,
+            told: once(),
+            awaits_begin: false,
+            awaits_end: false,
+        };
+        assignment.await_dates(now);
         self.assignments.push(assignment.clone());
         Ok(Assigned::Now(assignment))
+    }
+
+    /// One that has begun or ended by its date, and was not told of yet.
+    pub fn take_date(&mut self, now: Timestamp) -> Option<ByDate> {
+        let take = |one: &mut RoleAssignment| {
+            let has_ended = one.awaits_end && one.validity.is_over(now);
+            let has_begun = one.awaits_begin && one.validity.has_begun(now);
+            if has_ended {
+                (one.awaits_begin, one.awaits_end) = (false, false);
+                Some(ByDate::Ended(one.clone()))
+            } else if has_begun {
+                one.awaits_begin = false;
+                one.told += 1;
+                Some(ByDate::Begun(one.clone()))
+            } else {
+                None
+            }
+        };
+        self.assignments.iter_mut().find_map(take)
+    }
+
+    /// The next date that the others are to be told of.
+    pub fn date_to_come(&self) -> Option<Timestamp> {
+        self.assignments.iter().filter_map(RoleAssignment::next_date).min()
     }
 
     /// Ends a role; none where it was over before.
@@ -171,7 +293,13 @@ impl Roles {
             return Ok(None);
         }
         assignment.validity.valid_to = Some(now);
+        (assignment.awaits_begin, assignment.awaits_end) = (false, false);
         Ok(Some(assignment.clone()))
+    }
+
+    /// What is held at this moment, or will be.
+    fn standing(&self, now: Timestamp) -> impl Iterator<Item = &RoleAssignment> {
+        self.assignments.iter().filter(move |held| !held.validity.is_over(now))
     }
 
     /// What is held at this moment.
@@ -210,8 +338,8 @@ impl Roles {
 
     /// Whether the person is a student, and neither is nor will be anything else.
     fn are_of_a_student_alone(&self, now: Timestamp) -> bool {
-        let mut standing = self.assignments.iter().filter(|held| !held.validity.is_over(now));
-        self.held(now).next().is_some() && standing.all(|held| held.role == Role::Student)
+        let is_student = |held: &RoleAssignment| held.role == Role::Student;
+        self.held(now).next().is_some() && self.standing(now).all(is_student)
     }
 
     /// The department that goes with a role, where one is told for a whole person.
@@ -290,6 +418,62 @@ mod tests {
         assert_eq!(held, [0, 1, 1, 1, 1, 0]);
         let nothing = RoleAssignmentId::derived_from("nothing");
         assert_eq!(roles.end(nothing, at(6)), Err(Refusal::RoleUnknown));
+    }
+
+    #[test]
+    fn another_end_prolongs_or_shortens_a_role_and_what_is_left_out_stays() {
+        let at = |hours| testkit::now() + jiff::SignedDuration::from_hours(hours);
+        let mut roles = roles();
+        let mut assign = |valid_from, valid_to, now| {
+            let validity = Validity { valid_from, valid_to };
+            roles.assign_for(validity, Role::Bursar, None, None, now)
+        };
+        let Ok(Assigned::Now(first)) = assign(Some(at(1)), Some(at(4)), at(0)) else {
+            panic!("not assigned")
+        };
+        let redated = |assigned: Result<Assigned, Refusal>| match assigned {
+            Ok(Assigned::Redated { before, now }) => {
+                assert_eq!((before.id, now.id, now.told), (first.id, first.id, before.told + 1));
+                (now.validity.valid_from, now.validity.valid_to)
+            }
+            other => panic!("not redated: {other:?}"),
+        };
+        assert_eq!(redated(assign(Some(at(2)), None, at(0))), (Some(at(2)), Some(at(4))));
+        assert_eq!(redated(assign(None, Some(at(9)), at(3))), (Some(at(2)), Some(at(9))));
+        assert_eq!(redated(assign(None, Some(at(5)), at(3))), (Some(at(2)), Some(at(5))));
+        for same in [(None, None), (Some(at(2)), None), (None, Some(at(5)))] {
+            assert!(matches!(assign(same.0, same.1, at(3)), Ok(Assigned::Before(_))), "{same:?}");
+        }
+        assert_eq!(assign(Some(at(4)), None, at(3)), Err(Refusal::RoleBegun));
+        assert_eq!(assign(None, Some(at(3)), at(3)), Err(Refusal::ValidityInvalid));
+        let held = [1, 2, 4, 5].map(|hours| roles.grants(at(hours)).len());
+        assert_eq!(held, [0, 1, 1, 0]);
+    }
+
+    #[test]
+    fn each_date_is_told_once_and_none_where_somebody_ended_the_role_before() {
+        let at = |hours| testkit::now() + jiff::SignedDuration::from_hours(hours);
+        let mut roles = roles();
+        let validity = Validity { valid_from: Some(at(1)), valid_to: Some(at(3)) };
+        let mut assign = |role| {
+            let Ok(Assigned::Now(new)) = roles.assign_for(validity, role, None, None, at(0)) else {
+                panic!("not assigned")
+            };
+            new.id
+        };
+        let (bursar, registrar) = (assign(Role::Bursar), assign(Role::Registrar));
+        roles.assign(Role::Student, None, None, at(0)).expect("assigned");
+        assert_eq!((roles.date_to_come(), roles.take_date(at(0))), (Some(at(1)), None));
+        for id in [bursar, registrar] {
+            let begun = roles.take_date(at(1));
+            let is_hers = |one: &RoleAssignment| (one.id, one.told) == (id, 2);
+            assert!(matches!(&begun, Some(ByDate::Begun(one)) if is_hers(one)), "{begun:?}");
+        }
+        assert_eq!((roles.date_to_come(), roles.take_date(at(2))), (Some(at(3)), None));
+        roles.end(registrar, at(2)).expect("ends");
+        let ended = roles.take_date(at(4));
+        assert!(matches!(&ended, Some(ByDate::Ended(one)) if one.id == bursar), "{ended:?}");
+        assert_eq!((roles.date_to_come(), roles.take_date(at(5))), (None, None));
     }
 
     #[test]

@@ -27,8 +27,8 @@ pub struct ProviderSettings {
     pub issuer: String,
     #[schemars(length(min = 1, max = 200))]
     pub client_id: String,
-    /// Last part of the name of the secret that holds the client's secret: `sign-in/<it>`. Absent where the provider
-    /// gave none.
+    /// Last part of the name of the secret that holds the client's secret, `sign-in/<it>`: the provider's own code.
+    /// Absent where the provider gave none.
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z][a-z0-9-]*$"))]
     pub client_secret: Option<String>,
     pub external_id: ExternalIdSource,
@@ -51,7 +51,7 @@ pub struct ExternalIdSource {
     /// `sub`, if nothing else is agreed.
     #[schemars(length(min = 1, max = 60), regex(pattern = r"^[A-Za-z][A-Za-z0-9_\-]*$"))]
     pub claim: String,
-    /// `idp:<provider>`.
+    /// `idp:<provider>`, by its code.
     #[schemars(regex(pattern = r"^idp:[a-z0-9][a-z0-9-]{0,39}$"))]
     pub system: String,
     /// Which of the system's ids; `id`, if it has one kind of them.
@@ -74,6 +74,13 @@ pub struct Provider {
     pub code: ProviderCode,
     pub settings: ProviderSettings,
     pub changed_at: Timestamp,
+}
+
+impl Provider {
+    /// Whether somebody may sign in with it.
+    pub fn is_open(&self) -> bool {
+        self.settings.is_active && self.settings.check_bound(&self.code).is_ok()
+    }
 }
 
 /// A sign-in that was begun. Its state, its nonce and its proof of possession follow from a handle that only the
@@ -127,6 +134,18 @@ impl std::fmt::Debug for Identity {
 }
 
 impl ProviderSettings {
+    /// A provider is given its own secret and names its own people: with those of another one, whoever describes a
+    /// provider could have the other's secret sent to themselves, and its people signed in by theirs.
+    pub fn check_bound(&self, code: &ProviderCode) -> Result<(), Refusal> {
+        if self.client_secret.as_ref().is_some_and(|name| *name != code.0) {
+            return Err(Refusal::ProviderSecretOfAnother);
+        }
+        if self.external_id.system != format!("idp:{}", code.0) {
+            return Err(Refusal::ProviderIdsOfAnother);
+        }
+        Ok(())
+    }
+
     pub fn external_id_of(&self, identity: &Identity) -> ExternalId {
         let ExternalIdSource { system, kind, .. } = self.external_id.clone();
         ExternalId { system, kind, value: identity.external_id.clone() }

@@ -42,7 +42,9 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let invited_at = found.value.verification_requested_at;
     let is_right = ctx.is_link(token, LinkPurpose::AcceptInvitation, *account, invited_at).await?;
     found.value.follow_invitation(is_right, call.now)?;
-    check_password(password, &found.value.email)?;
+    let invited = found.value.invited().ok_or(Refusal::InvitationInvalid)?;
+    let person = ctx.table.get(&store::person_key(invited)).await?.ok_or(Refusal::PersonUnknown)?;
+    check_password(password, person.value.chooser(&found.value))?;
     found.value.password_hash = passwords::hash(password)?;
     let found = (found.value, Some(found.version));
     let opening = verify_email::opening(ctx, &call.deed(ROUTE.operation), found, None).await?;

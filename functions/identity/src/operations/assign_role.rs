@@ -1,4 +1,5 @@
-//! A role for a person, named by id or by e-mail address. A role that they hold already stays as it is.
+//! A role for another person, named by id or by e-mail address. A role that they hold already, or will hold, gets the
+//! dates that are told, and stays as it is where none are.
 
 use kernel::{Email, PersonId, RoleAssignmentId, Timestamp};
 use schemars::JsonSchema;
@@ -29,9 +30,9 @@ pub struct Command {
     /// Needed for a head of department, possible for a teacher.
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[A-Z0-9][A-Z0-9.\-]*$"))]
     pub department: Option<String>,
-    /// Now, where it is absent.
+    /// Now, where it is absent. One that has begun keeps its beginning.
     pub valid_from: Option<Timestamp>,
-    /// Until somebody ends it, where it is absent.
+    /// Until somebody ends it, where it is absent. Of a role that stands already, what is absent stays as it is.
     pub valid_to: Option<Timestamp>,
 }
 
@@ -64,6 +65,9 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         }
         _ => return Err(Refusal::PersonNotNamed.into()),
     };
+    if person == call.person() {
+        return Err(Refusal::OwnRole.into());
+    }
     let (known, mut roles, trail) = store::person_roles_and_trail(&ctx.table, person).await?;
     let known = known.ok_or(Refusal::PersonUnknown)?;
     let before = roles.0.clone();
@@ -75,18 +79,24 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         call.now,
     )?;
     let mut transaction = ctx.table.transaction();
-    let reply = match assigned {
-        Assigned::Before(standing) => Reply::of(person, &standing),
+    let (given, noted) = match assigned {
+        Assigned::Before(standing) => (standing, None),
         Assigned::Now(new) => {
-            let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
-            let reply = Reply::of(person, &new);
-            let deed = call.deed(ROUTE.operation);
-            trail.append(&mut transaction, &deed, audit::assigned(&new));
-            store::write_roles(&mut transaction, &roles, &[new], cause);
-            people::write_role_entries(&mut transaction, &known, &before, &roles.0);
-            reply
+            let noted = audit::assigned(&new);
+            (new, Some(noted))
+        }
+        Assigned::Redated { before, now } => {
+            let noted = audit::redated(&before, &now);
+            (now, Some(noted))
         }
     };
+    let reply = Reply::of(person, &given);
+    if let Some(noted) = noted {
+        let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
+        trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
+        store::write_roles(&mut transaction, &roles, &[given], cause);
+        people::write_role_entries(&mut transaction, &known, &before, &roles.0);
+    }
     call.keep_reply(&mut transaction, &reply);
     transaction.commit().await?;
     Ok(reply)
@@ -100,7 +110,7 @@ mod tests {
     use tokio::time::{Duration, Instant};
 
     use super::*;
-    use crate::fixtures::{ada, by_administrator, code, ctx, noted, trail_of, verified};
+    use crate::fixtures::{ada, by_administrator, by_staff, code, ctx, noted, trail_of, verified};
 
     fn head_of_math(person: PersonId) -> Command {
         let department = Some("MATH".to_owned());
@@ -209,10 +219,57 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_role_is_prolonged_once_whatever_happens_on_the_wire() {
+        let hour = |hours| Some(testkit::now() + jiff::SignedDuration::from_hours(hours));
+        testkit::under_every_fault(
+            async |table| {
+                let math = head_of_math(verified(&ctx(table), ada()).await.1);
+                let first = by_administrator(Command { valid_to: hour(1), ..math.clone() });
+                handle(&ctx(table), &first).await.expect("assigned");
+                by_administrator(Command { valid_to: hour(9), ..math })
+            },
+            async |table, call| handle(&ctx(table), call).await.map(drop),
+            async |table, call| {
+                let person = call.command.person.expect("named by id");
+                let roles = store::roles(table, person).await.expect("reads").0;
+                assert_eq!(roles.grants(hour(8).expect("a time")).len(), 2);
+                let dates = table.query(&store::role_dates(), &table::PageRequest::default()).await;
+                let dates = dates.expect("reads").records.into_iter();
+                let dates: Vec<_> = dates.map(|date| Some(date.value.at)).collect();
+                assert_eq!(dates, [hour(9)], "it is on the schedule for its new end alone");
+                let events = assigned(table).await;
+                let ends: Vec<_> = events.iter().map(|data| data["valid_to"].clone()).collect();
+                assert_eq!(ends, [serde_json::json!(hour(1)), serde_json::json!(hour(9))]);
+                let noted = noted(table, person, ROUTE.operation).await;
+                let [old, new] = [hour(1), hour(9)].map(|at| at.expect("a time"));
+                assert_eq!(noted[1..], [format!("role: valid_to {old} → {new}")]);
+            },
+        )
+        .await;
+    }
+
+    #[tokio::test]
+    async fn nobody_gives_themselves_a_role_by_id_or_by_address() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let (_, person) = verified(&ctx, ada()).await;
+        let by_email = Command { person: None, email: Some(ada().email), ..head_of_math(person) };
+        for role in [Role::HrOfficer, Role::Administrator] {
+            for command in [head_of_math(person), by_email.clone()] {
+                let mut own = by_staff(role, command);
+                own.caller.as_mut().expect("a caller").person = person;
+                assert_eq!(code(handle(&ctx, &own).await), "OWN_ROLE", "{role:?}");
+            }
+        }
+        handle(&ctx, &by_staff(Role::HrOfficer, by_email)).await.expect("another one gives it");
+    }
+
+    #[tokio::test]
     async fn nobody_but_an_administrator_and_within_bounds_an_hr_officer_assigns() {
         let test = testkit::TestTable::new().await;
         let ctx = ctx(&test.table);
-        let body = serde_json::json!({ "person": testkit::person("ada"), "role": "administrator" });
+        let nobody = testkit::person("nobody");
+        let body = serde_json::json!({ "person": nobody, "role": "administrator" });
         for role in Role::ALL {
             let session = testkit::call(()).caller.expect("a caller").session;
             let grants = vec![Grant { role, department: None }];

@@ -1,54 +1,18 @@
 //! Schedule: legal names that have begun are told of. What one run has no time for, and what fails, the next one finds.
 
-use std::time::Duration;
+use shell::{Failure, Tick};
+use table::{Actor, Deed};
 
-use serde::Serialize;
-use shell::{Failure, Tick, run_step};
-use table::{Actor, Deed, PageRequest, deadline};
-
-use crate::Ctx;
 use crate::domain::NameBeginning;
 use crate::people::{self, Before};
 use crate::store;
+use crate::{Ctx, due};
 
-/// Pages of names that have begun, in one run.
-const PAGES_MAX: u32 = 20;
-const PAGE: u32 = 50;
-/// What one name may take, and the reply.
-const TIME_LEFT_MIN: Duration = Duration::from_secs(5);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-pub struct Reply {
-    pub begun: u32,
-    /// Could not be written this time.
-    pub failed: u32,
-}
-
-pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<Reply, Failure> {
+pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<due::Reply, Failure> {
     let today = ctx.today(tick.now);
-    let (mut reply, mut after) = (Reply::default(), None);
-    for _ in 0..PAGES_MAX {
-        let page = PageRequest { after, limit: PAGE };
-        let found = ctx.table.query(&people::name_beginnings(), &page).await?;
-        for beginning in found.records {
-            // Whatever comes behind it begins later still.
-            if beginning.value.begins_on > today || deadline::left() < TIME_LEFT_MIN {
-                return Ok(reply);
-            }
-            match run_step(async || begin(ctx, beginning.value, tick).await).await {
-                Ok(()) => reply.begun += 1,
-                Err(failure) => {
-                    tracing::error!(person = %beginning.value.person, ?failure, "a name did not begin");
-                    reply.failed += 1;
-                }
-            }
-        }
-        after = found.next;
-        if after.is_none() {
-            break;
-        }
-    }
-    Ok(reply)
+    let is_due = |beginning: &NameBeginning| beginning.begins_on <= today;
+    let begin = async |beginning| begin(ctx, beginning, tick).await;
+    due::work_off(ctx, &people::name_beginnings(), is_due, begin).await
 }
 
 /// Written again, a record is that of today; its own write takes the beginning off the schedule.
@@ -77,11 +41,13 @@ mod tests {
     use jiff::SignedDuration;
     use jiff::civil::date;
     use kernel::Timestamp;
+    use table::PageRequest;
 
     use super::super::change_legal_name;
     use super::super::change_legal_name::tests::{ada, king};
     use super::super::register_person::tests::{command, registered, told};
     use super::*;
+    use crate::due::Reply;
     use crate::fixtures::ctx;
 
     fn tick(now: Timestamp) -> Tick {
@@ -137,7 +103,7 @@ mod tests {
             change_legal_name::handle(&ctx, &change).await.expect("changes");
         }
         let reply = handle(&ctx, &tick(in_days(5))).await.expect("begins");
-        assert_eq!(reply, Reply { begun: 55, failed: 0 });
+        assert_eq!(reply, Reply { done: 55, failed: 0 });
         assert_eq!(told(&test.table, PersonChanged::NAME).await, 55);
         assert_eq!(handle(&ctx, &tick(in_days(5))).await.expect("again"), Reply::default());
     }

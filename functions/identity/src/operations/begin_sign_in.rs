@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Call, Failure, Route};
 
-use crate::domain::{ProviderCode, Refusal, SignIn};
+use crate::domain::{Provider, ProviderCode, Refusal, SignIn};
 use crate::relying_party::Challenge;
 use crate::{Ctx, client_secrets, sign_in_store};
 
@@ -43,7 +43,7 @@ impl std::fmt::Debug for Reply {
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let key = sign_in_store::provider_key(&call.command.provider);
     let provider = ctx.table.get(&key).await?.map(|provider| provider.value);
-    let provider = provider.filter(|provider| provider.settings.is_active);
+    let provider = provider.filter(Provider::is_open);
     let provider = provider.ok_or(Refusal::ProviderUnknown)?;
     let handle = client_secrets::random_text()?;
     let challenge = Challenge::of(&handle);
@@ -128,5 +128,25 @@ mod tests {
         let provider = agreed(&ctx, settings).await;
         let closed = testkit::call(Command { provider });
         assert_eq!(code(handle(&ctx, &closed).await), "PROVIDER_UNKNOWN");
+    }
+
+    #[tokio::test]
+    async fn nobody_signs_in_with_a_provider_that_was_given_the_secret_or_the_ids_of_another() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        // As they could be agreed upon before.
+        for (secret, system) in [("university", "idp:evil"), ("evil", "idp:university")] {
+            let code_of_evil = ProviderCode("evil".into());
+            let mut settings = university("https://evil.example");
+            settings.client_secret = Some(secret.into());
+            settings.external_id.system = system.into();
+            let changed_at = testkit::now();
+            let planted = Provider { code: code_of_evil.clone(), settings, changed_at };
+            let mut transaction = ctx.table.transaction();
+            transaction.overwrite(&planted);
+            transaction.commit().await.expect("written");
+            let begin = testkit::call(Command { provider: code_of_evil });
+            assert_eq!(code(handle(&ctx, &begin).await), "PROVIDER_UNKNOWN");
+        }
     }
 }

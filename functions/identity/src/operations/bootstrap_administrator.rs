@@ -24,7 +24,9 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
     let known = known.ok_or(Refusal::AccountUnknown)?;
     let before = roles.0.clone();
     let new = match roles.0.assign(Role::Administrator, None, None, step.now)? {
-        Assigned::Before(standing) => return Ok(Reply::of(person, &standing)),
+        Assigned::Before(standing) | Assigned::Redated { now: standing, .. } => {
+            return Ok(Reply::of(person, &standing));
+        }
         Assigned::Now(new) => new,
     };
     let reply = Reply::of(person, &new);

@@ -22,10 +22,10 @@ pub struct Command {
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     let Command { current_password, new_password } = &call.command;
     let (person, session) = (call.person(), call.caller().session);
-    let store::OwnAccount { own, mut account, guesses, .. } =
+    let store::OwnAccount { own, mut account, person: known, guesses, .. } =
         store::own_account(&ctx.table, call.caller(), call.now).await?;
     guesses.check_wait(call.now)?;
-    check_password(new_password, &account.value.email)?;
+    check_password(new_password, known.chooser(&account.value))?;
     let hash = account.value.password_hash();
     if !passwords::is_right(current_password, hash) {
         // A change whose reply was lost comes again from where it was made: it has had its effect. From anywhere else

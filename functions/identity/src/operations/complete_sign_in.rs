@@ -88,7 +88,7 @@ async fn begun(ctx: &Ctx, call: &Call<Command>) -> Result<(Stored<SignIn>, Provi
     sign_in.value.check(is_of_its_browser, call.now)?;
     let provider = ctx.table.get(&sign_in_store::provider_key(&sign_in.value.provider)).await?;
     let provider = provider.map(|provider| provider.value);
-    let provider = provider.filter(|provider| provider.settings.is_active);
+    let provider = provider.filter(Provider::is_open);
     Ok((sign_in, provider.ok_or(Refusal::ProviderUnknown)?))
 }
 

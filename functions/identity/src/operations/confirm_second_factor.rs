@@ -1,6 +1,7 @@
 //! The first code of a second factor: from now on every log-in asks for one. The reply holds the recovery codes, and
 //! the session counts as one that has passed it.
 
+use events::SecondFactorConfirmed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Access, Call, Failure, Route};
@@ -51,6 +52,11 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         own.check_end(&mut transaction);
         own.session.value.passed_second_factor = true;
         transaction.update(&own.session);
+        let (session, person) = (own.session.value.id, call.person());
+        let account = factor.value.account;
+        let event = SecondFactorConfirmed { session, account, person, confirmed_at: call.now };
+        let version = own.session.version + 1;
+        transaction.event(event, version, call.now, &call.correlation_id);
         let noted = audit::second_factor(&before, Some(&factor.value));
         own.trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     } else {
@@ -62,6 +68,8 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use events::Event;
+
     use super::super::{end_sessions, enroll_second_factor};
     use super::*;
     use crate::domain::Password;
@@ -94,6 +102,9 @@ mod tests {
                 assert!(own.own.session.value.passed_second_factor);
                 let told = format!("second-factor: confirmed_at – → {}", testkit::NOW);
                 assert_eq!(noted(table, call.person(), ROUTE.operation).await, [told]);
+                let events = testkit::published(table).await.into_iter();
+                let events = events.filter(|event| event.name == SecondFactorConfirmed::NAME);
+                assert_eq!(events.count(), 1, "they are told");
             },
         )
         .await;

@@ -1,13 +1,12 @@
 //! The end of a role that a person holds: it counts no more within a minute.
 
-use events::RoleEnded;
 use kernel::{PersonId, RoleAssignmentId};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
 
 use crate::domain::{Refusal, check_giver};
-use crate::store;
+use crate::store::{self, Cause};
 use crate::{Ctx, audit};
 
 pub const ROUTE: Route = Route::delete(
@@ -29,32 +28,24 @@ pub struct Command {
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     let Command { person, assignment } = call.command;
-    let (_, (mut roles, version), trail) =
-        store::person_roles_and_trail(&ctx.table, person).await?;
-    let Some(ended) = roles.end(assignment, call.now)? else { return Ok(()) };
+    let (_, mut roles, trail) = store::person_roles_and_trail(&ctx.table, person).await?;
+    let Some(ended) = roles.0.end(assignment, call.now)? else { return Ok(()) };
     check_giver(&call.caller().grants, ended.role)?;
     // The last administrator would otherwise leave nobody who can appoint another.
     if person == call.person() && ended.role == Role::Administrator {
         return Err(Refusal::OwnAdministration.into());
     }
     let mut transaction = ctx.table.transaction();
-    transaction.put(&roles, version);
+    store::put_roles(&mut transaction, &roles);
     trail.append(&mut transaction, &call.deed(ROUTE.operation), audit::ended(&ended));
-    let event = RoleEnded {
-        assignment,
-        person,
-        role: ended.role.name().to_owned(),
-        department: ended.department,
-        ended_at: call.now,
-        ended_by: call.person(),
-    };
-    transaction.event(event, 1, call.now, &call.correlation_id);
+    let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
+    store::tell_end(&mut transaction, person, &ended, Some(call.person()), cause);
     Ok(transaction.commit().await?)
 }
 
 #[cfg(test)]
 mod tests {
-    use events::Event;
+    use events::{Event, RoleEnded};
 
     use super::super::assign_role;
     use super::*;

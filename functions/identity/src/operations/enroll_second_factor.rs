@@ -32,7 +32,7 @@ pub struct Reply {
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let store::OwnAccount { own, account, second_factor, guesses } =
+    let store::OwnAccount { own, account, second_factor, guesses, .. } =
         store::own_account(&ctx.table, call.caller(), call.now).await?;
     // Said whatever the password is.
     SecondFactor::check_replaceable(second_factor.as_ref().map(|factor| &factor.value))?;

@@ -8,8 +8,8 @@ use shell::{Failure, Imported, Role, RowOutcome, Step};
 use table::{Deed, Noted, Transaction};
 
 use crate::domain::{
-    Assigned, ExternalId, ImportedPerson, Person, Refusal, Roles, check_birth_date, check_opener,
-    checked_name,
+    Assigned, ExternalId, ImportedPerson, Person, Refusal, Roles, check_birth_date,
+    check_imported_address, check_opener, checked_name,
 };
 use crate::people::{self, Before};
 use crate::store::{self, Cause};
@@ -87,7 +87,10 @@ async fn import_of<'t>(
     }
     let known = standing.as_ref().map_or(&[][..], |known| &known.value.external_ids);
     if person.external_ids.iter().any(|id| id.opens_accounts() && !known.contains(id)) {
-        check_opener(&[], &roles.0, cause.now)?;
+        check_opener(&[])?;
+    }
+    if standing.as_ref().is_some_and(|known| known.value.email != person.email) {
+        check_imported_address(&roles.0, cause.now)?;
     }
     let mut transaction = ctx.table.transaction();
     match &standing {
@@ -133,9 +136,12 @@ mod tests {
     use kernel::PersonId;
     use shell::RefusedRow;
 
+    use super::super::{add_external_id, assign_role};
     use super::*;
     use crate::domain::{Claim, Identifier};
-    use crate::fixtures::{ada, ctx, imported_ada, log_in, noted, registered, verified};
+    use crate::fixtures::{
+        ada, by_administrator, ctx, imported_ada, log_in, noted, registered, verified,
+    };
 
     fn row(number: u64, source: &str, email: Option<&str>) -> Row {
         Row {
@@ -294,6 +300,59 @@ mod tests {
         assert_eq!(amina.legal_name(today).family, "Mbarga");
         assert_eq!(amina.legal_name(before).family, "Ngono");
         assert_eq!((amina.told_name(), amina.external_ids.len()), (&preferred, 1));
+    }
+
+    #[tokio::test]
+    async fn an_import_does_not_say_where_somebody_of_the_staff_reads_their_mail() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let old = Some("amina@matricula.example");
+        let head = SourceId("p1".into()).id();
+        let with = |email: &str| row(1, "p1", Some(email));
+        let hour = |hours| Some(testkit::now() + jiff::SignedDuration::from_hours(hours));
+        imported(&ctx, vec![row(1, "p1", old), row(2, "p2", None)]).await;
+        let assign = async |person: PersonId, role, valid_from, valid_to| {
+            let (email, department) = (None, Roles::department_for(role, Some("MATH")));
+            let person = Some(person);
+            let command =
+                assign_role::Command { person, email, role, department, valid_from, valid_to };
+            assign_role::handle(&ctx, &by_administrator(command)).await.expect("assigned");
+        };
+        assign(head, Role::Teacher, None, None).await;
+        assert_eq!(imported(&ctx, vec![with("a@matricula.example")]).await.applied, 1);
+        assign(head, Role::HeadOfDepartment, None, hour(1)).await;
+        let refusal = [refused(1, "EMAIL_OF_STAFF")];
+        let thief = with("thief@elsewhere.example");
+        assert_eq!(imported(&ctx, vec![thief.clone()]).await.refused, refusal);
+        let known = with("a@matricula.example");
+        assert_eq!(imported(&ctx, vec![known]).await.unchanged, 1, "it is no change");
+        let mut later = testkit::step(Command { rows: vec![thief.clone()], dry_run: true });
+        later.now = hour(1).expect("a time");
+        let later = handle(&ctx, &later).await.expect("tries");
+        assert_eq!(later.applied, 1, "who is of the staff no more");
+        // A role that only begins in an hour, and somebody who had no address.
+        assign(SourceId("p2".into()).id(), Role::Bursar, hour(1), None).await;
+        let first = row(2, "p2", Some("thief@elsewhere.example"));
+        assert_eq!(imported(&ctx, vec![first]).await.refused, [refused(2, "EMAIL_OF_STAFF")]);
+        let stored = person(&ctx, "p1").await.expect("she is there").email.expect("an address");
+        assert_eq!(stored.as_str(), "a@matricula.example");
+    }
+
+    #[tokio::test]
+    async fn an_import_plants_nothing_that_somebody_signs_in_by() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let subject = || vec!["idp:university:u-1".to_owned()];
+        let student = Row { external_ids: subject(), ..row(1, "p1", None) };
+        let nobody = Row { external_ids: subject(), roles: vec![], ..row(2, "p2", None) };
+        let found = imported(&ctx, vec![student.clone(), nobody]).await;
+        let code = "SIGN_IN_ID_NOT_YOURS";
+        assert_eq!(found.refused, [refused(1, code), refused(2, code)]);
+        imported(&ctx, vec![row(1, "p1", None)]).await;
+        let external_id = ExternalId::read("idp:university:u-1", None).expect("an id");
+        let add = add_external_id::Command { person: SourceId("p1".into()).id(), external_id };
+        add_external_id::handle(&ctx, &by_administrator(add)).await.expect("added");
+        assert_eq!(imported(&ctx, vec![student]).await.unchanged, 1, "it is theirs already");
     }
 
     #[tokio::test]

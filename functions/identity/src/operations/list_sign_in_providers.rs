@@ -26,9 +26,9 @@ pub struct Item {
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Listing<Item>, Failure> {
     let page = ctx.table.query(&sign_in_store::providers(), &call.page).await?;
-    let active = page.records.into_iter().filter(|provider| provider.value.settings.is_active);
-    let items = active
-        .map(|stored| Item { provider: stored.value.code, title: stored.value.settings.title });
+    let open = page.records.into_iter().filter(|provider| provider.value.is_open());
+    let items =
+        open.map(|stored| Item { provider: stored.value.code, title: stored.value.settings.title });
     Ok(Listing { items: items.collect(), next_cursor: page.next })
 }
 

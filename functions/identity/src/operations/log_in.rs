@@ -1,5 +1,6 @@
 //! A log-in by e-mail address or student number. Whoever does not know the password learns nothing: the answer, the
-//! work and the growing wait are the same whether or not there is such an account. Nothing is answered that depends on
+//! work and the growing wait are the same whether or not there is such an account, and whatever was guessed at it by its
+//! other name. Nothing is answered that depends on
 //! the password, or on a code, before the guess is counted, or before it is sure that nobody has guessed meanwhile; a
 //! log-in that succeeds forgets them.
 
@@ -72,14 +73,17 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Tokens, Failure> 
     let device = |account| devices.presented(device_token.as_deref()?, account);
     let found = store::login(&ctx.table, &Identifier::of_login(login), device).await?;
     found.guesses.check_wait(call.now)?;
-    let hash = |account: &Option<Stored<Account>>| {
-        account.as_ref().and_then(|account| account.value.password_hash()).cloned()
+    let hash = |account: Option<&Stored<Account>>| {
+        account.and_then(|account| account.value.password_hash()).cloned()
     };
-    if passwords::is_right(password, hash(&found.account).as_ref()) {
+    // Where too many have guessed at the account by its other name, it is not looked at, which takes as long.
+    let looked_at =
+        found.account.as_ref().filter(|_| found.guesses.check_account(call.now).is_ok());
+    if passwords::is_right(password, hash(looked_at).as_ref()) {
         return let_in(ctx, call, found).await;
     }
     // Compared whether or not there is one, so that it takes as long.
-    let is_pending = passwords::is_right(password, hash(&found.pending).as_ref());
+    let is_pending = passwords::is_right(password, hash(found.pending.as_ref()).as_ref());
     // Counted although it is right: anybody can register an address, and must not wipe out the wrong ones by that.
     found.guesses.count(&ctx.table, call.now).await?;
     Err(if is_pending { Refusal::EmailNotVerified } else { Refusal::LoginFailed }.into())
@@ -106,14 +110,16 @@ mod tests {
 
     use events::{DeviceAdded, Event};
     use jiff::SignedDuration;
-    use kernel::Timestamp;
+    use kernel::{SourceId, Timestamp};
 
-    use super::super::{change_password, end_sessions, refresh_session};
+    use super::super::{
+        change_password, end_sessions, import_people, refresh_session, register_account,
+    };
     use super::*;
     use crate::domain::LoginAttempts;
     use crate::fixtures::{
-        SECOND_FACTOR_WORD, ada, by_bearer, caller_of, code, ctx, enrolled, log_in, log_in_with,
-        registered, second_factor_code, verified,
+        SECOND_FACTOR_WORD, ada, by_bearer, caller_of, code, ctx, enrolled, imported_ada, log_in,
+        log_in_with, registered, second_factor_code, verified,
     };
     use crate::second_factor_ring::SecondFactorRing;
 
@@ -196,6 +202,90 @@ mod tests {
         assert_eq!(codes, [failed, failed, failed, failed, wait, wait, failed, wait, failed]);
     }
 
+    /// Ada with her student number, and Max with his.
+    async fn ada_and_max(ctx: &Ctx) {
+        let max = import_people::Row {
+            source: SourceId("max".into()),
+            email: Some("max@matricula.example".into()),
+            student_number: Some("S-1858".into()),
+            ..imported_ada()
+        };
+        let rows = vec![imported_ada(), import_people::Row { row: 2, ..max }];
+        let rows = import_people::Command { rows, dry_run: false };
+        import_people::handle(ctx, &testkit::step(rows)).await.expect("imports");
+        verified(ctx, ada()).await;
+        let email = "max@matricula.example".parse().expect("an address");
+        verified(ctx, register_account::Command { email, ..ada() }).await;
+    }
+
+    #[tokio::test]
+    async fn guesses_at_an_address_do_not_tell_whose_number_it_is_nor_the_other_way_round() {
+        const NUMBERS: [&str; 3] = ["S-1815", "S-1858", "S-0000"];
+        const ADDRESSES: [&str; 3] = [ADA, "max@matricula.example", "nobody@matricula.example"];
+        for (guessed_at, others) in [(ADA, NUMBERS), ("S-1815", ADDRESSES)] {
+            let test = testkit::TestTable::new().await;
+            let ctx = ctx(&test.table);
+            ada_and_max(&ctx).await;
+            // The guesser has registered her address too, and knows that password.
+            let mine = Password("mine is another".into());
+            registered(&ctx, register_account::Command { password: mine, ..ada() }).await;
+            for _ in 0..4 {
+                assert_eq!(code(log_in(&ctx, guessed_at, "wrong").await), "LOGIN_FAILED");
+            }
+            assert_eq!(code(log_in(&ctx, guessed_at, "wrong").await), "TOO_MANY_ATTEMPTS");
+            let mut seen = Vec::new();
+            for other in others {
+                drop(test.engine.take_calls());
+                let answers = [
+                    code(log_in(&ctx, other, "wrong").await),
+                    code(log_in(&ctx, other, "wrong").await),
+                ];
+                assert_eq!(answers, ["LOGIN_FAILED"; 2], "{guessed_at}, {other}");
+                seen.push(test.engine.take_calls());
+            }
+            assert_eq!(seen, vec![seen[0].clone(); 3]);
+            if guessed_at != ADA {
+                let own = log_in(&ctx, ADA, "mine is another").await;
+                assert_eq!(code(own), "EMAIL_NOT_VERIFIED", "as if nobody had guessed");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn guesses_by_both_names_of_an_account_are_counted_together() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        ada_and_max(&ctx).await;
+        for name in [ADA, "S-1815", ADA, "S-1815"] {
+            assert_eq!(code(log_in(&ctx, name, "wrong").await), "LOGIN_FAILED");
+        }
+        for name in [ADA, "S-1815"] {
+            let right = handle(&ctx, &call(name, SECRET, after(1))).await;
+            assert_eq!(code(right), "LOGIN_FAILED", "it is not looked at");
+        }
+        handle(&ctx, &call("S-1858", SECRET, after(1))).await.expect("nobody guessed at Max");
+        handle(&ctx, &call("S-1815", SECRET, after(2))).await.expect("the wait is over");
+        handle(&ctx, &call(ADA, SECRET, after(2))).await.expect("and forgotten");
+    }
+
+    #[tokio::test]
+    async fn a_day_of_guesses_by_two_names_is_worth_no_more_than_by_one() {
+        const GUESSES: i64 = 2_500;
+        const PAUSE_S: i64 = 32;
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        ada_and_max(&ctx).await;
+        for guess in 0..GUESSES {
+            let name = if guess % 2 == 0 { ADA } else { "S-1815" };
+            let wild = call(name, "a wild guess", after(guess * PAUSE_S));
+            handle(&ctx, &wild).await.expect_err("it is wrong");
+        }
+        let login = store::login(&ctx.table, &Identifier::of_login(ADA), |_| None).await;
+        let of_account = login.expect("reads").guesses.of_account.expect("no device is known");
+        let looked_at = of_account.standing.expect("counted").value.failed;
+        assert!(looked_at > 50 && looked_at <= LoginAttempts::BUDGET, "{looked_at}");
+    }
+
     #[tokio::test]
     async fn while_one_has_to_wait_the_right_password_does_not_help() {
         let test = testkit::TestTable::new().await;
@@ -246,7 +336,10 @@ mod tests {
             async |table, _| {
                 let login =
                     store::login(table, &Identifier::of_login(ADA), |_| None).await.expect("reads");
-                assert!((1..=2).contains(&login.guesses.standing.expect("counted").value.failed));
+                for guesses in [Some(login.guesses.told), login.guesses.of_account] {
+                    let standing = guesses.and_then(|guesses| guesses.standing);
+                    assert!((1..=2).contains(&standing.expect("counted").value.failed));
+                }
             },
         )
         .await;
@@ -278,7 +371,7 @@ mod tests {
 
     async fn counted(ctx: &Ctx) -> u32 {
         let login = store::login(&ctx.table, &Identifier::of_login(ADA), |_| None).await;
-        login.expect("reads").guesses.standing.map_or(0, |standing| standing.value.failed)
+        login.expect("reads").guesses.told.standing.map_or(0, |standing| standing.value.failed)
     }
 
     /// Of these guesses at once, none is answered for nothing: a wrong one was counted before, and a right one is told
@@ -405,7 +498,8 @@ mod tests {
             login.expect("reads").device.is_some()
         };
         assert!(is_known(&first.device_token).await);
-        let (current_password, new_password) = (Password(SECRET.into()), Password("n".repeat(12)));
+        let (current_password, new_password) =
+            (Password(SECRET.into()), Password("n, and more of it".into()));
         let change = change_password::Command { current_password, new_password };
         change_password::handle(&ctx, &by_bearer(&ctx, &first, change).await)
             .await

@@ -57,7 +57,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         shell::note_read(&ctx.table, call, trail, ROUTE.operation, noted).await?;
     }
     let item = |assignment: RoleAssignment| {
-        let RoleAssignment { id, role, department, assigned_at, assigned_by, validity } =
+        let RoleAssignment { id, role, department, assigned_at, assigned_by, validity, .. } =
             assignment;
         let is_held = validity.is_at(call.now);
         let (valid_from, valid_to) = (validity.valid_from, validity.valid_to);

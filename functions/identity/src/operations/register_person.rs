@@ -10,7 +10,8 @@ use super::KEEPERS;
 use super::read_person::Reply;
 use crate::Ctx;
 use crate::domain::{
-    Assigned, ExternalId, Person, Refusal, Roles, check_birth_date, check_registrar, checked_name,
+    Assigned, ExternalId, Person, Refusal, Roles, check_birth_date, check_opener, check_registrar,
+    checked_name,
 };
 use crate::people::{self, Before};
 use crate::store::{self, Cause};
@@ -47,8 +48,11 @@ pub struct Command {
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let Command { role, department, .. } = &call.command;
+    let Command { role, department, external_ids, .. } = &call.command;
     let person = new_person(ctx, call)?;
+    if external_ids.iter().any(ExternalId::opens_accounts) {
+        check_opener(&call.caller().grants)?;
+    }
     let none = (Roles::none_of(person.id), None);
     let mut roles = none.clone();
     let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
@@ -200,6 +204,26 @@ pub(crate) mod tests {
                 assert_eq!(code(registered), "ROLE_NOT_YOURS", "{office:?} {role:?}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn nobody_but_an_administrator_registers_what_somebody_signs_in_by() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let subject = ExternalId::read("idp:university:u-1", None).expect("an id");
+        for (office, role) in [
+            (Role::Registrar, Some(Role::Student)),
+            (Role::Registrar, None),
+            (Role::HrOfficer, Some(Role::Teacher)),
+            (Role::HrOfficer, None),
+        ] {
+            let external_ids = vec![subject.clone()];
+            let planted = Command { role, external_ids, ..command("Max", "Roy", None) };
+            let refused = handle(&ctx, &by_staff(office, planted)).await;
+            assert_eq!(code(refused), "SIGN_IN_ID_NOT_YOURS", "{office:?}, {role:?}");
+        }
+        let external_ids = vec![subject];
+        registered(&ctx, Command { external_ids, ..command("Max", "Roy", None) }).await;
     }
 
     #[tokio::test]

@@ -7,7 +7,9 @@ use shell::{Call, Failure, Route};
 
 use super::KEEPERS;
 use crate::Ctx;
-use crate::domain::{ExternalId, KIND_PATTERN, Refusal, SYSTEM_PATTERN, check_keeper};
+use crate::domain::{
+    ExternalId, KIND_PATTERN, Refusal, SYSTEM_PATTERN, check_keeper, check_opener,
+};
 use crate::people::{self, Before};
 use crate::store;
 
@@ -40,6 +42,9 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     let (before, roles, trail) = store::person_roles_and_trail(&ctx.table, person).await?;
     let before = before.ok_or(Refusal::PersonUnknown)?;
     check_keeper(&call.caller().grants, &roles.0)?;
+    if removed.opens_accounts() {
+        check_opener(&call.caller().grants)?;
+    }
     let mut person = before.value.clone();
     match person.remove_external_id(&removed) {
         Err(Refusal::ExternalIdUnknown) => return Ok(()),
@@ -58,9 +63,11 @@ mod tests {
     use super::super::add_external_id::tests::{add, id};
     use super::super::import_people;
     use super::super::register_person::tests::{command, registered};
+    use shell::Role;
+
     use super::*;
     use crate::domain::Identifier;
-    use crate::fixtures::{by_administrator, code, ctx, imported_ada};
+    use crate::fixtures::{by_administrator, by_staff, code, ctx, imported_ada};
 
     fn remove(person: PersonId, text: &str) -> Call<Command> {
         let ExternalId { system, kind, value } = id(text);
@@ -91,6 +98,18 @@ mod tests {
             },
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn what_somebody_signs_in_by_is_an_administrators_to_remove() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        let student = registered(&ctx, command("Ada", "King", None)).await;
+        let subject = "idp:university:u-1";
+        add_external_id::handle(&ctx, &add(student, subject)).await.expect("added");
+        let by_registrar = by_staff(Role::Registrar, remove(student, subject).command);
+        assert_eq!(code(handle(&ctx, &by_registrar).await), "SIGN_IN_ID_NOT_YOURS");
+        handle(&ctx, &remove(student, subject)).await.expect("removed");
     }
 
     #[tokio::test]

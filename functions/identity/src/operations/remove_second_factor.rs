@@ -1,6 +1,7 @@
 //! The end of the caller's second factor, for the password, from a session that has passed it. Every other session
 //! ends, and none counts as one that has passed it any more. To change the app, one removes it and enrolls again.
 
+use events::SecondFactorRemoved;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Call, Failure, Route};
@@ -24,7 +25,7 @@ pub struct Command {
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
-    let store::OwnAccount { mut own, account, second_factor, guesses } =
+    let store::OwnAccount { mut own, account, second_factor, guesses, .. } =
         store::own_account(&ctx.table, call.caller(), call.now).await?;
     let Some(factor) = second_factor else { return Ok(()) };
     if factor.value.is_confirmed() && !own.session.value.passed_second_factor {
@@ -44,6 +45,11 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     own.end_sessions(&mut transaction, &end);
     own.session.value.passed_second_factor = false;
     transaction.update(&own.session);
+    if factor.value.is_confirmed() {
+        let account = account.value.id;
+        let event = SecondFactorRemoved { account, person, removed_at: call.now };
+        transaction.event(event, end.ends, call.now, &call.correlation_id);
+    }
     let noted = audit::second_factor(&factor.value, None);
     own.trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     Ok(transaction.commit().await?)
@@ -51,6 +57,8 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use events::Event;
+
     use super::super::end_sessions;
     use super::*;
     use crate::fixtures::{
@@ -81,6 +89,9 @@ mod tests {
                 let own = own.expect("it stands").session.value;
                 assert!(!own.passed_second_factor);
                 assert_eq!(noted(table, call.person(), ROUTE.operation).await.len(), 1);
+                let events = testkit::published(table).await.into_iter();
+                let told = events.filter(|event| event.name == SecondFactorRemoved::NAME);
+                assert_eq!(told.count(), 1, "they are told");
                 assert_eq!(code(caller_of(&ctx(table), before).await), "SESSION_ENDED");
             },
         )

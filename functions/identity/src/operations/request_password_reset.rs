@@ -8,7 +8,7 @@ use serde::Deserialize;
 use shell::{Access, Call, Failure, Route};
 
 use crate::Ctx;
-use crate::domain::{Account, Identifier, Reset, ResetRequests};
+use crate::domain::{Account, Identifier, MailRequests, Reset};
 use crate::store;
 
 pub const ROUTE: Route = Route::call(
@@ -29,17 +29,17 @@ pub struct Command {
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     let identifier = Identifier::of_login(&call.command.login);
     let (claim, _) = store::claim(&ctx.table, identifier.clone()).await?;
-    let nobody = store::subject_of_nobody(&identifier);
+    let nobody = store::subject_of_typed(&identifier);
     let holder = claim.holder().map(|(account, _)| account);
     let subject = holder.map_or_else(|| nobody.clone(), |account| account.to_string());
     // Where there is no account, one that does not exist is read and checked in its place.
     let account = store::account_key(holder.unwrap_or_else(|| AccountId::derived_from(&nobody)));
-    let requests = store::reset_requests_key(&subject);
+    let requests = store::mail_requests_key(&subject);
     let mut batch = ctx.table.get_batch(vec![(&account).into(), (&requests).into()]).await?;
     let standing = batch.take(&requests)?;
     let version = standing.as_ref().map(|standing| standing.version);
     let standing = standing.map(|standing| standing.value);
-    let one_more = ResetRequests::with_one_more(standing.as_ref(), &subject, call.now);
+    let one_more = MailRequests::with_one_more(standing.as_ref(), &subject, call.now);
     let found = batch.take(&account)?.filter(|_| one_more.is_mailed());
     let mut transaction = ctx.table.transaction();
     transaction.put(&one_more, version);
@@ -125,7 +125,7 @@ mod tests {
         }
         assert_eq!(mails(&ctx).await.len(), 3);
         let mut later = call(ADA);
-        later.now += ResetRequests::PERIOD;
+        later.now += MailRequests::PERIOD;
         handle(&ctx, &later).await.expect("the same answer");
         assert_eq!(mails(&ctx).await.len(), 4);
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use shell::{Access, Call, Failure, Route};
 use table::{Actor, Deed, Trail};
 
-use crate::domain::{Password, Refusal, SessionsEnd, check_password};
+use crate::domain::{Identifier, Password, Refusal, SessionsEnd, check_password};
 use crate::store::{self, Cause};
 use crate::{Ctx, audit, passwords};
 
@@ -44,17 +44,21 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
     let is_right =
         ctx.is_link(token, LinkPurpose::ResetPassword, account.value.id, requested_at).await?;
     account.value.follow_reset(is_right, call.now)?;
-    check_password(password, &account.value.email)?;
+    let typed = store::subject_of_typed(&Identifier::email(&account.value.email));
+    let (end, at_address) = (store::sessions_end_key(person), store::attempts_key(&typed));
+    let known = store::person_key(person);
+    let keys = vec![(&known).into(), (&end).into(), (&at_address).into(), Trail::key(person)];
+    let mut batch = ctx.table.get_batch(keys).await?;
+    let (end, trail) = (batch.take(&end)?, Trail::take(&mut batch, person)?);
+    let known = batch.take(&known)?.ok_or(Refusal::PersonUnknown)?.value;
+    check_password(password, known.chooser(&account.value))?;
     account.value.password_hash = passwords::hash(password)?;
     let mut transaction = ctx.table.transaction();
     let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
     store::write_password(&mut transaction, &account, person, cause);
-    let end = store::sessions_end_key(person);
-    let mut batch = ctx.table.get_batch(vec![(&end).into(), Trail::key(person)]).await?;
-    let (end, trail) = (batch.take(&end)?, Trail::take(&mut batch, person)?);
     let next = SessionsEnd::of_all(end.as_ref().map(|end| &end.value), person, None, call.now);
     transaction.put(&next, end.map(|end| end.version));
-    if let Some(attempts) = &attempts {
+    for attempts in [attempts, batch.take(&at_address)?].iter().flatten() {
         transaction.delete(attempts);
     }
     // It is its person's own deed.

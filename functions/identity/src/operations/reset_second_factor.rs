@@ -6,9 +6,8 @@ use kernel::PersonId;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
-use table::Record as _;
 
-use crate::domain::{Refusal, SessionsEnd, check_resetter};
+use crate::domain::{Refusal, check_resetter};
 use crate::{Ctx, audit, store};
 
 pub const ROUTE: Route = Route::act(
@@ -36,21 +35,17 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<(), Failure> {
         return Err(Refusal::OwnSecondFactor.into());
     }
     let own = store::own_session(&ctx.table, call.caller(), call.now).await?;
-    let found = store::factor_of(&ctx.table, person).await?;
-    let (roles, roles_version) = &found.roles;
-    check_resetter(&call.caller().grants, roles, call.now)?;
-    let factor = found.factor.ok_or(Refusal::SecondFactorUnknown)?;
+    let found = store::acted_upon(&ctx.table, person).await?;
+    check_resetter(&call.caller().grants, &found.roles.0, call.now)?;
+    let account = found.account.ok_or(Refusal::SecondFactorUnknown)?;
+    let factor = ctx.table.get(&store::second_factor_key(account)).await?;
+    let factor = factor.ok_or(Refusal::SecondFactorUnknown)?;
     let mut transaction = ctx.table.transaction();
     own.check_standing(&mut transaction);
-    // Who becomes one of the staff meanwhile is judged again.
-    transaction.check(&roles.key(), *roles_version);
     transaction.delete(&factor);
+    let next = found.end_sessions(&mut transaction, call.now);
     let noted = audit::second_factor(&factor.value, None).because(reason);
     found.trail.append(&mut transaction, &call.deed(ROUTE.operation), noted);
-    let end = found.end.as_ref();
-    let next = SessionsEnd::of_all(end.map(|end| &end.value), person, None, call.now);
-    transaction.put(&next, end.map(|end| end.version));
-    let account = factor.value.account;
     let event = SecondFactorReset { account, person, reset_at: call.now, reset_by: call.person() };
     transaction.event(event, next.ends, call.now, &call.correlation_id);
     call.keep_reply(&mut transaction, &());

@@ -28,6 +28,7 @@ pub struct Command {
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let Command { provider: code, settings } = call.command.clone();
     ctx.relying_party.check_issuer(&settings.issuer)?;
+    settings.check_bound(&code)?;
     let (key, chain) = (sign_in_store::provider_key(&code), audit::chain_of_provider(&code));
     let mut batch = ctx.table.get_batch(vec![(&key).into(), Trail::key(&chain)]).await?;
     let (standing, trail) = (batch.take(&key)?, Trail::take(&mut batch, &chain)?);
@@ -103,6 +104,35 @@ pub mod tests {
         assert_eq!(code(late), "PRECONDITION_FAILED");
         let read = handle(&ctx, &renamed(new, "The university", 1)).await.expect("as it was read");
         assert_eq!(read.version, 2);
+    }
+
+    async fn refused_as_another(change: impl Fn(&mut ProviderSettings)) -> &'static str {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        agreed(&ctx, university("https://idp.example")).await;
+        let mut settings = university("https://evil.example");
+        settings.client_secret = Some("evil".into());
+        settings.external_id.system = "idp:evil".into();
+        let provider = ProviderCode("evil".into());
+        let own = Command { provider: provider.clone(), settings: settings.clone() };
+        change(&mut settings);
+        let refused = handle(&ctx, &by_administrator(Command { provider, settings })).await;
+        handle(&ctx, &by_administrator(own)).await.expect("with its own it is as good as any");
+        code(refused)
+    }
+
+    #[tokio::test]
+    async fn the_secret_of_one_provider_is_never_sent_to_another() {
+        let refused =
+            refused_as_another(|settings| settings.client_secret = Some("university".into())).await;
+        assert_eq!(refused, "PROVIDER_SECRET_OF_ANOTHER");
+    }
+
+    #[tokio::test]
+    async fn a_provider_names_nobody_by_the_ids_of_another() {
+        let refused =
+            refused_as_another(|settings| settings.external_id.system = "idp:university".into());
+        assert_eq!(refused.await, "PROVIDER_IDS_OF_ANOTHER");
     }
 
     #[tokio::test]

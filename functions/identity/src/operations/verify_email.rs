@@ -1,5 +1,5 @@
 //! The code from the mail proves the address: the account opens, and is linked to the person who was imported with that
-//! address, or to a new one who is a student.
+//! address, or to a new one who is a student, where such a one is let in. Who is not is told only once the code is right.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use kernel::{AccountId, PersonId};
@@ -86,6 +86,12 @@ pub(super) async fn opening<'t>(
     if claim.account.is_some() {
         return Err(Refusal::EmailTaken.into());
     }
+    // Who comes by themselves is a student; who is invited becomes what the staff make them.
+    let is_invited = matches!(account.state, AccountState::Invited { .. });
+    let comes_by_themselves = claim.person.is_none() && external.is_none() && !is_invited;
+    if comes_by_themselves && !ctx.self_registration().lets_in(&account.email) {
+        return Err(Refusal::RegistrationClosed.into());
+    }
     let mut transaction = ctx.table.transaction();
     let Deed { at: now, correlation_id, .. } = *deed;
     let cause = Cause { now, correlation_id };
@@ -101,8 +107,6 @@ pub(super) async fn opening<'t>(
     person.link(&account);
     external.map_or(Ok(()), |external| person.add_external_id(external))?;
     let mut roles = before_roles.clone();
-    // Who comes by themselves is a student; who is invited becomes what the staff make them.
-    let is_invited = matches!(account.state, AccountState::Invited { .. });
     if roles.0.assignments.is_empty() && !is_invited {
         let assigned = roles.0.assign(Role::Student, None, None, now)?;
         if let Assigned::Now(assignment) = assigned {
@@ -136,6 +140,7 @@ mod tests {
 
     use super::super::import_people;
     use super::*;
+    use crate::domain::SelfRegistration;
     use crate::fixtures::{
         ada, code, code_for, ctx, imported_ada, log_in, registered, trail_of, verified,
     };
@@ -251,6 +256,35 @@ mod tests {
         let account = AccountId::derived_from("nobody");
         let call = testkit::call(Command { account, code: "00000000".into() });
         assert_eq!(code(handle(&ctx(&test.table), &call).await), "ACCOUNT_UNKNOWN");
+    }
+
+    #[tokio::test]
+    async fn whom_no_office_knows_is_let_in_only_where_that_is_agreed() {
+        let test = testkit::TestTable::new().await;
+        let with = |setting: SelfRegistration| Ctx {
+            self_registration: setting.into(),
+            ..ctx(&test.table)
+        };
+        let closed = with(SelfRegistration::Nobody);
+        let account = registered(&closed, ada()).await;
+        let wrong = testkit::call(Command { account, code: wrong_code(&closed, account).await });
+        assert_eq!(code(handle(&closed, &wrong).await), "VERIFICATION_CODE_WRONG");
+        let right = call(&closed, account).await;
+        assert_eq!(code(handle(&closed, &right).await), "REGISTRATION_CLOSED");
+        let elsewhere = with(SelfRegistration::OfDomains(vec!["uni.example".into()]));
+        assert_eq!(code(handle(&elsewhere, &right).await), "REGISTRATION_CLOSED");
+        assert_eq!(count(&closed, PersonRegistered::NAME).await, 0);
+        let here = with(SelfRegistration::OfDomains(vec!["matricula.example".into()]));
+        handle(&here, &right).await.expect("an address of the university");
+    }
+
+    #[tokio::test]
+    async fn who_was_imported_is_linked_though_nobody_is_let_in_by_themselves() {
+        let test = testkit::TestTable::new().await;
+        let ctx = Ctx { self_registration: SelfRegistration::Nobody.into(), ..ctx(&test.table) };
+        let rows = import_people::Command { rows: vec![imported_ada()], dry_run: false };
+        import_people::handle(&ctx, &testkit::step(rows)).await.expect("imports");
+        assert_eq!(verified(&ctx, ada()).await.1, imported_ada().source.id());
     }
 
     #[tokio::test]

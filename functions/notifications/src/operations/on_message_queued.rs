@@ -66,7 +66,10 @@ async fn render(ctx: &SendingCtx, message: &Message) -> Result<Rendered, Fault> 
         | Content::SessionRevoked { .. }
         | Content::NewDevice { .. }
         | Content::PasswordChanged { .. }
+        | Content::SecondFactorConfirmed { .. }
+        | Content::SecondFactorRemoved { .. }
         | Content::SecondFactorReset { .. }
+        | Content::RoleGiven { .. }
         | Content::PaymentOverdue { .. } => {}
     }
     let sending = Sending { portal_url: &ctx.portal_url, code: &code, link: &link };

@@ -137,7 +137,7 @@ fn roles(text: &str) -> Option<Vec<Role>> {
     words.map(role).collect()
 }
 
-/// `moodle:academics:17 idp:university:u1`, with blanks between them.
+/// `moodle:academics:17 other:library:u1`, with blanks between them.
 fn external_ids<'a>(row: &mut Row<'a>) -> Vec<&'a str> {
     const CHARACTERS_MAX: usize = 4_000;
     let text = row.optional("external_ids", CHARACTERS_MAX).unwrap_or_default();

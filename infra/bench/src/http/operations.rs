@@ -83,6 +83,7 @@ pub const OPERATIONS: &[Operation] = &[
     on("identity", "end-sessions", |w, n| Request::delete().by(w.logged_in("log-in before end-sessions", n))),
     first("identity", "log-in", "log-in of the staff", |_, n| Request::post(credentials(INVITED, n, NEW_PASSWORD))),
     on("identity", "reset-second-factor", |w, n| Request::post(json!({ "reason": "The telephone was lost." })).at("person", &w.text("verify-email", n, "person")).by(as_administrator(&w.logged_in("log-in of the staff", n)))),
+    on("identity", "end-sessions-of-person", |w, n| Request::post(json!({ "reason": "The telephone was stolen." })).at("person", &w.text("verify-email", n, "person")).by(administrator())),
     on("identity", "assign-role", |w, n| Request::post(json!({ "person": w.people[n], "role": "hr_officer" })).by(administrator())),
     on("identity", "read-roles", |w, n| Request::get().at("person", &w.people[n]).by(administrator())),
     on("identity", "read-audit-trail", |w, n| Request::get().at("person", &w.people[n]).by(administrator())),
@@ -109,7 +110,7 @@ pub const OPERATIONS: &[Operation] = &[
     on("identity", "issue-client-token", |w, n| Request::post_text(w.client_grant(n)).header("content-type", &"application/x-www-form-urlencoded")),
     on("identity", "rotate-client-secret", |w, n| Request::post(Value::Null).at("client", &w.service_client(n)).by(administrator())),
     on("identity", "end-service-client", |w, n| Request::delete().at("client", &w.service_client(n)).by(administrator())),
-    on("identity", "set-sign-in-provider", |_, n| Request::put(json!({ "settings": sign_in_provider() })).header("if-match", &"\"0\"").at("provider", &format!("provider-{n}")).by(administrator())),
+    on("identity", "set-sign-in-provider", |_, n| Request::put(json!({ "settings": sign_in_provider(&format!("provider-{n}")) })).header("if-match", &"\"0\"").at("provider", &format!("provider-{n}")).by(administrator())),
     on("identity", "read-sign-in-provider", |_, n| Request::get().at("provider", &format!("provider-{n}")).by(administrator())),
     on("identity", "list-sign-in-providers", |_, _| Request::get()),
 

@@ -454,10 +454,10 @@ pub fn service_client(number: usize) -> Value {
     json!({ "name": format!("System {number}"), "scopes": ["catalog:read"], "expires_at": tomorrow })
 }
 
-pub fn sign_in_provider() -> Value {
+pub fn sign_in_provider(code: &str) -> Value {
     json!({
         "title": "University", "issuer": "https://idp.example", "client_id": "matricula",
-        "external_id": { "claim": "sub", "system": "idp:university", "kind": "id" },
+        "external_id": { "claim": "sub", "system": format!("idp:{code}"), "kind": "id" },
         "email_domains": ["matricula.example"], "is_active": true,
     })
 }

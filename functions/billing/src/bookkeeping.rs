@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use events::{
     AccountUnfinished, BalanceHoldLifted, BalanceHoldPlaced, ChargePosted, ChargeReversed,
-    ChargeSettled,
+    ChargeSecured, ChargeSettled,
 };
 use kernel::{ChargeId, Currency, Date, InvoiceId, Money, PersonId, Timestamp};
 use shell::Failure;
@@ -13,10 +13,23 @@ use table::{Key, Stored, Transaction};
 
 use crate::Ctx;
 use crate::domain::{
-    BillingPolicy, Booking, Books, Charge, ChargeState, CreditNote, Invoice, NumberCounter,
-    Refusal, RegisterRow, Series, StudentAccount, Turn,
+    BillingPolicy, Booking, Books, Charge, ChargeState, CreditNote, Invoice, NumberCounter, Posted,
+    ROWS_MAX, Refusal, RegisterRow, Series, StudentAccount, Turn,
 };
 use crate::store::{self, Cause, Opened, missing};
+
+/// Lets a charge that was read be what it is today: days pass without anything being booked.
+pub async fn bring_to_today(ctx: &Ctx, charge: &mut Charge, now: Timestamp) -> Result<(), Failure> {
+    let posted = charge.standing()?;
+    if charge.state == ChargeState::Settled {
+        return Ok(());
+    }
+    let key = store::account_key(posted.student, posted.amount.currency);
+    let account = ctx.table.get(&key).await?;
+    let account = account.ok_or_else(|| missing("account", posted.student))?;
+    charge.follow(&account.value, ctx.institution().date(now));
+    Ok(())
+}
 
 /// What a happening needs besides the student's account.
 #[derive(Debug)]
@@ -42,6 +55,10 @@ pub struct Bookkeeping<'c> {
     charges: BTreeMap<ChargeId, Opened<Charge>>,
     /// What the charges were when they were read.
     states_before: BTreeMap<ChargeId, ChargeState>,
+    /// The institution's.
+    today: Date,
+    /// Lines that could be paid later when charges last followed.
+    secured: BTreeSet<(InvoiceId, u32)>,
 }
 
 impl<'c> Bookkeeping<'c> {
@@ -76,8 +93,11 @@ impl<'c> Bookkeeping<'c> {
                 batch.take(&store::invoice_key(*id))?.ok_or_else(|| missing("invoice", id))?;
             invoices.insert(*id, stored.into());
         }
+        let today = institution.date(now);
         Ok(Self {
             ctx,
+            today,
+            secured: account.value.secured_lines(today),
             account,
             counters,
             used: Vec::new(),
@@ -151,13 +171,13 @@ impl<'c> Bookkeeping<'c> {
             let mut batch = self.ctx.table.get_batch(keys).await?;
             for id in unread {
                 let charge: Option<Stored<Charge>> = batch.take(&store::charge_key(id))?;
-                if let Some(charge) = charge.filter(|one| one.value.state == ChargeState::Posted) {
+                if let Some(charge) = charge.filter(|one| one.value.state.is_open()) {
                     self.add_charge(charge.into());
                 }
             }
         }
         let is_unsettled =
-            |id: &&ChargeId| self.states_before.get(id) == Some(&ChargeState::Posted);
+            |id: &&ChargeId| self.states_before.get(id).is_some_and(|state| state.is_open());
         Ok(ids.iter().filter(is_unsettled).copied().collect())
     }
 
@@ -182,7 +202,7 @@ impl<'c> Bookkeeping<'c> {
             }
             invoice.value.take_over(row);
         }
-        self.follow_invoices().await
+        self.follow().await
     }
 
     /// Reads invoices that the happening turned out to touch.
@@ -199,13 +219,48 @@ impl<'c> Bookkeeping<'c> {
         Ok(())
     }
 
-    async fn follow_invoices(&mut self) -> Result<(), Failure> {
-        let charges = self.invoices.values().flat_map(|invoice| invoice.value.charges());
-        self.read_charges(charges.collect()).await?;
+    /// Lets charges follow the account: those of the invoices that were read, and those of lines that may be paid later
+    /// from now on, or may no longer.
+    pub async fn follow(&mut self) -> Result<(), Failure> {
+        let of_invoices = self.invoices.values().flat_map(|invoice| invoice.value.charges());
+        let touched: BTreeSet<ChargeId> = of_invoices.collect();
+        let mut moved = self.moved_charges(ROWS_MAX.saturating_sub(touched.len())).await?;
+        moved.retain(|id| !touched.contains(id) && !self.charges.contains_key(id));
+        self.read_charges(touched.union(&moved).copied().collect()).await?;
         for charge in self.charges.values_mut() {
-            charge.value.follow(&self.account.value);
+            charge.value.follow(&self.account.value, self.today);
         }
+        // What only its date could have changed is left alone where it did not.
+        let states = &self.states_before;
+        self.charges.retain(|id, charge| !moved.contains(id) || states[id] != charge.value.state);
         Ok(())
+    }
+
+    /// So many charges of lines that may be paid later from now on, or may no longer. The account notes the rest.
+    async fn moved_charges(&mut self, most: usize) -> Result<BTreeSet<ChargeId>, Failure> {
+        let secured = self.account.value.secured_lines(self.today);
+        let moved = secured.symmetric_difference(&self.secured).map(|(invoice, _)| *invoice);
+        let moved = moved.filter(|invoice| !self.invoices.contains_key(invoice));
+        let moved: BTreeSet<InvoiceId> = moved.collect();
+        self.secured = secured;
+        self.account.value.let_follow(moved);
+        let mut invoices = Vec::new();
+        while invoices.len() < most {
+            let Some(invoice) = self.account.value.take_unfollowed() else { break };
+            invoices.push(invoice);
+        }
+        if invoices.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let keys = invoices.iter().map(|id| (&store::invoice_key(*id)).into()).collect();
+        let mut batch = self.ctx.table.get_batch(keys).await?;
+        let mut charges = BTreeSet::new();
+        for id in invoices {
+            let stored: Stored<Invoice> =
+                batch.take(&store::invoice_key(id))?.ok_or_else(|| missing("invoice", id))?;
+            charges.extend(stored.value.charges());
+        }
+        Ok(charges)
     }
 
     async fn read_charges(&mut self, mut ids: BTreeSet<ChargeId>) -> Result<(), Failure> {
@@ -260,24 +315,36 @@ impl<'c> Bookkeeping<'c> {
                 transaction.create(row);
             }
         }
-        let settled = self.charges.iter().filter(|(id, charge)| {
-            self.states_before[id] == ChargeState::Posted
-                && charge.value.state == ChargeState::Settled
-        });
-        for (id, charge) in settled {
-            let posted = charge.value.posted.expect("what settles was posted");
-            let event = ChargeSettled {
-                charge: *id,
-                bundle: charge.value.bundle,
-                student: posted.student,
-                invoice: posted.invoice,
-            };
-            transaction.event(event, charge.next_version(), cause.now, cause.correlation_id);
+        for charge in self.charges.values() {
+            self.tell_change(transaction, charge, cause);
         }
         let StudentAccount { student, currency, .. } = self.account.value;
         if self.account.value.is_unfinished() {
             let event = AccountUnfinished { student, currency };
             transaction.event(event, self.account.next_version(), cause.now, cause.correlation_id);
+        }
+    }
+
+    /// Tells where a charge came to be settled, or secured.
+    fn tell_change(
+        &self,
+        transaction: &mut Transaction<'_>,
+        charge: &Opened<Charge>,
+        cause: Cause<'_>,
+    ) {
+        let Charge { id, bundle, state, posted, .. } = charge.value;
+        let Some(Posted { student, invoice, .. }) = posted else { return };
+        let version = charge.next_version();
+        match (self.states_before[&id], state) {
+            (ChargeState::Posted | ChargeState::Secured, ChargeState::Settled) => {
+                let event = ChargeSettled { charge: id, bundle, student, invoice };
+                transaction.event(event, version, cause.now, cause.correlation_id);
+            }
+            (ChargeState::Posted, ChargeState::Secured) => {
+                let event = ChargeSecured { charge: id, bundle, student, invoice };
+                transaction.event(event, version, cause.now, cause.correlation_id);
+            }
+            _ => {}
         }
     }
 

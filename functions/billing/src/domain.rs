@@ -28,7 +28,7 @@ pub use account::{
 };
 pub use adjustment::{AccountAdjustment, AdjustmentKind, AdjustmentState, give_credit, write_off};
 pub use charge::{Charge, ChargeState, Posted, WaitingSaga, post, take_back};
-pub use dunning::{DueStep, Dunned, DunningAction, DunningStep};
+pub use dunning::{BilledLate, DueStep, Dunned, DunningAction, DunningStep};
 pub use institution::Institution;
 pub use invoice::{
     ChargeCode, Credit, CreditNote, Invoice, InvoiceDocument, InvoiceLine, InvoiceState, total_of,

@@ -368,7 +368,7 @@ pub struct HandedIn {
 
 impl HandedIn {
     pub fn of(receipt: &Receipt) -> Self {
-        let reference = receipt.channel.reference(&receipt.full_reference());
+        let reference = receipt.channel.reference(&receipt.bank, &receipt.reference);
         Self { reference, receipt: receipt.id }
     }
 }

@@ -56,7 +56,7 @@ export function billing(scope: Construct, shared: Shared): Context {
   context.http("list-receipts", "GET /receipts", [reads, cursors]);
   context.http("decide-receipt", "POST /receipts/{receipt}/decision", [writes, institution]);
   // Events
-  context.events("on-charge-settled", ["billing.charge.settled"], [reads, answers("enrollment")]);
+  context.events("on-charge-settled", ["billing.charge.settled", "billing.charge.secured"], [reads, answers("enrollment")]);
   context.events("on-withdrawn", ["enrollment.registration.withdrawn", "enrollment.term.withdrawn"], [writes, institution]);
   context.events("on-registration-dropped", ["enrollment.registration.dropped"], [writes, institution]);
   context.events("on-charge-changed", ["billing.charge.posted", "billing.charge.reversed"], [writes, institution]);
@@ -65,7 +65,7 @@ export function billing(scope: Construct, shared: Shared): Context {
   // Steps
   context.step("charge", [writes, institution]);
   context.step("reverse-charge", [writes, institution]);
-  context.step("await-settlement", [writes, answers("enrollment")]);
+  context.step("await-settlement", [writes, institution, answers("enrollment")]);
   context.step("prove-audit-trail", [reads]);
   // Schedules
   context.schedule("query-pending-payments", Duration.minutes(1), [writes, institution, callsPaymentProvider]);

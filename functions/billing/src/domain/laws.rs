@@ -144,7 +144,7 @@ impl World {
             self.invoices.get_mut(&row.invoice).expect("it was issued").take_over(row);
         }
         for charge in self.charges.values_mut() {
-            charge.follow(&self.account);
+            charge.follow(&self.account, today());
         }
         self.entries.push(turn.entry);
         self.rows.extend(turn.freed);
@@ -465,9 +465,12 @@ fn now() -> Timestamp {
     "2027-01-15T08:30:00Z".parse().expect("a timestamp")
 }
 
+fn today() -> kernel::Date {
+    Institution::example().date(now())
+}
+
 fn booking() -> Booking {
-    let institution = Institution::example();
-    Booking::at(now(), institution.date(now()), &institution, None)
+    Booking::at(now(), today(), &Institution::example(), None)
 }
 
 fn code(at: u32) -> ChargeCode {

@@ -13,8 +13,9 @@ use table::{Key, Stored, Transaction};
 
 use crate::Ctx;
 use crate::domain::{
-    BillingPolicy, Booking, Books, Charge, ChargeState, CreditNote, Invoice, NumberCounter, Posted,
-    ROWS_MAX, Refusal, RegisterRow, Series, StudentAccount, Turn,
+    BillingPolicy, Booking, Books, Charge, ChargeState, CreditNote, Deferral, Invoice,
+    NumberCounter, Posted, ROWS_MAX, Refusal, RegisterRow, Series, SponsorContract,
+    SponsorContractCode, SponsoredInvoice, StudentAccount, Turn, sponsor,
 };
 use crate::store::{self, Cause, Opened, missing};
 
@@ -59,6 +60,9 @@ pub struct Bookkeeping<'c> {
     today: Date,
     /// Lines that could be paid later when charges last followed.
     secured: BTreeSet<(InvoiceId, u32)>,
+    contracts: BTreeMap<SponsorContractCode, Opened<SponsorContract>>,
+    /// What changed of what sponsors are to pay.
+    sponsored: BTreeMap<(SponsorContractCode, InvoiceId), Opened<SponsoredInvoice>>,
 }
 
 impl<'c> Bookkeeping<'c> {
@@ -107,6 +111,8 @@ impl<'c> Bookkeeping<'c> {
             invoices,
             charges: BTreeMap::new(),
             states_before: BTreeMap::new(),
+            contracts: BTreeMap::new(),
+            sponsored: BTreeMap::new(),
         })
     }
 
@@ -263,6 +269,78 @@ impl<'c> Bookkeeping<'c> {
         Ok(charges)
     }
 
+    /// Lets the student's sponsors pay their parts of the invoices that were read or issued, as these stand now: after
+    /// everything else that happens to them.
+    pub async fn sponsor(&mut self, booking: Booking) -> Result<Vec<Turn>, Failure> {
+        let mut turns = Vec::new();
+        for code in self.account.value.sponsors() {
+            if !self.contracts.contains_key(&code) {
+                let contract = self.ctx.table.get(&store::sponsor_contract_key(&code)).await?;
+                let contract = contract.ok_or_else(|| missing("sponsor's contract", &code.0))?;
+                self.contracts.insert(code.clone(), contract.into());
+            }
+            let invoices: Vec<InvoiceId> = self.invoices.keys().copied().collect();
+            for id in invoices {
+                let contract = self.contracts.get_mut(&code).expect("it was read");
+                let invoice = &mut self.invoices.get_mut(&id).expect("it was read").value;
+                let issued_on = self.ctx.institution().date(invoice.document().issued_at);
+                let account = &mut self.account.value;
+                let turn = sponsor(account, invoice, &mut contract.value, issued_on, booking)?;
+                let Some(turn) = turn else { continue };
+                self.take_over(&turn).await?;
+                self.state_sponsored(&code, id).await?;
+                turns.push(turn);
+            }
+        }
+        Ok(turns)
+    }
+
+    /// Brings a row of a sponsor's statement to what the sponsor is to pay now.
+    async fn state_sponsored(
+        &mut self,
+        code: &SponsorContractCode,
+        id: InvoiceId,
+    ) -> Result<(), Failure> {
+        let contract = &mut self.contracts.get_mut(code).expect("it was read").value;
+        let invoice = &self.invoices[&id].value;
+        let issued_at = invoice.document().issued_at;
+        let at = (code.clone(), id);
+        if !self.sponsored.contains_key(&at) {
+            let key = store::sponsored_invoice_key(code, issued_at, id);
+            let stored = self.ctx.table.get(&key).await?;
+            let issued_on = self.ctx.institution().date(issued_at);
+            let new = || SponsoredInvoice::of(contract, invoice, issued_on);
+            self.sponsored.insert(at.clone(), Opened::of(stored, new));
+        }
+        let row = &mut self.sponsored.get_mut(&at).expect("it stands there").value;
+        row.follow(self.account.value.sponsored_of(code, id), contract);
+        Ok(())
+    }
+
+    /// Lets a sponsor pay no more of an invoice than it has: the rest is the student's, and due later than the invoice
+    /// says.
+    pub async fn return_sponsored(
+        &mut self,
+        row: &SponsoredInvoice,
+        deferral: Deferral,
+        booking: Booking,
+    ) -> Result<Vec<Turn>, Failure> {
+        let (code, id) = (&row.contract, row.invoice);
+        self.account.value.limit_sponsor(code, id, row.paid);
+        let turns = self.sponsor(booking).await?;
+        let Some(row) = self.sponsored.get_mut(&(code.clone(), id)) else {
+            return Err(Refusal::NothingOpen.into());
+        };
+        row.value.returned = Some(deferral.decided.clone());
+        let today = self.today;
+        let (account, invoice) = self.account_and_invoice(id);
+        if invoice.open().minor > 0 {
+            account.defer(invoice, deferral, today)?;
+            self.follow().await?;
+        }
+        Ok(turns)
+    }
+
     async fn read_charges(&mut self, mut ids: BTreeSet<ChargeId>) -> Result<(), Failure> {
         ids.retain(|id| !self.charges.contains_key(id));
         if ids.is_empty() {
@@ -308,6 +386,13 @@ impl<'c> Bookkeeping<'c> {
         }
         for charge in self.charges.values() {
             charge.write(transaction);
+        }
+        for row in self.sponsored.values() {
+            row.write(transaction);
+        }
+        let changed: BTreeSet<_> = self.sponsored.keys().map(|(code, _)| code).collect();
+        for code in changed {
+            self.contracts[code].write(transaction);
         }
         for turn in turns {
             store::write_entry(transaction, &turn.entry);

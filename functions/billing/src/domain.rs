@@ -19,6 +19,7 @@ mod reconciliation;
 mod refusal;
 mod report;
 mod returned;
+mod sponsor;
 mod term_bill;
 mod tuition;
 mod tuition_run;
@@ -58,6 +59,10 @@ pub use returned::{
     Dispute, DisputeReport, DisputeState, Movement, Origin, Outcome, Refund, RefundReport,
     RefundState, RefundWord, begin_refund, charge_back, conclude_refund, go_on, reinstate,
     take_refund,
+};
+pub use sponsor::{
+    SponsorContract, SponsorContractCode, SponsorRule, SponsorTerms, SponsoredInvoice,
+    SponsoredLine, Sponsorship, sponsor,
 };
 pub use term_bill::{Adjustment, Registered, TermBill};
 pub use tuition::{

@@ -8,7 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::{Account, Booking, JournalEntry, Line, Source};
-use super::{BilledLate, ChargeCode, Deferral, Dunned, Invoice, PaymentPlan, PlanState, Refusal};
+use super::{
+    BilledLate, ChargeCode, Deferral, Dunned, Invoice, PaymentPlan, PlanState, Refusal,
+    SponsorContractCode, SponsoredLine, Sponsorship,
+};
 
 /// A line of an invoice of which something is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +49,8 @@ pub enum FundKind {
     Credit,
     /// Stands for what is given up of one invoice, and for nothing else.
     WriteOff { invoice: InvoiceId },
+    /// Stands for what a sponsor pays by contract, where the contract says so, and for nothing else.
+    Sponsor { contract: SponsorContractCode },
 }
 
 impl FundKind {
@@ -58,6 +63,7 @@ impl Fund {
     fn may_pay(&self, line: &OpenLine) -> bool {
         let is_meant = match self.kind {
             FundKind::WriteOff { invoice } => line.invoice == invoice,
+            FundKind::Sponsor { .. } => false,
             FundKind::Payment | FundKind::Credit => true,
         };
         is_meant && (self.only.is_empty() || self.only.contains(&line.code))
@@ -130,6 +136,11 @@ pub struct StudentAccount {
     /// Lines about which late fees were billed, however their due dates are moved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) billed_late: Vec<BilledLate>,
+    /// The contracts that the student is under, those that pay first in front.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) sponsorships: Vec<Sponsorship>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) sponsored: Vec<SponsoredLine>,
     /// Invoices whose charges do not follow yet what may be paid later.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     unfollowed: BTreeSet<InvoiceId>,
@@ -150,6 +161,8 @@ impl StudentAccount {
             deferrals: BTreeMap::new(),
             dunned: BTreeMap::new(),
             billed_late: Vec::new(),
+            sponsorships: Vec::new(),
+            sponsored: Vec::new(),
             unfollowed: BTreeSet::new(),
         }
     }
@@ -226,6 +239,9 @@ impl StudentAccount {
         let owed = self.take_what_nobody_owes();
         lines.push(Line::new(Account::UnappliedCash, owed));
         lines.push(Line::new(Account::WriteOffs, owed.negated()?));
+        let sponsored = self.take_what_sponsors_owe_no_longer();
+        lines.push(Line::new(Account::UnappliedCash, sponsored));
+        lines.push(Line::new(Account::SponsorReceivable, sponsored.negated()?));
         let entry = JournalEntry::new(Some(self.student), booking, source, lines)
             .expect("what happened is booked on both sides");
         self.book(&entry)?;
@@ -242,6 +258,14 @@ impl StudentAccount {
                 && !open_lines.iter().any(|line| unapplied.fund.may_pay(line))
         };
         let taken = unapplied.extract_if(.., is_nobodys);
+        Money::new(taken.map(|unapplied| unapplied.left).sum(), self.currency)
+    }
+
+    /// A sponsor's part that was freed, as by a credit note, is nobody's money.
+    fn take_what_sponsors_owe_no_longer(&mut self) -> Money {
+        let is_sponsors =
+            |unapplied: &mut Unapplied| matches!(unapplied.fund.kind, FundKind::Sponsor { .. });
+        let taken = self.unapplied.extract_if(.., is_sponsors);
         Money::new(taken.map(|unapplied| unapplied.left).sum(), self.currency)
     }
 
@@ -347,9 +371,9 @@ impl StudentAccount {
     }
 
     /// Applies whatever may be applied, the oldest money first, to what it is meant for first: the invoice that is
-    /// named, then its term and its codes, then what is due longest, by invoice number and line; of a plan no more than
-    /// its next instalment at a time. Answers the rows to be kept; the invoices have to take them over. What is too much
-    /// for one transaction, beside what the same turn has freed, waits for the next turn.
+    /// named, then its term and its codes, then what is due longest, by invoice number and line; of a plan no more
+    /// than its next instalment at a time. Answers the rows to be kept; the invoices have to take them over. What is
+    /// too much for one transaction, beside what the same turn has freed, waits for the next turn.
     pub(super) fn apply(
         &mut self,
         named: Option<&Invoice>,

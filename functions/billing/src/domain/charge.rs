@@ -1,5 +1,5 @@
-//! The charge of a bundle: posted with its invoice, secured while what is left may be paid later, settled when nothing is
-//! left to pay, taken back with credit notes.
+//! The charge of a bundle: posted with its invoice, secured while what is left may be paid later, settled when nothing
+//! is left to pay, taken back with credit notes.
 
 use kernel::{BundleId, ChargeId, Date, Id, InvoiceId, Money, PersonId, TermId};
 use schemars::JsonSchema;

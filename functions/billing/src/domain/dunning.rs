@@ -124,7 +124,8 @@ impl StudentAccount {
         overdue.into_iter().filter_map(due_step).take(Self::STEPS_MAX).collect()
     }
 
-    /// The step that is to be taken today about what was due on one day. One that bills is about what it has not billed.
+    /// The step that is to be taken today about what was due on one day. One that bills is about what it has not
+    /// billed.
     fn due_step(
         &self,
         policy: &BillingPolicy,

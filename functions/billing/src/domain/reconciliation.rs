@@ -33,7 +33,8 @@ pub struct Known {
 }
 
 impl Known {
-    /// Whether the other side tells of nothing that is not so here. A report tells of one day, and not of what was before.
+    /// Whether the other side tells of nothing that is not so here. A report tells of one day, and not of what was
+    /// before.
     fn bears_out(&self, there: &Self) -> bool {
         (self.has_moved || !there.has_moved) && (self.has_come_back || !there.has_come_back)
     }

@@ -78,11 +78,13 @@ async fn charge(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
     let (posted, turn) = issue(ctx, &mut books, step, (id, lines), currency)?;
     books.add_charge(Opened { value: Charge::posted(*bundle, posted), read_version: None });
     books.take_over(&turn).await?;
+    let mut turns = vec![turn];
+    turns.extend(books.sponsor(books.booking_today(step.now)).await?);
     bill.value.follow(books.invoice(posted.invoice));
     let cause = Cause { now: step.now, correlation_id: &step.correlation_id };
     let mut transaction = ctx.table.transaction();
     bill.write(&mut transaction);
-    books.write(&mut transaction, &[turn], cause);
+    books.write(&mut transaction, &turns, cause);
     books.tell_posted(&mut transaction, (id, posted.invoice), cause);
     transaction.commit().await?;
     Reply::of(&books.charge(id).value)

@@ -1,6 +1,6 @@
 //! Event: more was to be moved on an account than one transaction holds. The next piece is moved, and where there is
-//! more, that is told again: what money paid for that has gone is open again in the end, however many lines that are, and
-//! every charge follows.
+//! more, that is told again: what money paid for that has gone is open again in the end, however many lines that are,
+//! and every charge follows.
 
 use events::AccountUnfinished;
 use shell::{Delivery, Failure, Fault};

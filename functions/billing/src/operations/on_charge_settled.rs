@@ -1,5 +1,5 @@
-//! Event: a charge is settled, or secured by a plan or a deferral. Whoever waits for it is told, with the token that was
-//! kept; told twice, they hear it once.
+//! Event: a charge is settled, or secured by a plan or a deferral. Whoever waits for it is told, with the token that
+//! was kept; told twice, they hear it once.
 
 use events::{ChargeSecured, ChargeSettled, Event};
 use shell::{Delivery, Failure};

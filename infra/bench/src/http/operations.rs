@@ -7,8 +7,8 @@ use testkit::secret_not_put;
 use super::world::{
     DEPARTMENT, INVITED, MOODLE_WEBHOOK, NEW_PASSWORD, PASSWORD, PRICE_GROUP, SELF_REGISTERED,
     World, cart, course, credentials, francs, month, moodle_site, newcomer, offered, part,
-    plan_offer, planned_term, section_of, service_client, sign_in_provider, term, term_id, tuition,
-    waitlisted,
+    plan_offer, planned_term, section_of, service_client, sign_in_provider, sponsor_terms, term,
+    term_id, tuition, waitlisted,
 };
 use crate::requests::{
     Request, administrator, as_administrator, bursar, person, registrar, second_bursar, student,
@@ -43,9 +43,10 @@ const fn first(
 }
 
 /// Operations that are not measured here, and why.
-pub const LEFT_OUT: [(&str, &str); 14] = [
+pub const LEFT_OUT: [(&str, &str); 15] = [
     ("billing-assign-suspense-item", "needs money that nobody could place"),
     ("billing-return-suspense-item", "needs the same"),
+    ("billing-return-sponsored-invoice", "needs an invoice that a sponsor has not paid"),
     ("identity-begin-sign-in", "asks a sign-in provider, of which there is none here"),
     ("identity-complete-sign-in", "asks a sign-in provider, of which there is none here"),
     ("moodle-repair-drift", "needs the report of a check that has looked through a site"),
@@ -210,6 +211,11 @@ pub const OPERATIONS: &[Operation] = &[
     on("billing", "read-payment-plans", |_, n| Request::get().by(student(n))),
     on("billing", "cancel-payment-plan", |w, n| Request::post(json!({ "student": student_id(n), "currency": "XAF", "reason": "Not kept." })).at("payment_plan", &w.id("begin-payment-plan", n)).by(bursar())),
     on("billing", "preview-dunning", |_, _| Request::get().by(bursar())),
+    on("billing", "set-sponsor-contract", |_, n| Request::put(json!({ "terms": sponsor_terms() })).at("sponsor_contract", &format!("sponsor-{n}")).by(bursar())),
+    on("billing", "list-sponsor-contracts", |_, _| Request::get().by(bursar())),
+    on("billing", "sponsor-student", |_, n| Request::put(json!({ "from": "2000-01-01" })).at("sponsor_contract", &format!("sponsor-{n}")).at("student", &student_id(n)).by(bursar())),
+    on("billing", "list-sponsored-invoices", |_, n| Request::get().at("sponsor_contract", &format!("sponsor-{n}")).by(bursar())),
+    on("billing", "record-sponsor-payment", |_, n| Request::post(json!({ "amount": francs(1_000), "bank": "Afriland", "reference": format!("SP{n}") })).at("sponsor_contract", &format!("sponsor-{n}")).by(bursar())),
     on("billing", "list-adjustments", |_, n| Request::get().query("student", &student_id(n)).by(bursar())),
     on("billing", "list-audit-entries", |_, n| Request::get().query("subject", &student_id(n)).by(administrator())),
     on("billing", "read-account", |_, n| Request::get().by(student(n))),

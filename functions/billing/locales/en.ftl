@@ -49,3 +49,6 @@ receipt-decided = It has been decided about this receipt.
 receipt-taken = This reference was handed in with the receipt { $receipt } already.
 report-malformed = Row { $row } of the report cannot be read.
 day-too-large = More moved on this day than can be compared at once.
+sponsor-contract-unknown = There is no such sponsor's contract.
+sponsor-contract-contradictory = The sponsor's contract contradicts itself: its last day is before its first.
+sponsored-invoice-unknown = The sponsor pays nothing of this invoice.

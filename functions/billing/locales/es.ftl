@@ -49,3 +49,6 @@ receipt-decided = Ya se ha decidido sobre este recibo.
 receipt-taken = Esta referencia ya se presentó con el recibo { $receipt }.
 report-malformed = La fila { $row } del informe no se puede leer.
 day-too-large = Ese día hubo más movimientos de los que se pueden comparar de una vez.
+sponsor-contract-unknown = No existe ese contrato de patrocinio.
+sponsor-contract-contradictory = El contrato de patrocinio se contradice: su último día es anterior al primero.
+sponsored-invoice-unknown = El patrocinador no paga nada de esta factura.

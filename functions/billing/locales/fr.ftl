@@ -49,3 +49,6 @@ receipt-decided = Ce reçu a déjà fait l'objet d'une décision.
 receipt-taken = Cette référence a déjà été déposée avec le reçu { $receipt }.
 report-malformed = La ligne { $row } du relevé est illisible.
 day-too-large = Ce jour compte plus de mouvements qu'il n'est possible d'en comparer en une fois.
+sponsor-contract-unknown = Ce contrat de prise en charge n'existe pas.
+sponsor-contract-contradictory = Le contrat de prise en charge se contredit : son dernier jour précède le premier.
+sponsored-invoice-unknown = Le tiers payant ne prend rien en charge de cette facture.

@@ -19,6 +19,7 @@ mod reconciliation;
 mod refusal;
 mod report;
 mod returned;
+mod sponsor;
 mod term_bill;
 mod tuition;
 mod tuition_run;
@@ -28,7 +29,7 @@ pub use account::{
 };
 pub use adjustment::{AccountAdjustment, AdjustmentKind, AdjustmentState, give_credit, write_off};
 pub use charge::{Charge, ChargeState, Posted, WaitingSaga, post, take_back};
-pub use dunning::{DueStep, Dunned, DunningAction, DunningStep};
+pub use dunning::{BilledLate, DueStep, Dunned, DunningAction, DunningStep};
 pub use institution::Institution;
 pub use invoice::{
     ChargeCode, Credit, CreditNote, Invoice, InvoiceDocument, InvoiceLine, InvoiceState, total_of,
@@ -58,6 +59,10 @@ pub use returned::{
     Dispute, DisputeReport, DisputeState, Movement, Origin, Outcome, Refund, RefundReport,
     RefundState, RefundWord, begin_refund, charge_back, conclude_refund, go_on, reinstate,
     take_refund,
+};
+pub use sponsor::{
+    SponsorContract, SponsorContractCode, SponsorRule, SponsorTerms, SponsoredInvoice,
+    SponsoredLine, Sponsorship, sponsor,
 };
 pub use term_bill::{Adjustment, Registered, TermBill};
 pub use tuition::{

@@ -15,6 +15,7 @@ mod refunding;
 mod returning;
 pub mod secret;
 mod signature;
+mod sponsoring;
 mod store;
 mod task_tokens;
 mod term_desk;
@@ -150,5 +151,11 @@ pub fn http_operations() -> Vec<HttpOperation> {
         submit_receipt => submit_receipt,
         list_receipts => list_receipts,
         decide_receipt => submit_receipt,
+        set_sponsor_contract => set_sponsor_contract,
+        list_sponsor_contracts => list_sponsor_contracts,
+        sponsor_student => sponsor_student,
+        list_sponsored_invoices => list_sponsored_invoices,
+        record_sponsor_payment => set_sponsor_contract,
+        return_sponsored_invoice => return_sponsored_invoice,
     }
 }

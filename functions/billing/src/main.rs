@@ -46,6 +46,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "query-pending-payments" => shell::schedule(ctx, op::query_pending_payments::handle).await,
         "query-pending-refunds" => shell::schedule(ctx, op::query_pending_refunds::handle).await,
         "watch-balances" => shell::schedule(ctx, op::watch_balances::handle).await,
+        "watch-sponsors" => shell::schedule(ctx, op::watch_sponsors::handle).await,
         "prove-ledger" => shell::schedule(ctx, op::prove_ledger::handle).await,
         "continue-tuition-runs" => shell::schedule(ctx, op::continue_tuition_runs::handle).await,
         other => bursars_office(ctx, other).await,
@@ -204,6 +205,36 @@ async fn receipts(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Erro
         }
         "decide-receipt" => {
             shell::http(&op::decide_receipt::ROUTE, ctx, op::decide_receipt::handle).await
+        }
+        other => sponsors(ctx, other).await,
+    }
+}
+
+/// What the bursar's office does about third parties that pay.
+async fn sponsors(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error> {
+    match operation {
+        "set-sponsor-contract" => {
+            shell::http(&op::set_sponsor_contract::ROUTE, ctx, op::set_sponsor_contract::handle)
+                .await
+        }
+        "list-sponsor-contracts" => {
+            shell::http(&op::list_sponsor_contracts::ROUTE, ctx, op::list_sponsor_contracts::handle)
+                .await
+        }
+        "sponsor-student" => {
+            shell::http(&op::sponsor_student::ROUTE, ctx, op::sponsor_student::handle).await
+        }
+        "list-sponsored-invoices" => {
+            let route = &op::list_sponsored_invoices::ROUTE;
+            shell::http(route, ctx, op::list_sponsored_invoices::handle).await
+        }
+        "record-sponsor-payment" => {
+            shell::http(&op::record_sponsor_payment::ROUTE, ctx, op::record_sponsor_payment::handle)
+                .await
+        }
+        "return-sponsored-invoice" => {
+            let route = &op::return_sponsored_invoice::ROUTE;
+            shell::http(route, ctx, op::return_sponsored_invoice::handle).await
         }
         other => audit_trail(ctx, other).await,
     }

@@ -55,8 +55,14 @@ export function billing(scope: Construct, shared: Shared): Context {
   context.http("submit-receipt", "POST /receipts", [writes, institution]);
   context.http("list-receipts", "GET /receipts", [reads, cursors]);
   context.http("decide-receipt", "POST /receipts/{receipt}/decision", [writes, institution]);
+  context.http("set-sponsor-contract", "PUT /sponsor-contracts/{sponsor_contract}", [writes]);
+  context.http("list-sponsor-contracts", "GET /sponsor-contracts", [reads, cursors]);
+  context.http("sponsor-student", "PUT /sponsor-contracts/{sponsor_contract}/students/{student}", [writes, institution]);
+  context.http("list-sponsored-invoices", "GET /sponsor-contracts/{sponsor_contract}/statement", [reads, cursors]);
+  context.http("record-sponsor-payment", "POST /sponsor-contracts/{sponsor_contract}/payments", [writes, institution]);
+  context.http("return-sponsored-invoice", "POST /sponsor-contracts/{sponsor_contract}/invoices/{invoice}/return", [writes, institution]);
   // Events
-  context.events("on-charge-settled", ["billing.charge.settled"], [reads, answers("enrollment")]);
+  context.events("on-charge-settled", ["billing.charge.settled", "billing.charge.secured"], [reads, answers("enrollment")]);
   context.events("on-withdrawn", ["enrollment.registration.withdrawn", "enrollment.term.withdrawn"], [writes, institution]);
   context.events("on-registration-dropped", ["enrollment.registration.dropped"], [writes, institution]);
   context.events("on-charge-changed", ["billing.charge.posted", "billing.charge.reversed"], [writes, institution]);
@@ -65,12 +71,13 @@ export function billing(scope: Construct, shared: Shared): Context {
   // Steps
   context.step("charge", [writes, institution]);
   context.step("reverse-charge", [writes, institution]);
-  context.step("await-settlement", [writes, answers("enrollment")]);
+  context.step("await-settlement", [writes, institution, answers("enrollment")]);
   context.step("prove-audit-trail", [reads]);
   // Schedules
   context.schedule("query-pending-payments", Duration.minutes(1), [writes, institution, callsPaymentProvider]);
   context.schedule("query-pending-refunds", Duration.minutes(5), [writes, institution, callsPaymentProvider]);
   context.schedule("watch-balances", Duration.minutes(10), [writes, institution]);
+  context.schedule("watch-sponsors", Duration.minutes(10), [writes, institution]);
   context.schedule("prove-ledger", Duration.minutes(5), [writes, institution]);
   context.schedule("continue-tuition-runs", Duration.minutes(1), [writes, institution]);
   context.schedule("watch-audit-trail", Duration.minutes(1), [notes]);

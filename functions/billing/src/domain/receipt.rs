@@ -23,10 +23,12 @@ impl CounterChannel {
         }
     }
 
-    /// A reference as it is compared: however it was typed, it is the same one.
-    pub fn reference(self, reference: &str) -> String {
-        let words: Vec<&str> = reference.split_whitespace().collect();
-        format!("{}:{}", self.name(), words.join(" ").to_uppercase())
+    /// A reference as it is compared, with who gave it: however both were typed, it is the same one.
+    pub fn reference(self, bank: &str, reference: &str) -> String {
+        let typed = |text: &str| -> String {
+            text.to_uppercase().chars().filter(|letter| letter.is_alphanumeric()).collect()
+        };
+        format!("{}:{} {}", self.name(), typed(bank), typed(reference))
     }
 }
 
@@ -68,11 +70,6 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Under which the money is known: the bank and its reference together.
-    pub fn full_reference(&self) -> String {
-        format!("{} {}", self.bank, self.reference)
-    }
-
     /// Answers whether it is news; another word than the first is refused.
     pub fn decide(&mut self, status: ReceiptState, decided: Decided) -> Result<bool, Refusal> {
         if self.status == ReceiptState::Waiting {
@@ -91,7 +88,9 @@ mod tests {
     #[test]
     fn a_reference_is_the_same_however_it_is_typed_and_another_by_another_way() {
         let bank = CounterChannel::BankTransfer;
-        assert_eq!(bank.reference(" Afriland  tx-77 "), bank.reference("AFRILAND TX-77"));
-        assert_ne!(bank.reference("77"), CounterChannel::Cash.reference("77"));
+        assert_eq!(bank.reference("Afriland ", " tx-77 "), bank.reference("AFRILAND", "TX 77"));
+        assert_ne!(bank.reference("A", "77"), bank.reference("B", "77"));
+        assert_ne!(bank.reference("A", "77"), bank.reference("A7", "7"));
+        assert_ne!(bank.reference("A", "77"), CounterChannel::Cash.reference("A", "77"));
     }
 }

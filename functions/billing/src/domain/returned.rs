@@ -327,6 +327,9 @@ pub struct Dispute {
     pub reason: String,
     pub state: DisputeState,
     pub opened_at: Timestamp,
+    /// When money first left because of it.
+    #[serde(default)]
+    pub withdrawn_at: Option<Timestamp>,
     pub changed_at: Timestamp,
 }
 
@@ -359,6 +362,7 @@ impl Dispute {
             reason: report.reason.clone(),
             state: DisputeState::Open,
             opened_at: now,
+            withdrawn_at: None,
             changed_at: now,
         }
     }
@@ -375,6 +379,9 @@ impl Dispute {
                 return (false, None);
             }
         };
+        if movement == Some(Movement::Out) {
+            self.withdrawn_at = Some(now);
+        }
         self.state = word;
         self.changed_at = now;
         (true, movement)

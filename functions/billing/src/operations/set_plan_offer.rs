@@ -31,6 +31,9 @@ pub struct Command {
     pub instalments: Vec<InstalmentRule>,
     /// Whether students may choose it; the others are assigned by the bursar.
     pub is_for_students: bool,
+    /// Whether the first instalment has to be paid, whatever its day, before a seat is the student's.
+    #[serde(default)]
+    pub is_first_at_once: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -41,9 +44,9 @@ pub struct Reply {
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let Command { plan_offer: code, name, term_code, instalments, is_for_students } =
-        call.command.clone();
-    let offer = PlanOffer { code, name, term_code, instalments, is_for_students };
+    let Command { plan_offer: code, name, term_code, instalments, .. } = call.command.clone();
+    let Command { is_for_students, is_first_at_once, .. } = call.command;
+    let offer = PlanOffer { code, name, term_code, instalments, is_for_students, is_first_at_once };
     offer.check()?;
     let stored = ctx.table.get(&store::plan_offer_key(&offer.code)).await?;
     if let Some(stored) = stored.as_ref().filter(|stored| stored.value == offer) {
@@ -75,6 +78,7 @@ pub(super) mod tests {
             term_code: "2027S".into(),
             instalments: vec![rule("2027-01-20", 6_000), rule("2027-01-30", 4_000)],
             is_for_students: true,
+            is_first_at_once: false,
         }
     }
 

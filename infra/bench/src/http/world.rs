@@ -443,6 +443,15 @@ pub fn plan_offer(number: usize) -> Value {
     })
 }
 
+/// Of a sponsor who pays half of everything.
+pub fn sponsor_terms() -> Value {
+    json!({
+        "sponsor": "A foundation", "currency": "XAF", "first_day": "2000-01-01",
+        "last_day": "2099-12-31", "payment_terms_days": 30,
+        "rules": [{ "pays": { "kind": "share", "basis_points": 5_000 } }],
+    })
+}
+
 /// Posting periods long before anything was booked.
 pub fn month(number: usize) -> String {
     format!("{:04}-{:02}", 1_000 + number / 12, 1 + number % 12)

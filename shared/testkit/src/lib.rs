@@ -7,6 +7,7 @@ mod engine;
 mod fault_walk;
 mod faults;
 mod fixtures;
+mod mobile_money;
 mod moodle_recordings;
 mod moodle_site;
 mod payment_provider;

@@ -53,6 +53,7 @@ pub async fn take(
         amount,
         channel: channel.into(),
         payment_method: channel.name().to_owned(),
+        phone: None,
         only,
         state: PaymentState::Initiated,
         provider_ref: Some(reference.clone()),

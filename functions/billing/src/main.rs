@@ -41,6 +41,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "on-registration-dropped" => shell::events(ctx, op::on_registration_dropped::handle).await,
         "on-account-unfinished" => shell::events(ctx, op::on_account_unfinished::handle).await,
         "on-charge-changed" => shell::events(ctx, op::on_charge_changed::handle).await,
+        "on-person-changed" => shell::events(ctx, op::on_person_changed::handle).await,
         "on-section-offered" => shell::events(ctx, op::on_section_offered::handle).await,
         // Schedules
         "query-pending-payments" => shell::schedule(ctx, op::query_pending_payments::handle).await,
@@ -147,7 +148,7 @@ async fn returns_and_adjustments(ctx: &Ctx, operation: &str) -> Result<(), lambd
     }
 }
 
-/// What the bursar's office reads off the books.
+/// What is read off the books, and what of it is put on paper.
 async fn reports(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error> {
     match operation {
         "list-balances" => {
@@ -158,6 +159,18 @@ async fn reports(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error
         }
         "list-register" => {
             shell::http(&op::list_register::ROUTE, ctx, op::list_register::handle).await
+        }
+        "read-invoice-document" => {
+            shell::http(&op::read_invoice_document::ROUTE, ctx, op::read_invoice_document::handle)
+                .await
+        }
+        "read-statement-document" => {
+            shell::http(
+                &op::read_statement_document::ROUTE,
+                ctx,
+                op::read_statement_document::handle,
+            )
+            .await
         }
         other => due_dates(ctx, other).await,
     }
@@ -191,7 +204,7 @@ async fn due_dates(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Err
     }
 }
 
-/// What others say of the money: students who show that they paid, and the provider with its report.
+/// What others say of the money: students who show that they paid, and the providers, one with its report.
 async fn receipts(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error> {
     match operation {
         "reconcile-provider" => {
@@ -203,8 +216,22 @@ async fn receipts(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Erro
         "list-receipts" => {
             shell::http(&op::list_receipts::ROUTE, ctx, op::list_receipts::handle).await
         }
+        "attach-receipt-file" => {
+            shell::http(&op::attach_receipt_file::ROUTE, ctx, op::attach_receipt_file::handle).await
+        }
+        "read-receipt-file" => {
+            shell::http(&op::read_receipt_file::ROUTE, ctx, op::read_receipt_file::handle).await
+        }
         "decide-receipt" => {
             shell::http(&op::decide_receipt::ROUTE, ctx, op::decide_receipt::handle).await
+        }
+        "receive-mobile-money-callback" => {
+            shell::http(
+                &op::receive_mobile_money_callback::ROUTE,
+                ctx,
+                op::receive_mobile_money_callback::handle,
+            )
+            .await
         }
         other => sponsors(ctx, other).await,
     }

@@ -1,6 +1,7 @@
 //! The operations of billing, one file each.
 
 pub mod assign_suspense_item;
+pub mod attach_receipt_file;
 pub mod await_settlement;
 pub mod begin_payment_plan;
 pub mod cancel_payment_plan;
@@ -27,6 +28,7 @@ pub mod list_takings;
 pub mod on_account_unfinished;
 pub mod on_charge_changed;
 pub mod on_charge_settled;
+pub mod on_person_changed;
 pub mod on_registration_dropped;
 pub mod on_section_offered;
 pub mod on_withdrawn;
@@ -38,15 +40,19 @@ pub mod query_pending_payments;
 pub mod query_pending_refunds;
 pub mod read_account;
 pub mod read_invoice;
+pub mod read_invoice_document;
 pub mod read_ledger_proof;
 pub mod read_payment;
 pub mod read_payment_plans;
 pub mod read_policy;
 pub mod read_posting_periods;
+pub mod read_receipt_file;
+pub mod read_statement_document;
 pub mod read_student_population;
 pub mod read_tuition;
 pub mod read_tuition_run;
 pub mod reallocate_payment;
+pub mod receive_mobile_money_callback;
 pub mod receive_webhook;
 pub mod reconcile_provider;
 pub mod record_payment;
@@ -75,6 +81,12 @@ pub mod watch_sponsors;
 use shell::{Access, Allow, Role, Scope};
 
 const BURSAR: Access = Access::Roles(&[Allow { role: Role::Bursar, scope: Scope::All }]);
+
+/// What students do for themselves, or the bursar's office for them.
+const OWN_OR_BURSAR: Access = Access::Roles(&[
+    Allow { role: Role::Student, scope: Scope::Own },
+    Allow { role: Role::Bursar, scope: Scope::All },
+]);
 
 /// A student's own, and those who answer for what students owe.
 const OWN_OR_STAFF: Access = Access::Roles(&[

@@ -14,7 +14,7 @@ use table::{Key, PageRequest, Partition, Position, Record, Stored, Table, Transa
 
 use crate::domain::{
     AccountAdjustment, AdjustmentState, Allocation, BillingPolicy, Books, Channel, Charge,
-    CreditNote, Dispute, Invoice, JournalEntry, NumberCounter, Origin, Payment, PlanOffer,
+    CreditNote, Dispute, Invoice, JournalEntry, Names, NumberCounter, Origin, Payment, PlanOffer,
     PlanOfferCode, Population, PriceGroup, Receipt, ReceiptState, Refund, Refusal, RegisterRow,
     SectionPrice, SponsorContract, SponsorContractCode, SponsoredInvoice, StudentAccount,
     SuspenseItem, TermBill, TuitionRules,
@@ -136,6 +136,15 @@ impl Record for AccountAdjustment {
         let is_pending = self.state == AdjustmentState::Pending;
         let pk = adjustments_pk((!is_pending).then_some(self.student));
         Some((pk, format!("{:.3}#{}", self.requested_at, self.id)))
+    }
+}
+
+impl Record for Names {
+    const KIND: &'static str = "names";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        names_key(self.person)
     }
 }
 
@@ -628,6 +637,25 @@ pub async fn invoices_paid_by(
     Err(Fault::defect(format!("{payment} was applied more often than can be read")).into())
 }
 
+/// All records of a list; none where they fill more pages than that.
+pub async fn all<R: Record>(
+    table: &Table,
+    list: &Partition<R>,
+    pages_max: u32,
+) -> Result<Option<Vec<R>>, Failure> {
+    let mut records = Vec::new();
+    let mut page = PageRequest { after: None, limit: PageRequest::LIMIT_MAX };
+    for _ in 0..pages_max {
+        let found = table.query(list, &page).await?;
+        records.extend(found.records.into_iter().map(|stored| stored.value));
+        page.after = found.next;
+        if page.after.is_none() {
+            return Ok(Some(records));
+        }
+    }
+    Ok(None)
+}
+
 /// The invoice, if it is the student's and in this currency.
 pub async fn named_invoice(
     table: &Table,
@@ -713,6 +741,8 @@ pub fn sponsored_invoices(code: &SponsorContractCode) -> Partition<SponsoredInvo
 /// What of it is open, that first which is due longest.
 pub fn open_sponsored_invoices(code: &SponsorContractCode) -> Partition<SponsoredInvoice> {
     Partition::in_index(format!("SPONSORED_OPEN#{}", code.0), "")
+pub fn names_key(person: PersonId) -> Key<Names> {
+    Key::new(format!("STUDENT#{person}"), "NAMES")
 }
 
 pub fn policy_key() -> Key<BillingPolicy> {

@@ -42,6 +42,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("MOODLE_TOKENS", "moodle"),
     ("PAYMENT_WEBHOOK_SECRET", PAYMENT_WEBHOOK_SECRET),
     ("PORTAL_URL", NOWHERE),
+    ("RECEIPTS_BUCKET", "receipts"),
     ("SECOND_FACTOR_SECRET", "second-factor"),
     ("SENDER_ADDRESS", "no-reply@matricula.example"),
     ("SES_CONFIGURATION_SET", "matricula"),

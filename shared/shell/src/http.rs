@@ -474,6 +474,9 @@ impl<'e> Request<'e> {
     }
 
     fn carried_out(&self, route: &Route, body: &Value) -> Value {
+        if let Some(media_type) = route.document {
+            return self.document(media_type, body);
+        }
         let etag = body["version"].as_u64().map(|version| format!("\"{version}\""));
         let mut headers =
             vec![("content-type", "application/json"), ("x-correlation-id", &self.correlation_id)];
@@ -485,6 +488,21 @@ impl<'e> Request<'e> {
         let status = if body.is_null() { 204 } else { route.status };
         let body = if body.is_null() { String::new() } else { body.to_string() };
         reply(status, &headers, &body)
+    }
+
+    /// The bytes of a [`crate::Document`], under its name.
+    fn document(&self, media_type: &str, document: &Value) -> Value {
+        let text = |field: &str| document[field].as_str().unwrap_or_default();
+        let disposition = format!("inline; filename=\"{}\"", text("file_name"));
+        let headers = [
+            ("content-type", media_type),
+            ("content-disposition", disposition.as_str()),
+            ("x-correlation-id", &self.correlation_id),
+            ("cache-control", "no-store"),
+        ];
+        let mut reply = reply(200, &headers, text("content"));
+        reply["isBase64Encoded"] = true.into();
+        reply
     }
 
     fn refused(&self, failure: &Failure) -> (&'static str, Value) {

@@ -91,7 +91,12 @@ fn responses(route: &Route, reply: Option<Value>) -> Value {
         Some(schema) => {
             json!({ "description": "Carried out.", "content": { "application/json": { "schema": schema } } })
         }
-        None => json!({ "description": "The document." }),
+        None => match route.document {
+            Some(media_type) => {
+                json!({ "description": "The document.", "content": { media_type: {} } })
+            }
+            None => json!({ "description": "The document." }),
+        },
     };
     let status = if carried_out.get("content").is_none() && route.method == Method::Delete {
         204

@@ -81,6 +81,8 @@ pub struct Route {
     pub client_scope: Option<ClientScope>,
     /// How long anybody may keep the reply, in seconds; absent where nobody may.
     pub cached_s: Option<u32>,
+    /// The media type of the reply where it is a [`crate::Document`].
+    pub document: Option<&'static str>,
 }
 
 impl Route {
@@ -202,6 +204,7 @@ impl Route {
             body: Body::Json,
             client_scope: None,
             cached_s: None,
+            document: None,
         }
     }
 
@@ -223,6 +226,13 @@ impl Route {
     #[must_use]
     pub const fn cached_s(mut self, seconds: u32) -> Self {
         self.cached_s = Some(seconds);
+        self
+    }
+
+    /// Replies with a file of this kind.
+    #[must_use]
+    pub const fn document(mut self, media_type: &'static str) -> Self {
+        self.document = Some(media_type);
         self
     }
 

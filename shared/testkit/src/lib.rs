@@ -9,6 +9,7 @@ mod faults;
 mod fixtures;
 #[cfg(test)]
 mod front_door;
+mod mobile_money;
 mod moodle_recordings;
 mod moodle_site;
 mod payment_provider;

@@ -21,6 +21,7 @@ mod imports;
 mod moodle;
 mod payments;
 mod planning;
+mod receipts;
 mod register;
 mod registration;
 mod repetition;

@@ -564,6 +564,7 @@ fn payment(nth: usize, amount: Money, channel: Channel) -> Payment {
         amount,
         channel,
         payment_method: "pm".into(),
+        phone: None,
         only: Vec::new(),
         state: PaymentState::Initiated,
         provider_ref: None,

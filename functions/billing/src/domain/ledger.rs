@@ -26,6 +26,8 @@ pub enum Account {
     Cash,
     /// What came by bank transfer.
     Bank,
+    /// What the provider of mobile money took in and has not paid out to us yet.
+    MobileMoneyClearing,
     /// What a student paid and does not owe.
     UnappliedCash,
     /// What is to be paid back and has not left us yet.

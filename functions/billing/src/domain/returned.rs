@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::{StudentAccount, Turn};
 use super::ledger::{Account, Booking, Line, Source, SourceKind};
-use super::{Channel, Invoice, Payment, PaymentState, Refusal};
+use super::{Invoice, Payment, PaymentState, Refusal};
 
 /// Whose money goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -182,10 +182,7 @@ pub fn begin_refund(
     account.withdraw(payment.id, amount)?;
     payment.refunded = payment.refunded.checked_add(amount)?;
     payment.follow_returns();
-    let gone_to = match payment.channel {
-        Channel::Card => Account::RefundsPayable,
-        Channel::Cash | Channel::BankTransfer => payment.channel.account(),
-    };
+    let gone_to = payment.channel.account_of_refunds();
     let lines =
         vec![Line::new(Account::UnappliedCash, amount), Line::new(gone_to, amount.negated()?)];
     let source = Source { kind: SourceKind::Refund, id: refund.to_owned() };

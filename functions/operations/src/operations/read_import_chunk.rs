@@ -1,6 +1,7 @@
 //! Import step: the next chunk that nobody has applied yet, and who applies it; or, before the approval, the next one of
 //! people that nobody has tried yet.
 
+use bucket::Content;
 use kernel::ImportId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,6 @@ use shell::{Failure, Fault, Step};
 
 use super::chunk_key;
 use crate::Ctx;
-use crate::bucket::Content;
 use crate::domain::{Import, NextChunk, Refusal};
 use crate::oneroster::Target;
 use crate::store;
@@ -95,10 +95,10 @@ fn skip_refused(import: &Import, content: &mut ChunkContent) {
 
 #[cfg(test)]
 mod tests {
+    use bucket::Bucket;
     use serde_json::json;
 
     use super::*;
-    use crate::bucket::Bucket;
     use crate::domain::State;
     use crate::stub::{self, Stub};
 

@@ -3,6 +3,7 @@
 
 use std::io::Cursor;
 
+use bucket::{Content, Writer};
 use kernel::ImportId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,6 @@ use tokio::task::JoinSet;
 
 use super::{chunk_key, upload_key};
 use crate::Ctx;
-use crate::bucket::{Content, Writer};
 use crate::domain::{Counts, Format, Import, Refusal, State, Verdict};
 use crate::oneroster::report::Report;
 use crate::oneroster::{

@@ -43,10 +43,15 @@ const fn first(
 }
 
 /// Operations that are not measured here, and why.
-pub const LEFT_OUT: [(&str, &str); 15] = [
+pub const LEFT_OUT: [(&str, &str); 17] = [
     ("billing-assign-suspense-item", "needs money that nobody could place"),
     ("billing-return-suspense-item", "needs the same"),
     ("billing-return-sponsored-invoice", "needs an invoice that a sponsor has not paid"),
+    ("billing-read-receipt-file", "needs a file in S3"),
+    (
+        "billing-receive-mobile-money-callback",
+        "costs what a webhook costs, and one question to the provider",
+    ),
     ("identity-begin-sign-in", "asks a sign-in provider, of which there is none here"),
     ("identity-complete-sign-in", "asks a sign-in provider, of which there is none here"),
     ("moodle-repair-drift", "needs the report of a check that has looked through a site"),
@@ -191,6 +196,8 @@ pub const OPERATIONS: &[Operation] = &[
     on("billing", "read-student-population", |_, n| Request::get().at("student", &student_id(n)).by(bursar())),
     on("billing", "preview-tuition", |_, n| Request::post(json!({ "term": offered().term.id, "sections": [offered().section] })).by(student(n))),
     on("billing", "read-invoice", |w, n| Request::get().at("invoice", &w.invoices[n]).by(student(n))),
+    on("billing", "read-invoice-document", |w, n| Request::get().at("invoice", &w.invoices[n]).by(student(n))),
+    on("billing", "read-statement-document", |_, n| Request::get().by(student(n))),
     on("billing", "list-invoices", |_, n| Request::get().by(student(n))),
     on("billing", "defer-invoice", |w, n| Request::post(json!({ "until": "2099-01-01", "reason": "The scholarship is late." })).at("invoice", &w.invoices[n]).by(bursar())),
     on("billing", "record-payment", |_, n| Request::post(json!({ "student": student_id(n), "amount": francs(1_000), "channel": "cash", "bank": "Main counter", "reference": format!("R{n}") })).by(bursar())),
@@ -227,6 +234,7 @@ pub const OPERATIONS: &[Operation] = &[
     on("billing", "read-ledger-proof", |_, _| Request::get().by(bursar())),
     on("billing", "submit-receipt", |_, n| Request::post(json!({ "channel": "bank_transfer", "bank": "Afriland", "reference": format!("B{n}"), "amount": francs(100), "paid_on": "2026-01-15" })).by(student(n))),
     on("billing", "list-receipts", |_, n| Request::get().by(student(n))),
+    on("billing", "attach-receipt-file", |w, n| Request::post(json!({ "file": { "kind": "application/pdf", "bytes": 9, "sha256": "0f".repeat(32) } })).at("receipt", &w.id("submit-receipt", n)).by(student(n))),
     on("billing", "decide-receipt", |w, n| Request::post(json!({ "student": student_id(n), "decision": { "kind": "match" }, "reason": "The statement shows it." })).at("receipt", &w.id("submit-receipt", n)).by(bursar())),
     on("billing", "reconcile-provider", |_, _| Request::post(json!({ "day": "2027-01-15", "report": "reporting_category,currency,gross,source_id,payment_intent_id\ncharge,xaf,5,ch_1,pi_1\n" })).by(bursar())),
     on("billing", "list-balances", |_, _| Request::get().by(bursar())),

@@ -1,9 +1,9 @@
 //! Validation from the uploaded file to its chunks, through a bucket that the test holds.
 
+use bucket::Bucket;
 use table::{PageRequest, Table};
 
 use super::*;
-use crate::bucket::Bucket;
 use crate::oneroster::tests::university;
 use crate::stub::{self, Stub};
 

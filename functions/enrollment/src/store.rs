@@ -389,8 +389,10 @@ fn of_student_s(
     let in_force = holds.filter(|hold| hold.is_in_force(now));
     let mut overrides = student_s.take_all::<Override>(OVERRIDE_PREFIX)?;
     overrides.retain(|stored| stored.value.is_in_force(now));
-    let terms: Vec<StudentTerm> =
+    let mut terms: Vec<StudentTerm> =
         student_s.take_all(TERM_PREFIX)?.into_iter().map(|stored| stored.value).collect();
+    // What was given up with a W in this very term is an attempt, too.
+    terms.push(student_term.clone());
     let first_day = student_term.first_day;
     let taken = AcademicBackground { term, first_day, terms: &terms, history: &history };
     let mut record = taken.record();

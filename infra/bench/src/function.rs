@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use testkit::{Bootstrap, RuntimeApi};
 
+use crate::cpu;
 use crate::engine_process::table_of;
 use crate::failure::{Explain, Failure};
 use crate::programs::Programs;
@@ -164,6 +165,14 @@ impl Function {
         let peaks: Option<Vec<u64>> = self.processes.iter().map(Bootstrap::peak_kib).collect();
         let peak = peaks.and_then(|peaks| peaks.into_iter().max());
         peak.explain("a process does not tell its memory")
+    }
+
+    /// Processor time of all its processes so far.
+    pub fn cpu(&self) -> Result<Duration, Failure> {
+        let of = |process: &Bootstrap| {
+            cpu::of_process(process.process.id().explain("a bootstrap has ended")?)
+        };
+        self.processes.iter().map(of).sum()
     }
 
     pub async fn stop(self) -> Result<(), Failure> {

@@ -5,9 +5,12 @@
 
 mod auth;
 mod billing;
+mod client;
 mod cold;
+mod cpu;
 mod engine_process;
 mod failure;
+mod front;
 mod function;
 mod gateway;
 mod hot_section;
@@ -15,6 +18,8 @@ mod http;
 mod moodle;
 mod offering;
 mod programs;
+mod python;
+mod registration;
 mod report;
 mod requests;
 mod statistics;
@@ -41,6 +46,10 @@ enum Bench {
     Gateway(gateway::Arguments),
     Http(http::Arguments),
     HotSection(hot_section::Arguments),
+    Registration(registration::Arguments),
+    /// The process that judges carts: started by `registration`
+    #[command(hide = true)]
+    MeasureValidation,
     Billing(billing::Arguments),
     Auth(auth::Arguments),
     /// The process that is measured: started by `auth`
@@ -56,6 +65,9 @@ enum Bench {
     #[command(hide = true)]
     Engine {
         tables: Vec<String>,
+        /// On disk, in this folder; else in memory
+        #[arg(long)]
+        folder: Option<std::path::PathBuf>,
     },
 }
 
@@ -85,12 +97,14 @@ async fn main() -> ExitCode {
         Bench::Gateway(arguments) => gateway::run(&arguments),
         Bench::Http(arguments) => http::run(&arguments).await,
         Bench::HotSection(arguments) => hot_section::run(&arguments).await,
+        Bench::Registration(arguments) => registration::run(&arguments).await,
+        Bench::MeasureValidation => registration::measure_validation().await,
         Bench::Billing(arguments) => billing::run(&arguments).await,
         Bench::Auth(arguments) => auth::run(&arguments).await,
         Bench::MeasureAuth => auth::measure().await,
         Bench::Moodle(arguments) => moodle::run(&arguments).await,
         Bench::ReplayJournal { journal } => billing::replay_journal(&journal),
-        Bench::Engine { tables } => engine_process::serve(&tables).await,
+        Bench::Engine { tables, folder } => engine_process::serve(&tables, folder.as_deref()).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,6 +10,7 @@ mod endpoint;
 mod failure;
 mod fingerprints;
 mod functions;
+mod mutations;
 mod narration;
 mod packages;
 mod processes;
@@ -94,7 +95,11 @@ enum Task {
         arguments: Vec<String>,
     },
     /// Run all checks and tests; the last line is their sum
-    Test,
+    Test {
+        /// Also the model of registration over 100,000 steps, and the defects that it must notice
+        #[arg(long)]
+        deep: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -132,7 +137,7 @@ fn perform(task: Task, checkout: &Checkout) -> Result<ExitCode, Failure> {
         }
         Task::Package { arch } => packages::package(checkout, arch)?,
         Task::Bench { arguments } => return bench(checkout, &arguments),
-        Task::Test => return suite::run(checkout),
+        Task::Test { deep } => return suite::run(checkout, deep),
     }
     Ok(ExitCode::SUCCESS)
 }

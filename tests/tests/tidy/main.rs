@@ -10,6 +10,7 @@ mod first_lines;
 mod leftovers;
 mod lengths;
 mod licences;
+mod mutations;
 mod operations;
 mod readmes;
 mod routes;

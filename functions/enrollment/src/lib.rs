@@ -6,6 +6,7 @@ mod fixtures;
 mod line;
 mod machine;
 pub mod operations;
+mod provisional;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,7 @@ pub struct Ctx {
     pub table: Table,
     machine: OnceLock<Machine>,
     time_zone: OnceLock<TimeZone>,
+    api_url: OnceLock<String>,
     terms: Remembered<TermId, Option<TermFacts>>,
 }
 
@@ -37,8 +39,13 @@ fn remembered_terms() -> Remembered<TermId, Option<TermFacts>> {
 impl Ctx {
     /// Of an institution whose days end in UTC: for tests and benches.
     pub fn new(table: Table) -> Self {
-        let time_zone = TimeZone::UTC.into();
-        Self { table, machine: OnceLock::new(), time_zone, terms: remembered_terms() }
+        Self {
+            table,
+            machine: OnceLock::new(),
+            time_zone: TimeZone::UTC.into(),
+            api_url: "https://test.matricula.example".to_owned().into(),
+            terms: remembered_terms(),
+        }
     }
 
     #[cfg(test)]
@@ -53,9 +60,13 @@ impl Ctx {
     }
 
     pub fn from_environment() -> Self {
-        let table = shell::aws::table();
-        let time_zone = OnceLock::new();
-        Self { table, machine: OnceLock::new(), time_zone, terms: remembered_terms() }
+        Self {
+            table: shell::aws::table(),
+            machine: OnceLock::new(),
+            time_zone: OnceLock::new(),
+            api_url: OnceLock::new(),
+            terms: remembered_terms(),
+        }
     }
 
     /// In which the institution's days end.
@@ -64,6 +75,11 @@ impl Ctx {
             TimeZone::get(&shell::required_environment("TIME_ZONE"))
                 .expect("TIME_ZONE is one of the IANA time zones")
         })
+    }
+
+    /// The address of the API as its callers know it: tokens name it as their issuer.
+    pub(crate) fn api_url(&self) -> &str {
+        self.api_url.get_or_init(|| shell::required_environment("TOKEN_ISSUER"))
     }
 
     /// What the catalog last said of these terms, as it was known less than half a minute ago: for what is shown.
@@ -106,7 +122,7 @@ impl shell::Context for Ctx {
 
 /// The context's HTTP operations, with the shapes of what goes in and comes out.
 pub fn http_operations() -> Vec<HttpOperation> {
-    let registrations = registrations().into_iter();
+    let registrations = registrations().into_iter().chain(schedules());
     registrations.chain(holds_overrides_and_waitlists()).chain(carts_and_office()).collect()
 }
 
@@ -163,6 +179,29 @@ fn registrations() -> Vec<HttpOperation> {
         HttpOperation::of::<op::resume_bundle::Command, op::read_submission::BundleProgress>(
             CONTEXT,
             op::resume_bundle::ROUTE,
+        ),
+    ]
+}
+
+/// What a student has to attend, and where.
+fn schedules() -> Vec<HttpOperation> {
+    use operations as op;
+    vec![
+        HttpOperation::of::<op::read_schedule::Command, op::read_schedule::Reply>(
+            CONTEXT,
+            op::read_schedule::ROUTE,
+        ),
+        HttpOperation::of::<op::issue_schedule_feed::Command, op::issue_schedule_feed::Reply>(
+            CONTEXT,
+            op::issue_schedule_feed::ROUTE,
+        ),
+        HttpOperation::of::<op::revoke_schedule_feed::Command, ()>(
+            CONTEXT,
+            op::revoke_schedule_feed::ROUTE,
+        ),
+        HttpOperation::without_reply_schema::<op::read_schedule_feed::Command>(
+            CONTEXT,
+            op::read_schedule_feed::ROUTE,
         ),
     ]
 }

@@ -59,6 +59,31 @@ where
     .await
 }
 
+/// A reply that is no JSON, such as a calendar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Document {
+    pub content_type: &'static str,
+    pub body: String,
+}
+
+/// Serves an operation whose reply is a document. Whoever has it as it is already is not sent it again.
+pub async fn http_document<X, C>(
+    route: &Route,
+    context: &X,
+    handler: impl AsyncFn(&X, &Call<C>) -> Result<Document, Failure>,
+) -> Result<(), lambda_runtime::Error>
+where
+    X: Context,
+    C: DeserializeOwned + JsonSchema,
+{
+    let door = Door::new(route);
+    runtime::serve(async |invocation| {
+        let (event, deadline) = (&invocation.payload, invocation.deadline);
+        Ok(door.answer_with_document(context, &handler, event, deadline).await)
+    })
+    .await
+}
+
 /// Serves a document that is the same for everybody.
 pub async fn http_page(
     route: &Route,
@@ -131,12 +156,36 @@ impl<'r, C: DeserializeOwned + JsonSchema> Door<'r, C> {
         request.reply(self.route, result, began)
     }
 
+    /// The same, where the operation's reply is a document.
+    pub async fn answer_with_document<X: Context>(
+        &self,
+        context: &X,
+        handler: &impl AsyncFn(&X, &Call<C>) -> Result<Document, Failure>,
+        event: &Value,
+        deadline: Instant,
+    ) -> Value {
+        let request = Request::read(event);
+        let began = Instant::now();
+        let work = async {
+            let call = self.call(&request).await?;
+            run(context, handler, &call).await
+        };
+        let result = runtime::in_time(deadline, work).await;
+        request.told(self.route, result.map(|document| request.document(&document)), began)
+    }
+
     async fn decide<X: Context, R: Serialize>(
         &self,
         context: &X,
         handler: &impl AsyncFn(&X, &Call<C>) -> Result<R, Failure>,
         request: &Request<'_>,
     ) -> Result<Value, Failure> {
+        let call = self.call(request).await?;
+        with_cursor(self.route, carry_out(context, handler, &call).await?).await
+    }
+
+    /// The call that the request makes, where it may and is well made.
+    async fn call(&self, request: &Request<'_>) -> Result<Call<C>, Failure> {
         let reach = request.reach(self.route)?;
         let (input, page) = request.input(self.route).await?;
         let key = request.idempotency_key(self.route, &input)?;
@@ -146,7 +195,7 @@ impl<'r, C: DeserializeOwned + JsonSchema> Door<'r, C> {
         if self.route.edits && call.if_match.is_none() {
             return Err(RequestRefusal::IfMatchRequired.into());
         }
-        with_cursor(self.route, carry_out(context, handler, &call).await?).await
+        Ok(call)
     }
 }
 
@@ -421,10 +470,14 @@ impl<'e> Request<'e> {
         }
     }
 
-    /// The reply to the gateway; the outcome is logged here, once, with the whole chain of what broke.
     fn reply(&self, route: &Route, result: Result<Value, Failure>, began: Instant) -> Value {
+        self.told(route, result.map(|body| self.carried_out(route, &body)), began)
+    }
+
+    /// The reply to the gateway; the outcome is logged here, once, with the whole chain of what broke.
+    fn told(&self, route: &Route, result: Result<Value, Failure>, began: Instant) -> Value {
         let (code, reply) = match result {
-            Ok(body) => ("OK", self.carried_out(route, &body)),
+            Ok(reply) => ("OK", reply),
             Err(failure) => self.refused(&failure),
         };
         Outcome {
@@ -450,6 +503,24 @@ impl<'e> Request<'e> {
         let status = if body.is_null() { 204 } else { route.status };
         let body = if body.is_null() { String::new() } else { body.to_string() };
         reply(status, &headers, &body)
+    }
+
+    /// Sent once: it is the same as long as its tag is.
+    fn document(&self, document: &Document) -> Value {
+        let etag = format!("\"{}\"", hashed(Sha256::digest(&document.body)));
+        let mut headers = vec![
+            ("etag", etag.as_str()),
+            ("cache-control", "private, no-cache"),
+            ("x-correlation-id", &self.correlation_id),
+        ];
+        let known = self.headers.get("if-none-match").map_or("", String::as_str);
+        // A tag that a cache has weakened stands for the same text.
+        let mut known = known.split(',').map(|tag| tag.trim().trim_start_matches("W/"));
+        if known.any(|tag| tag == etag || tag == "*") {
+            return reply(304, &headers, "");
+        }
+        headers.push(("content-type", document.content_type));
+        reply(200, &headers, &document.body)
     }
 
     fn refused(&self, failure: &Failure) -> (&'static str, Value) {

@@ -95,3 +95,4 @@ seats-agree = The counters are what was counted: there is nothing to repair.
 department-out-of-reach = This department is not yours.
 deputy-ends-before-it-begins = The end must lie ahead, and after the beginning.
 deputy-of-oneself = Name somebody else as your deputy.
+schedule-feed-unknown = There is no calendar at this address, or it is there no longer.

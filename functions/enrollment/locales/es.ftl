@@ -95,3 +95,4 @@ seats-agree = Los contadores coinciden con lo contado: no hay nada que reparar.
 department-out-of-reach = Este departamento no es el suyo.
 deputy-ends-before-it-begins = El fin debe estar por venir, y después del comienzo.
 deputy-of-oneself = Nombre a otra persona como suplente.
+schedule-feed-unknown = No hay ningún calendario en esta dirección, o ya no está.

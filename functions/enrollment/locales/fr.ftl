@@ -95,3 +95,4 @@ seats-agree = Les compteurs correspondent à ce qui a été compté : il n'y a r
 department-out-of-reach = Ce département n'est pas le vôtre.
 deputy-ends-before-it-begins = La fin doit être à venir, et après le début.
 deputy-of-oneself = Désignez quelqu'un d'autre comme suppléant.
+schedule-feed-unknown = Il n’y a pas de calendrier à cette adresse, ou il n’y est plus.

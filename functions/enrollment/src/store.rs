@@ -8,6 +8,7 @@ mod deputies;
 mod holding;
 mod past;
 mod roster;
+mod schedule;
 mod seat_count;
 mod seats;
 mod students;
@@ -30,16 +31,18 @@ pub use past::{
     registration_policy_key,
 };
 pub use roster::{RosterEntry, clearance_key, enter_roster, leave_roster, roster, section_pk};
+pub use schedule::{feed_address_key, revoke_address, schedule, schedule_feed_key};
 pub use seat_count::{
-    SeatReconciler, counted_seats, seat_difference_key, seat_differences, seat_reconciler_key,
+    Counted, SeatReconciler, counted_seats, seat_difference_key, seat_differences,
+    seat_reconciler_key,
 };
 pub use seats::{
     Seat, add_taken_seat, change_line, give_seat_back, move_seat, of_line, take_seat,
     tell_free_seat,
 };
 pub use students::{
-    HOLD_PREFIX, OVERRIDE_PREFIX, ask_lines_again, hold_key, holds, kept_cart_key,
-    known_student_key, override_key, overrides, section_links_key, waited_for,
+    HOLD_PREFIX, HoldEnd, OVERRIDE_PREFIX, ask_lines_again, hold_ends, hold_key, holds,
+    kept_cart_key, known_student_key, override_key, overrides, section_links_key, waited_for,
 };
 pub use term_withdrawals::term_withdrawal_key;
 pub use waitlist::{
@@ -394,7 +397,13 @@ fn of_student_s(
     // What was given up with a W in this very term is an attempt, too.
     terms.push(student_term.clone());
     let first_day = student_term.first_day;
-    let taken = AcademicBackground { term, first_day, terms: &terms, history: &history };
+    let taken = AcademicBackground {
+        term,
+        first_day,
+        terms: &terms,
+        history: &history,
+        held_counts: false,
+    };
     let mut record = taken.record();
     known.add_to(&mut record);
     let background = Background {

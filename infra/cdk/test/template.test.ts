@@ -139,7 +139,7 @@ test("every route asks the authorizer, but those that are open by design", () =>
   const open = http("prod").filter(({ properties }) => properties["AuthorizationType"] !== "CUSTOM").map(({ properties }) => properties["RouteKey"]);
   assert.deepEqual(open.sort(), [
     "$default", "GET /.well-known/jwks.json", "GET /.well-known/openid-configuration", "GET /docs", "GET /healthz", "GET /openapi.json", "GET /readyz",
-    "GET /sign-in-providers",
+    "GET /schedule-feeds/{secret}/schedule.ics", "GET /sign-in-providers",
     "POST /accounts", "POST /accounts/{account}/invitation", "POST /accounts/{account}/password", "POST /accounts/{account}/verification",
     "POST /oauth/token", "POST /password-resets", "POST /sessions", "POST /sessions/refresh", "POST /sign-ins", "POST /sign-ins/{sign_in}/completion", "POST /webhooks/mobile-money", "POST /webhooks/moodle/{site}",
     "POST /webhooks/payments",

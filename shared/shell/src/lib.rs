@@ -48,6 +48,6 @@ pub use remembered::Remembered;
 pub use request::{RequestRefusal, SENTENCES};
 pub use route::{Access, Allow, Body, HttpOperation, Method, Route};
 pub use runtime::{Context, operation, required_environment};
-pub use secrets::{forget_secret_named, secret, secret_named};
+pub use secrets::{digest_of, forget_secret_named, random_text, secret, secret_named};
 pub use step::{Step, Tick, run_again, run_step, schedule, step};
 pub use stream::{StreamRecord, publish_batch, stream};

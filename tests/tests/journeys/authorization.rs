@@ -209,6 +209,7 @@ impl<'p> Owner<'p> {
         match operation {
             "read-submission" => get(format!("/submissions/{}", self.bundle.submission)),
             "list-registrations" => get(format!("/registrations?student={student}")),
+            "read-schedule" => get(format!("/schedules/{}?student={student}", term.id)),
             "read-registration" => get(format!("/registrations/{}", self.bundle.registration)),
             "list-holds" => get(format!("/students/{student}/holds")),
             "read-student-record" => get(format!("/students/{student}/record")),
@@ -264,8 +265,15 @@ impl<'p> Owner<'p> {
 }
 
 /// What names nobody: it is the caller's by its nature.
-const OF_THE_CALLER: [&str; 5] =
-    ["submit", "validate-submission", "join-waitlist", "set-cart", "read-cart"];
+const OF_THE_CALLER: [&str; 7] = [
+    "submit",
+    "validate-submission",
+    "join-waitlist",
+    "set-cart",
+    "read-cart",
+    "issue-schedule-feed",
+    "revoke-schedule-feed",
+];
 /// What needs a line that somebody stands in: `leave_waitlist.rs` tries another's.
 const OF_A_LINE: [&str; 2] = ["leave-waitlist", "accept-offer"];
 /// What needs a withdrawal that has begun: `on_term_withdrawal_advanced.rs` tries another's.

@@ -28,6 +28,7 @@ mod repetition;
 mod restart;
 mod saga_laws;
 mod scenarios;
+mod schedules;
 mod sessions;
 mod sign_in;
 mod stopped_saga;

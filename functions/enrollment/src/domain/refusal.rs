@@ -186,6 +186,7 @@ pub enum Refusal {
     DepartmentOutOfReach,
     DeputyEndsBeforeItBegins,
     DeputyOfOneself,
+    ScheduleFeedUnknown,
 }
 
 pub static SENTENCES: Sentences = shell::sentences!();
@@ -240,6 +241,7 @@ impl Refuse for Refusal {
             Self::DepartmentOutOfReach => ("DEPARTMENT_OUT_OF_REACH", 403),
             Self::DeputyEndsBeforeItBegins => ("DEPUTY_ENDS_BEFORE_IT_BEGINS", 422),
             Self::DeputyOfOneself => ("DEPUTY_OF_ONESELF", 422),
+            Self::ScheduleFeedUnknown => ("SCHEDULE_FEED_UNKNOWN", 404),
         }
     }
 

@@ -46,8 +46,13 @@ const HOLDS_ENDED_MAX: u32 = 50;
 
 async fn end_holds(ctx: &Ctx, tick: &Tick) -> Result<(), Failure> {
     let page = PageRequest { after: None, limit: HOLDS_ENDED_MAX };
+    let (ending, unreadable) = ctx.table.query_readable(&store::ending_holds(), &page).await?;
     let mut failed = None;
-    for known in ctx.table.query(&store::ending_holds(), &page).await?.records {
+    for failure in unreadable {
+        tracing::warn!(?failure, "the holds on a student cannot be read");
+        failed = Some(Failure::from(failure));
+    }
+    for known in ending.records {
         if known.value.next_end().is_none_or(|ends_at| ends_at > tick.now) {
             break;
         }
@@ -103,6 +108,40 @@ mod tests {
         let reply = handle(&ctx, &tick(1)).await.expect("sweeps");
         assert_eq!(reply, Reply { woken: 1, left_alone: 0 });
         assert_eq!(wakes(&ctx).await, 1);
+    }
+
+    /// Lies where the holds on a student lie, and cannot be read as that.
+    #[derive(Serialize, serde::Deserialize)]
+    struct Spoilt {}
+
+    impl table::Record for Spoilt {
+        const KIND: &'static str = "spoilt";
+        const SCHEMA: u32 = 1;
+
+        fn key(&self) -> table::Key<Self> {
+            table::Key::new("SPOILT", "HOLDS")
+        }
+
+        fn index_key(&self) -> Option<(String, String)> {
+            Some(("HOLDS".to_owned(), "2000-01-01T00:00:00.000Z#spoilt".to_owned()))
+        }
+    }
+
+    #[tokio::test]
+    async fn holds_that_cannot_be_read_keep_no_others_from_ending() {
+        let test = testkit::TestTable::new().await;
+        let ctx = fixtures::ctx(&test.table);
+        let (student, ends_at) = (testkit::person("ada"), Some(tick(60).now));
+        let placed = HoldPlaced { student, ends_at, ..HoldPlaced::example() };
+        let placed = testkit::delivery("on-hold-changed", placed);
+        on_hold_changed::handle(&ctx, &placed).await.expect("taken in");
+        let mut transaction = ctx.table.transaction();
+        transaction.overwrite(&Spoilt {});
+        transaction.commit().await.expect("somebody writes past the code");
+        let swept = handle(&ctx, &tick(60)).await;
+        assert!(matches!(swept, Err(Failure::Fault(_))), "somebody is told: {swept:?}");
+        let known = ctx.table.get(&store::holds_key(student)).await.expect("reads");
+        assert!(!known.expect("is there").value.is_held());
     }
 
     #[tokio::test]

@@ -287,6 +287,8 @@ struct HistoryRow<'a> {
     /// Where both stand: what was refused there cannot be referred to here.
     student_row: u64,
     section_row: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grade: Option<parse::FinalGrade<'a>>,
 }
 
 fn history<'a>(row: &mut Row<'a>, knowledge: &Knowledge) -> Option<HistoryRow<'a>> {
@@ -297,5 +299,6 @@ fn history<'a>(row: &mut Row<'a>, knowledge: &Knowledge) -> Option<HistoryRow<'a
         section: enrollment.class,
         student_row: knowledge.row_of_user(enrollment.user)?,
         section_row: knowledge.row_of_class(enrollment.class)?,
+        grade: enrollment.grade,
     })
 }

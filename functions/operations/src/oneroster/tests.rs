@@ -266,6 +266,42 @@ fn every_wrong_value_is_reported_with_its_row_and_column() {
     }
 }
 
+/// The student's enrollment with a final grade.
+fn graded(grade: &str, scale: &str, passed: &str, credits: &str) -> String {
+    let header = "metadata.matricula.grade,metadata.matricula.gradeScale,metadata.matricula.passed,metadata.matricula.creditsEarned";
+    let mut lines = ENROLLMENTS.lines();
+    let first = lines.next().expect("a header");
+    let student = lines.next().expect("a student");
+    let teacher = lines.next().expect("a teacher");
+    format!("{first},{header}\n{student},{grade},{scale},{passed},{credits}\n{teacher},,,,\n")
+}
+
+#[test]
+fn a_final_grade_comes_with_its_scale_and_whether_it_is_good_enough() {
+    let row = |enrollments: &str| {
+        let chunks = chunks(university(&[("enrollments.csv", enrollments.as_bytes())]));
+        chunks.last().expect("history")["rows"][0]["grade"].clone()
+    };
+    let expected = json!({
+        "grade": "B", "scale": ["F", "D", "C", "B", "A"], "passed": true,
+        "credits_earned_hundredths": 450,
+    });
+    assert_eq!(row(&graded("B", "F D C B A", "true", "4.5")), expected);
+    let failed = json!({ "grade": "9.5", "scale": ["9.5", "10"], "passed": false });
+    assert_eq!(row(&graded("9.5", "9.5 10", "false", "")), failed);
+    assert_eq!(row(&graded("", "", "", "")), Value::Null, "it is under way");
+    for (wrong, expected) in [
+        (graded("E", "F D C B A", "true", ""), "2 metadata.matricula.grade NOT_ONE_OF"),
+        (graded("B", "", "true", ""), "2 metadata.matricula.gradeScale VALUE_REQUIRED"),
+        (graded("B", "B A", "", ""), "2 metadata.matricula.passed VALUE_REQUIRED"),
+        (graded("B", "B A", "yes", ""), "2 metadata.matricula.passed NOT_ONE_OF"),
+        (graded("B", "B A", "true", "many"), "2 metadata.matricula.creditsEarned NUMBER_WRONG"),
+        (graded("", "", "", "4.5"), "2 metadata.matricula.grade VALUE_REQUIRED"),
+    ] {
+        assert_eq!(found("enrollments.csv", &wrong), [format!("enrollments.csv:{expected}")]);
+    }
+}
+
 #[test]
 fn text_that_is_too_long_or_no_utf_8_is_reported_and_all_at_once() {
     let mut bytes = USERS.replace("Max,Roy", &format!("{},", "x".repeat(101))).into_bytes();

@@ -183,6 +183,12 @@ impl World {
         link(LinkPurpose::ResetPassword, asked)
     }
 
+    /// In the address of a student's calendar.
+    pub fn feed_secret(&self, number: usize) -> String {
+        let address = self.text("issue-schedule-feed", number, "address");
+        address.rsplit('/').nth(1).expect("it stands before the file's name").to_owned()
+    }
+
     pub fn service_client(&self, number: usize) -> String {
         let made = &self.made["create-service-client"][number];
         made["client"]["id"].as_str().expect("a client has an id").to_owned()

@@ -741,6 +741,8 @@ pub fn sponsored_invoices(code: &SponsorContractCode) -> Partition<SponsoredInvo
 /// What of it is open, that first which is due longest.
 pub fn open_sponsored_invoices(code: &SponsorContractCode) -> Partition<SponsoredInvoice> {
     Partition::in_index(format!("SPONSORED_OPEN#{}", code.0), "")
+}
+
 pub fn names_key(person: PersonId) -> Key<Names> {
     Key::new(format!("STUDENT#{person}"), "NAMES")
 }

@@ -255,6 +255,8 @@ fn word_of(kind: SourceKind) -> &'static str {
         SourceKind::WriteOff => "SOURCE_WRITE_OFF",
         SourceKind::Adjustment => "SOURCE_ADJUSTMENT",
         SourceKind::LateFee => "SOURCE_LATE_FEE",
+        SourceKind::Sponsorship => "SOURCE_SPONSORSHIP",
+        SourceKind::SponsorPayment => "SOURCE_SPONSOR_PAYMENT",
         SourceKind::SuspenseItem => "SOURCE_SUSPENSE_ITEM",
         SourceKind::SuspenseItemAssigned => "SOURCE_SUSPENSE_ITEM_ASSIGNED",
     }

@@ -46,5 +46,7 @@ source-chargeback-fee = Fee of the bank
 source-write-off = Written off
 source-adjustment = Adjustment
 source-late-fee = Fee for late payment
+source-sponsorship = Paid for by a sponsor
+source-sponsor-payment = Payment of a sponsor
 source-suspense-item = Payment
 source-suspense-item-assigned = Payment

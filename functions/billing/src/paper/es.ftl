@@ -46,5 +46,7 @@ source-chargeback-fee = Comisión del banco
 source-write-off = Dado de baja
 source-adjustment = Ajuste
 source-late-fee = Recargo por mora
+source-sponsorship = A cargo de un patrocinador
+source-sponsor-payment = Pago de un patrocinador
 source-suspense-item = Pago
 source-suspense-item-assigned = Pago

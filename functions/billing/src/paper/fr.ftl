@@ -46,5 +46,7 @@ source-chargeback-fee = Frais de la banque
 source-write-off = Passé en perte
 source-adjustment = Ajustement
 source-late-fee = Pénalité de retard
+source-sponsorship = Prise en charge par un tiers payant
+source-sponsor-payment = Paiement d'un tiers payant
 source-suspense-item = Paiement
 source-suspense-item-assigned = Paiement

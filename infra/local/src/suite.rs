@@ -11,16 +11,16 @@ use crate::cloud::{self, Cloud, Place, use_endpoint};
 use crate::deployment::Deployment;
 use crate::failure::Failure;
 use crate::narration::{self, Progress, heading, line};
-use crate::processes::{Life, free_port, output, run_with_status};
+use crate::processes::{Life, free_port, left_behind, output, run_with_status};
 use crate::provider;
 use crate::sign_in_provider;
 use crate::state::State;
 use crate::tally::{Reader, Tally};
 use crate::toolchain::{self, Toolchain};
 
-/// The test target that needs a deployed stack; the plain run of tests leaves it out.
 /// They wait for the cloud more than they compute.
 const JOURNEYS_AT_ONCE: &str = "6";
+/// The test target that needs a deployed stack; the plain run of tests leaves it out.
 const JOURNEYS: &str = "journeys";
 /// The journeys between whose halves the cloud is restarted.
 const HALVES: &str = "the_restart";
@@ -55,6 +55,7 @@ pub fn run(checkout: &Checkout) -> Result<ExitCode, Failure> {
     if let Err(failure) = suite.journeys(&toolchain) {
         suite.fail(&failure);
     }
+    suite.expect_nothing_left();
     line(&format!("\n  logs: {}", shown(&checkout.path("target/test-logs"))));
     line(&suite.tally.to_string());
     Ok(if suite.tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -76,6 +77,16 @@ impl Suite<'_> {
             narration::failure(&failure);
             // A phase without tests of its own counts as one, so that the sum never hides it.
             self.tally.failed += u64::from(tally.failed == 0);
+        }
+    }
+
+    /// Everything that was started here has ended.
+    fn expect_nothing_left(&mut self) {
+        let left = left_behind();
+        if !left.is_empty() {
+            let what =
+                format!("{} processes of this run are left:\n{}", left.len(), left.join("\n"));
+            self.fail(&Failure::new(what, "End each by its pid, and see who started it."));
         }
     }
 
@@ -115,8 +126,8 @@ impl Suite<'_> {
 
     fn journey_tests(&self, half: Option<&str>) -> Command {
         if !self.has_nextest {
-            let mut test =
-                cargo(&["test", "--workspace", "--no-fail-fast", "--test", JOURNEYS, "--"]);
+            let mut test = cargo(&["test", "--workspace", "--no-fail-fast", "--test", JOURNEYS]);
+            test.args(["--", "--test-threads", JOURNEYS_AT_ONCE]);
             match half {
                 None => test.args(["--skip", HALVES]),
                 Some(half) => test.arg(half),

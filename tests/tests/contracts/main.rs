@@ -6,5 +6,6 @@ mod access;
 mod events;
 mod example;
 mod openapi;
+mod requests;
 mod samples;
 mod sentences;

@@ -13,6 +13,7 @@ mod operations;
 mod readmes;
 mod routes;
 mod service_clients;
+mod test_names;
 
 use std::collections::BTreeSet;
 

@@ -1,9 +1,10 @@
-//! The benches: cold starts, warm operations, a registration day's hot section, the bursar's work, and what it costs to
-//! know who calls. Each builds what it measures, starts what it needs, stops it again, and prints a table for people or
-//! one JSON object for machines.
+//! The benches: cold starts, warm operations, a registration day's hot section, the bursar's work, the memory of an
+//! import, and what it costs to know who calls. Each builds what it measures, starts what it needs, stops it again, and
+//! prints a table for people or one JSON object for machines.
 #![expect(clippy::float_arithmetic, reason = "statistics of measured times; no money is here")]
 
 mod auth;
+mod bars;
 mod billing;
 mod client;
 mod cold;
@@ -15,6 +16,7 @@ mod function;
 mod gateway;
 mod hot_section;
 mod http;
+mod imports;
 mod moodle;
 mod offering;
 mod programs;
@@ -56,6 +58,7 @@ enum Bench {
     #[command(hide = true)]
     MeasureAuth,
     Moodle(moodle::Arguments),
+    Imports(imports::Arguments),
     /// One replay of a journal: started by `billing`
     #[command(hide = true)]
     ReplayJournal {
@@ -103,6 +106,7 @@ async fn main() -> ExitCode {
         Bench::Auth(arguments) => auth::run(&arguments).await,
         Bench::MeasureAuth => auth::measure().await,
         Bench::Moodle(arguments) => moodle::run(&arguments).await,
+        Bench::Imports(arguments) => imports::run(&arguments).await,
         Bench::ReplayJournal { journal } => billing::replay_journal(&journal),
         Bench::Engine { tables, folder } => engine_process::serve(&tables, folder.as_deref()).await,
     };

@@ -73,7 +73,7 @@ export function readSettings(node: Node): Settings {
   const stage = oneOf("stage", ["dev", "prod"], "dev");
   const prod = stage === "prod";
   const local = oneOf("local", ["true", "false"], "false") === "true";
-  const architecture = oneOf("arch", ["arm64", "x86_64"], local ? "x86_64" : "arm64");
+  const architecture = oneOf("arch", ["arm64", "x86_64"], "arm64");
   const repository = path.resolve(import.meta.dirname, "../../..");
   const portalUrl = needed("portalUrl", "http://localhost:5173");
   const settings: Settings = {

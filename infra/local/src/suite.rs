@@ -12,7 +12,7 @@ use crate::deployment::Deployment;
 use crate::failure::Failure;
 use crate::mutations::{self, MODEL};
 use crate::narration::{self, Progress, heading, line};
-use crate::processes::{Life, free_port, output, run_with_status};
+use crate::processes::{Life, free_port, left_behind, output, run_with_status};
 use crate::provider;
 use crate::sign_in_provider;
 use crate::state::State;
@@ -62,6 +62,7 @@ pub fn run(checkout: &Checkout, deep: bool) -> Result<ExitCode, Failure> {
     if let Err(failure) = suite.journeys(&toolchain) {
         suite.fail(&failure);
     }
+    suite.expect_nothing_left();
     line(&format!("\n  logs: {}", shown(&checkout.path("target/test-logs"))));
     line(&suite.tally.to_string());
     Ok(if suite.tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -83,6 +84,16 @@ impl Suite<'_> {
             narration::failure(&failure);
             // A phase without tests of its own counts as one, so that the sum never hides it.
             self.tally.failed += u64::from(tally.failed == 0);
+        }
+    }
+
+    /// Everything that was started here has ended.
+    fn expect_nothing_left(&mut self) {
+        let left = left_behind();
+        if !left.is_empty() {
+            let what =
+                format!("{} processes of this run are left:\n{}", left.len(), left.join("\n"));
+            self.fail(&Failure::new(what, "End each by its pid, and see who started it."));
         }
     }
 
@@ -122,8 +133,8 @@ impl Suite<'_> {
 
     fn journey_tests(&self, half: Option<&str>) -> Command {
         if !self.has_nextest {
-            let mut test =
-                cargo(&["test", "--workspace", "--no-fail-fast", "--test", JOURNEYS, "--"]);
+            let mut test = cargo(&["test", "--workspace", "--no-fail-fast", "--test", JOURNEYS]);
+            test.args(["--", "--test-threads", JOURNEYS_AT_ONCE]);
             match half {
                 None => test.args(["--skip", HALVES]),
                 Some(half) => test.arg(half),

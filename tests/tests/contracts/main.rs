@@ -7,5 +7,6 @@ mod archive;
 mod events;
 mod example;
 mod openapi;
+mod requests;
 mod samples;
 mod sentences;

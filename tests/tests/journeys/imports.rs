@@ -132,6 +132,52 @@ fn what_is_no_archive_at_all_is_explained_too() {
     assert_eq!(report[0]["code"], "ARCHIVE_UNREADABLE");
 }
 
+#[test]
+fn an_import_whose_execution_was_stopped_goes_on_where_it_was() {
+    /// Of three chunks.
+    const PEOPLE: u32 = 250;
+    let own = crate::api::unique("stopped");
+    let mut table = "source_id,given_name,family_name,student_number,roles\n".to_owned();
+    for number in 0..PEOPLE {
+        table += &format!("{own}-{number},Ana,{own} {number},{own}-{number},student\n");
+    }
+    let import = upload_as("people_csv", table.as_bytes());
+    let validated = await_validated(&import);
+    assert_eq!((rows(&validated), &validated["progress"]["chunks"]), (250, &json!(3)));
+    let registrar = &staff().registrar.api;
+    let path = format!("/imports/{import}");
+    let decision = json!({ "approve": true });
+    registrar.post(&format!("{path}/approval"), &decision).expect(200);
+    eventually("its first chunk is applied", APPLIED_WITHIN, || {
+        let found = registrar.get(&path).expect(200).body;
+        let done = found["progress"]["chunks_done"].as_u64() > Some(0);
+        if done { Ok(()) } else { Err(found.to_string()) }
+    });
+    crate::cloud::stop_import(&import, 1);
+    let stopped = registrar.get(&path).expect(200).body;
+    assert_eq!(stopped["state"], "applying", "it was stopped too late to show anything: {stopped}");
+
+    registrar.post(&format!("{path}/validation"), &json!({})).expect(200);
+    let applied = await_state(&import, "applied", APPLIED_WITHIN);
+    let progress = &applied["progress"];
+    assert_eq!(progress["chunks_done"], progress["chunks"], "{applied}");
+    // A chunk that was being applied at the stop is found standing there by the next run.
+    let number = |name: &str| progress[name].as_u64().expect("a number");
+    assert_eq!(number("applied") + number("unchanged"), u64::from(PEOPLE), "{applied}");
+    assert_eq!(number("refused"), 0, "{applied}");
+    assert_eq!(crate::cloud::import_status(&import, 1), "ABORTED");
+    eventually("the second execution has ended well", APPLIED_WITHIN, || {
+        let status = crate::cloud::import_status(&import, 2);
+        if status == "SUCCEEDED" { Ok(()) } else { Err(status) }
+    });
+
+    let again = upload_as("people_csv", table.as_bytes());
+    await_validated(&again);
+    let progress = &approve_and_await(&again)["progress"];
+    let counted = (&progress["applied"], &progress["unchanged"], &progress["refused"]);
+    assert_eq!(counted, (&json!(0), &json!(PEOPLE), &json!(0)), "each was applied once");
+}
+
 fn upload(file: &[u8]) -> String {
     upload_as("oneroster", file)
 }

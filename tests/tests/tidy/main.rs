@@ -15,6 +15,7 @@ mod operations;
 mod readmes;
 mod routes;
 mod service_clients;
+mod test_names;
 
 use std::collections::BTreeSet;
 

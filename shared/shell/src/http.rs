@@ -18,8 +18,8 @@ use crate::failure::Fault;
 use crate::request::FieldError;
 use crate::telemetry::Outcome;
 use crate::{
-    Access, Call, Caller, Context, Failure, Method, Raw, Refuse, RequestRefusal, Route, Scope,
-    ServiceClient, cursor, problem, runtime, secret, validation,
+    Access, Body, Call, Caller, Context, Failure, Method, Raw, Refuse, RequestRefusal, Route,
+    Scope, ServiceClient, cursor, problem, runtime, secret, validation,
 };
 
 /// Largest request body that an operation reads, in bytes.
@@ -323,10 +323,19 @@ impl<'e> Request<'e> {
     async fn input(&self, route: &Route) -> Result<(Value, PageRequest), Failure> {
         let has_body = !matches!(route.method, Method::Get | Method::Delete);
         let body = if has_body { self.body()? } else { String::new() };
-        let mut input =
-            if body.trim().is_empty() { Value::Object(Map::new()) } else { self.json(&body)? };
+        let mut input = if body.trim().is_empty() {
+            Value::Object(Map::new())
+        } else {
+            self.parsed(route, &body)?
+        };
         let mut page = PageRequest::default();
         let Some(fields) = input.as_object_mut() else { return Ok((input, page)) };
+        if let Some((header, field)) = route.header_field
+            && let Some(text) = self.headers.get(header)
+            && !fields.contains_key(field)
+        {
+            fields.insert(field.to_owned(), text.clone().into());
+        }
         for name in route.path_parameters() {
             if fields.contains_key(name) {
                 let unknown = FieldError {
@@ -356,10 +365,14 @@ impl<'e> Request<'e> {
         Ok((input, page))
     }
 
-    fn json(&self, body: &str) -> Result<Value, RequestRefusal> {
+    fn parsed(&self, route: &Route, body: &str) -> Result<Value, RequestRefusal> {
         let content_type = self.headers.get("content-type").map_or("", String::as_str);
         let media_type =
             content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if route.also_form && media_type == Body::Form.media_type() {
+            let fields = form_urlencoded::parse(body.as_bytes());
+            return Ok(fields.map(|(name, text)| (name, text.into_owned())).collect());
+        }
         if !matches!(media_type.as_str(), "application/json" | "application/merge-patch+json") {
             return Err(RequestRefusal::ContentTypeUnsupported);
         }

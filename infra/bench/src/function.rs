@@ -34,7 +34,8 @@ const VARIABLES: &[(&str, &str)] = &[
     ("IDENTITY_SECRET", "identity"),
     ("IMPORTS_BUCKET", "imports"),
     ("IMPORT_STATE_MACHINE_ARN", "arn:aws:states:eu-west-1:000000000000:stateMachine:import"),
-    ("MATRICULA_STAGE", "bench"),
+    // Where what is played on this machine may be asked.
+    ("MATRICULA_STAGE", "dev"),
     ("PAYMENT_PROVIDER_SECRET", PAYMENT_PROVIDER_SECRET),
     ("LEGAL_ENTITY", "MAT"),
     ("TIME_ZONE", "UTC"),

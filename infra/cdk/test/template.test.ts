@@ -223,7 +223,9 @@ test("every dead letter, every function, and every failed execution raises an al
     const functions = ofType(stage, "AWS::Lambda::Function").map(({ properties }) => `function ${properties["FunctionName"]}`);
     for (const name of functions) assert.ok(watched("Errors", "FunctionName").has(name), name);
     for (const metric of ["ExecutionsFailed", "ExecutionsTimedOut", "ExecutionsAborted"]) assert.equal(watched(metric, "StateMachineArn").size, 2);
-    assert.equal(alarms.filter(({ properties }) => properties["Namespace"] === "Matricula" && properties["MetricName"] === "ParkedBundles").length, 1);
+    for (const metric of ["ParkedBundles", "MoodleLagS"]) {
+      assert.equal(alarms.filter(({ properties }) => properties["Namespace"] === "Matricula" && properties["MetricName"] === metric).length, 1);
+    }
     for (const { id, properties } of alarms) assert.equal(properties["AlarmActions"].length, 1, id);
     assert.equal(ofType(stage, "AWS::CloudWatch::Dashboard").length, 1);
   }

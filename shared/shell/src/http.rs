@@ -18,8 +18,8 @@ use crate::failure::Fault;
 use crate::request::{FieldError, Wrong};
 use crate::telemetry::Outcome;
 use crate::{
-    Access, Call, Caller, Context, Failure, Method, Raw, Refuse, RequestRefusal, Route, Scope,
-    ServiceClient, cursor, json_document, problem, runtime, secret, validation,
+    Access, Body, Call, Caller, Context, Failure, Method, Raw, Refuse, RequestRefusal, Route,
+    Scope, ServiceClient, cursor, json_document, problem, runtime, secret, validation,
 };
 
 /// Largest request body that an operation reads, in bytes.
@@ -352,11 +352,17 @@ impl<'e> Request<'e> {
         let (mut input, mut wrong) = (Value::Object(Map::new()), Wrong::default());
         if !body.trim().is_empty() {
             let repeated;
-            (input, repeated) = self.json(&body)?;
+            (input, repeated) = self.parsed(route, &body)?;
             wrong.fields(repeated, "REPEATED");
         }
         let mut page = PageRequest::default();
         if let Some(fields) = input.as_object_mut() {
+            if let Some((header, field)) = route.header_field
+                && let Some(text) = self.headers.get(header)
+                && !fields.contains_key(field)
+            {
+                fields.insert(field.to_owned(), text.clone().into());
+            }
             for name in route.path_parameters() {
                 let value = self.event["pathParameters"][name].clone();
                 if fields.insert(name.to_owned(), value).is_some() {
@@ -388,10 +394,15 @@ impl<'e> Request<'e> {
     }
 
     /// The body, and each of its members that stands there again.
-    fn json(&self, body: &str) -> Result<(Value, Vec<String>), RequestRefusal> {
+    fn parsed(&self, route: &Route, body: &str) -> Result<(Value, Vec<String>), RequestRefusal> {
         let content_type = self.headers.get("content-type").map_or("", String::as_str);
         let media_type =
             content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if route.also_form && media_type == Body::Form.media_type() {
+            let fields = form_urlencoded::parse(body.as_bytes());
+            let fields = fields.map(|(name, text)| (name, text.into_owned())).collect();
+            return Ok((fields, Vec::new()));
+        }
         if !matches!(media_type.as_str(), "application/json" | "application/merge-patch+json") {
             return Err(RequestRefusal::ContentTypeUnsupported);
         }

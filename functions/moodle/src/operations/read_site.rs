@@ -45,6 +45,8 @@ pub struct SiteError {
     pub code: String,
     /// Moodle's own word for it.
     pub moodle_code: String,
+    /// The web service function that failed; absent where none was called.
+    pub function: Option<String>,
     /// For the site's administrator.
     pub sentence: String,
 }
@@ -98,6 +100,7 @@ impl Reply {
             sentence: sentence(&SENTENCES, locale, &error.code, &[]),
             code: error.code,
             moodle_code: error.moodle_code,
+            function: error.function,
         });
         Ok(Self {
             site: code.clone(),
@@ -164,6 +167,7 @@ mod tests {
             ("SITE_IN_MAINTENANCE", "sitemaintenance")
         );
         assert!(error.sentence.len() > 30, "{}", error.sentence);
+        assert_eq!(error.function.as_deref(), Some("core_course_get_courses_by_field"));
         let waiting: Vec<usize> = down.backlog.iter().map(|one| one.waiting.count).collect();
         assert_eq!(waiting, [1, 1, 1, 0, 0]);
         world.site.mend();

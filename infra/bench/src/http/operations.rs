@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use testkit::secret_not_put;
 
 use super::world::{
-    DEPARTMENT, INVITED, MOODLE_WEBHOOK, NEW_PASSWORD, PASSWORD, SELF_REGISTERED,
+    DEPARTMENT, INVITED, NEW_PASSWORD, PASSWORD, SELF_REGISTERED,
     World, cart, course, credentials, francs, month, moodle_site, newcomer, offered, part,
     plan_offer, planned_term, section_of, service_client, sign_in_provider, sponsor_terms, term,
     term_id, tuition, waitlisted,
@@ -256,9 +256,10 @@ pub const OPERATIONS: &[Operation] = &[
     on("moodle", "start-drift-check", |_, n| Request::post(Value::Null).at("site", &format!("site-{n}")).by(administrator())),
     on("moodle", "read-drift-report", |_, n| Request::get().at("site", &format!("site-{n}")).by(administrator())),
     on("moodle", "list-drift", |_, n| Request::get().at("site", &format!("site-{n}")).by(administrator())),
-    on("moodle", "receive-webhook", |_, n| Request::post(json!({ "token": secret_not_put(MOODLE_WEBHOOK), "eventname": "\\core\\event\\user_updated", "objectid": n })).at("site", &format!("site-{n}"))),
+    on("moodle", "receive-webhook", |_, n| Request::post(json!({ "token": secret_not_put(&format!("moodle/site-{n}-webhook")), "eventname": "\\core\\event\\user_updated", "objectid": n })).at("site", &format!("site-{n}"))),
     on("moodle", "start-reading", |_, n| Request::post(json!({ "section": offered().section })).at("site", &format!("site-{n}")).by(administrator())),
     on("moodle", "list-results", |_, _| Request::get().at("section", &offered().section).by(administrator())),
+    on("moodle", "list-audit-entries", |_, n| Request::get().query("subject", &format!("site:site-{n}")).by(administrator())),
     on("moodle", "list-stuck-work", |_, n| Request::get().at("site", &format!("site-{n}")).by(administrator())),
     on("moodle", "read-accounts", |_, n| Request::get().at("person", &student_id(n)).by(administrator())),
 

@@ -517,10 +517,8 @@ impl<'e> Request<'e> {
         if known.any(|tag| tag == etag || tag == "*") {
             return reply(304, &headers, "");
         }
-        headers.extend([
-            ("content-type", media_type),
-            ("content-disposition", disposition.as_str()),
-        ]);
+        headers
+            .extend([("content-type", media_type), ("content-disposition", disposition.as_str())]);
         let mut reply = reply(200, &headers, text("content"));
         reply["isBase64Encoded"] = true.into();
         reply

@@ -10,9 +10,9 @@ mod faults;
 mod fixtures;
 #[cfg(test)]
 mod front_door;
-mod mobile_money;
 mod in_process;
 mod limits;
+mod mobile_money;
 mod moodle_recordings;
 mod moodle_site;
 mod payment_provider;

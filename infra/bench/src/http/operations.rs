@@ -5,10 +5,9 @@ use serde_json::{Value, json};
 use testkit::secret_not_put;
 
 use super::world::{
-    DEPARTMENT, INVITED, NEW_PASSWORD, PASSWORD, SELF_REGISTERED,
-    World, cart, course, credentials, francs, month, moodle_site, newcomer, offered, part,
-    plan_offer, planned_term, section_of, service_client, sign_in_provider, sponsor_terms, term,
-    term_id, tuition, waitlisted,
+    DEPARTMENT, INVITED, NEW_PASSWORD, PASSWORD, SELF_REGISTERED, World, cart, course, credentials,
+    francs, month, moodle_site, newcomer, offered, part, plan_offer, planned_term, section_of,
+    service_client, sign_in_provider, sponsor_terms, term, term_id, tuition, waitlisted,
 };
 use crate::requests::{
     Request, administrator, as_administrator, bursar, person, registrar, second_bursar, student,

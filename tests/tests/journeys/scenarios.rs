@@ -348,7 +348,7 @@ impl World {
             "is_for_students": true, "is_first_at_once": true,
         });
         let code = unique("plan").to_lowercase();
-        staff().bursar.api.put(&format!("/plan-offers/{code}"), &offer).expect(200);
+        staff().bursar.api.replace(&format!("/plan-offers/{code}"), 0, &offer).expect(200);
         self.plan_offer = Some(code);
         Ok(())
     }

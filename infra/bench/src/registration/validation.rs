@@ -108,7 +108,13 @@ fn judgement() -> Result<f64, Failure> {
     for number in 0..WARM_UP + TIMES {
         let began = spent();
         for _ in 0..AT_ONCE {
-            let known = AcademicBackground { term, first_day: None, terms: &[], history: &history };
+            let known = AcademicBackground {
+                term,
+                first_day: None,
+                terms: &[],
+                history: &history,
+                held_counts: false,
+            };
             let background = Background {
                 history: history.completed(),
                 record: known.record(),

@@ -399,9 +399,13 @@ impl<'e> Request<'e> {
         let media_type =
             content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         if route.also_form && media_type == Body::Form.media_type() {
-            let fields = form_urlencoded::parse(body.as_bytes());
-            let fields = fields.map(|(name, text)| (name, text.into_owned())).collect();
-            return Ok((fields, Vec::new()));
+            let (mut fields, mut repeated) = (Map::new(), Vec::new());
+            for (name, text) in form_urlencoded::parse(body.as_bytes()) {
+                if fields.insert(name.to_string(), text.into()).is_some() {
+                    repeated.push(format!("/{name}"));
+                }
+            }
+            return Ok((fields.into(), repeated));
         }
         if !matches!(media_type.as_str(), "application/json" | "application/merge-patch+json") {
             return Err(RequestRefusal::ContentTypeUnsupported);

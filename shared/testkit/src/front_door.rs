@@ -95,6 +95,18 @@ async fn a_member_that_a_body_says_twice_is_refused_by_its_path() {
 }
 
 #[tokio::test]
+async fn a_field_that_a_form_says_twice_is_refused_as_well() {
+    const FORM: Route = Route::act("make", "/things", Access::Public, "Make a thing").also_form();
+    let mut event = with_body(&format!("term={TERM}&term={TERM}"));
+    event["headers"]["content-type"] = "application/x-www-form-urlencoded".into();
+    let (status, problem) = reply(&FORM, &event).await;
+    let fields = vec!["/term REPEATED".to_owned()];
+    assert_eq!((status, told(&problem)), (422, ("INVALID_INPUT", fields)));
+    event["body"] = format!("term={TERM}").into();
+    assert_eq!(reply(&FORM, &event).await.0, 200);
+}
+
+#[tokio::test]
 async fn everything_that_is_wrong_with_a_request_is_told_at_once() {
     let body = r#"{"term": "twice", "parts": [{"weight": 1, "weight": -1}], "colour": "blue"}"#;
     let mut event = with_body(body);

@@ -28,8 +28,8 @@ use crate::{Chosen, Common};
 /// `first_poll_ms`: from `exec` until the Runtime API is first polled. `first_reply_ms`: from `exec` until the reply
 /// to an invocation that already waits, of an operation that reads DynamoDB (an engine in another process). `ratio`:
 /// the first reply, compared with that of hello, a function that only answers. `peak_mib`: the process's own VmHWM
-/// after that reply. `zip_mb`: the bootstrap, deflated as it is packaged, in millions of bytes. The bench fails at a ratio
-/// of more than 4, and at more than 40 MiB.
+/// after that reply. `zip_mb`: the bootstrap, deflated as it is packaged, in millions of bytes. The bench fails at a
+/// ratio of more than 4, and at more than 40 MiB.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]

@@ -19,8 +19,8 @@ use crate::statistics::{median, milliseconds, percentile};
 /// Walks the journeys one after the other and notes each call of theirs. `p50_ms` and `p95_ms`: from sending a request
 /// until its answer was read, with gateway, authorizer and cold starts, of those calls that were carried out (2xx).
 /// `seen-in-moodle`: from a student's knowing that a registration is confirmed until the enrolment stands in a played
-/// site that takes as long as a real one. `not_called`: operations that no journey has carried out. The bench fails where
-/// an operation's p95 is 200 ms or more.
+/// site that takes as long as a real one. `not_called`: operations that no journey has carried out. The bench fails
+/// where an operation's p95 is 200 ms or more.
 #[derive(clap::Args)]
 pub struct Arguments {
     /// Print one JSON object and nothing else

@@ -32,8 +32,8 @@ const MAIL_MAX: Duration = Duration::from_mins(5);
 const SAGA_MAX: Duration = Duration::from_mins(5);
 const PRICE_PER_CREDIT_XAF: i64 = 5_000;
 
-/// Safe to run again on the same cloud: it finds its accounts, and the import changes nothing. Answers the address of the
-/// student whom it follows.
+/// Safe to run again on the same cloud: it finds its accounts, and the import changes nothing. Answers the address of
+/// the student whom it follows.
 pub fn run(cloud: &Cloud, university: &Path, work: &Path) -> Result<String, Failure> {
     let api = Api::of(cloud)?;
     api.get("/readyz")?.expect_status(200)?.tell("the API is there", "GET /readyz");

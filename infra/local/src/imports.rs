@@ -26,7 +26,8 @@ const FORMATS: [(&str, &str, &str); 3] = [
     ("xlsx", "people_xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
 ];
 
-/// `import`: brings a file to the running cloud as the demo's registrar. Without approval it ends where one is asked for.
+/// `import`: brings a file to the running cloud as the demo's registrar. Without approval it ends where one is
+/// asked for.
 pub fn import(checkout: &Checkout, file: &Path, approve: bool) -> Result<(), Failure> {
     let cloud = current(checkout)?;
     let registrar = &demo::registrar(&cloud, &Api::of(&cloud)?)?;

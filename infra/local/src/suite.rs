@@ -35,8 +35,8 @@ struct Suite<'a> {
     tally: Tally,
 }
 
-/// Runs every phase, whatever the ones before it said; the deep ones only where they are asked for. Its last line is the
-/// sum.
+/// Runs every phase, whatever the ones before it said; the deep ones only where they are asked for. Its last line is
+/// the sum.
 pub fn run(checkout: &Checkout, deep: bool) -> Result<ExitCode, Failure> {
     heading("Tests of Matricula");
     let toolchain = Toolchain::check()?;

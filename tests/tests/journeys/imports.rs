@@ -13,7 +13,7 @@ use zip::{ZipArchive, ZipWriter};
 use crate::api::{agent, unique};
 use crate::patience::eventually;
 use crate::people::{log_in, newcomer, register, staff, verify};
-use crate::{mail, people};
+use crate::{cloud, mail, people};
 
 /// Chunk by chunk through a state machine, with pauses for what travels by events.
 const APPLIED_WITHIN: Duration = Duration::from_mins(4);
@@ -136,7 +136,7 @@ fn what_is_no_archive_at_all_is_explained_too() {
 fn an_import_whose_execution_was_stopped_goes_on_where_it_was() {
     /// Of three chunks.
     const PEOPLE: u32 = 250;
-    let own = crate::api::unique("stopped");
+    let own = unique("stopped");
     let mut table = "source_id,given_name,family_name,student_number,roles\n".to_owned();
     for number in 0..PEOPLE {
         table += &format!("{own}-{number},Ana,{own} {number},{own}-{number},student\n");
@@ -153,7 +153,7 @@ fn an_import_whose_execution_was_stopped_goes_on_where_it_was() {
         let done = found["progress"]["chunks_done"].as_u64() > Some(0);
         if done { Ok(()) } else { Err(found.to_string()) }
     });
-    crate::cloud::stop_import(&import, 1);
+    cloud::stop_import(&import, 1);
     let stopped = registrar.get(&path).expect(200).body;
     assert_eq!(stopped["state"], "applying", "it was stopped too late to show anything: {stopped}");
 
@@ -165,9 +165,9 @@ fn an_import_whose_execution_was_stopped_goes_on_where_it_was() {
     let number = |name: &str| progress[name].as_u64().expect("a number");
     assert_eq!(number("applied") + number("unchanged"), u64::from(PEOPLE), "{applied}");
     assert_eq!(number("refused"), 0, "{applied}");
-    assert_eq!(crate::cloud::import_status(&import, 1), "ABORTED");
+    assert_eq!(cloud::import_status(&import, 1), "ABORTED");
     eventually("the second execution has ended well", APPLIED_WITHIN, || {
-        let status = crate::cloud::import_status(&import, 2);
+        let status = cloud::import_status(&import, 2);
         if status == "SUCCEEDED" { Ok(()) } else { Err(status) }
     });
 

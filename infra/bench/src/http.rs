@@ -26,7 +26,7 @@ const WARM_UP: usize = 10;
 /// In how many calls an operation that writes nothing reads.
 const READS_MAX: u64 = 1;
 /// Those that need more (docs/decisions/0012): how many, and why.
-const READS_THAT_TAKE_MORE: [(&str, u64, &str); 9] = [
+const READS_THAT_TAKE_MORE: [(&str, u64, &str); 11] = [
     (
         "catalog-read-clashes",
         2,
@@ -50,6 +50,13 @@ const READS_THAT_TAKE_MORE: [(&str, u64, &str); 9] = [
         2,
         "where it is empty: an import without findings is not the same as no import",
     ),
+    (
+        "enrollment-read-schedule",
+        2,
+        "a student's registrations, and when their sections meet: kept beside each registration, a room that changes \
+         would write to everybody's in it",
+    ),
+    ("enrollment-read-schedule-feed", 3, "whose address it is, and then the same"),
     ("moodle-list-sites", 2, OPERATORS_VIEW),
     ("moodle-read-site", 6, OPERATORS_VIEW),
     ("moodle-list-stuck-work", 6, OPERATORS_VIEW),

@@ -213,7 +213,7 @@ fn two_letters(weekday: Weekday) -> &'static str {
 #[cfg(test)]
 mod tests {
     use calcard::common::timezone::Tz;
-    use calcard::{Entry, Parser};
+    use calcard::icalendar::ICalendar;
     use events::{Event as _, SectionOffered};
     use kernel::{Holiday, Id, Room};
     use proptest::prelude::*;
@@ -253,9 +253,8 @@ mod tests {
     fn expanded(meeting: &Meeting, calendar: &Calendar, zone: &TimeZone) -> Vec<Timestamp> {
         let almanac = Almanac { calendar, calendar_version: 1, zone };
         let text = calendar_text(&[scheduled(meeting.clone())], almanac, testkit::now());
-        let Entry::ICalendar(parsed) = Parser::new(&text).strict().entry() else {
-            panic!("it is no calendar: {text}");
-        };
+        let parsed = ICalendar::parse(&text);
+        let parsed = parsed.unwrap_or_else(|found| panic!("{found:?} is no calendar: {text}"));
         let is_off = text.contains("STATUS:CANCELLED");
         let expanded = parsed.expand_dates(Tz::Floating, 10_000);
         assert_eq!(expanded.errors, []);

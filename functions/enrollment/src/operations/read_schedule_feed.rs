@@ -46,8 +46,7 @@ pub(super) mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD as BASE64;
     use calcard::common::timezone::Tz;
-    use calcard::icalendar::ICalendarProperty;
-    use calcard::{Entry, Parser};
+    use calcard::icalendar::{ICalendar, ICalendarComponentType, ICalendarProperty};
     use kernel::{RegistrationId, Timestamp};
     use serde_json::Value;
     use shell::http::Door;
@@ -78,9 +77,16 @@ pub(super) mod tests {
 
     /// By their UIDs.
     fn parsed(text: &str) -> BTreeMap<String, Parsed> {
-        let Entry::ICalendar(calendar) = Parser::new(text).strict().entry() else {
-            panic!("it is no calendar: {text}");
-        };
+        let calendar = ICalendar::parse(text);
+        let calendar = calendar.unwrap_or_else(|found| panic!("{found:?} is no calendar: {text}"));
+        for component in &calendar.components {
+            let kind = &component.component_type;
+            assert!(!matches!(kind, ICalendarComponentType::Other(_)), "{kind:?}");
+            for entry in &component.entries {
+                let is_known = !matches!(entry.name, ICalendarProperty::Other(_));
+                assert!(is_known && !entry.values.is_empty(), "{entry:?}");
+            }
+        }
         let expanded = calendar.expand_dates(Tz::Floating, 10_000);
         assert_eq!(expanded.errors, []);
         let mut events = BTreeMap::new();

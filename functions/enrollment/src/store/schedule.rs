@@ -1,6 +1,7 @@
 //! What a student's schedule is made of, and where the secret address of their calendar lies.
 
 use std::collections::BTreeMap;
+use std::iter;
 
 use kernel::{Calendar, PersonId, SectionId};
 use shell::Failure;
@@ -43,8 +44,8 @@ pub fn revoke_address(transaction: &mut Transaction<'_>, feed: &ScheduleFeed) {
 
 /// Pages of 100 registrations of one student that are read.
 const PAGES_MAX: u32 = 10;
-/// Sections that are read in one call.
-const SECTIONS_AT_ONCE: usize = 100;
+/// What is read in one call.
+const KEYS_AT_ONCE: usize = 100;
 
 /// Those of a student's registrations that are wanted, with their sections, and the calendar that they meet by.
 pub async fn schedule(
@@ -52,27 +53,27 @@ pub async fn schedule(
     student: PersonId,
     is_wanted: impl Fn(&Registration) -> bool,
 ) -> Result<(Vec<Scheduled>, TheCalendar), Failure> {
-    let calendar_key = calendar_key();
-    let (calendar, wanted) =
-        tokio::join!(table.get(&calendar_key), wanted(table, student, is_wanted));
-    let calendar = calendar?.map(|stored| stored.value);
-    let wanted = wanted?;
+    let wanted = wanted(table, student, is_wanted).await?;
     let keys: BTreeMap<SectionId, _> =
         wanted.iter().map(|it| (it.value.section, seats_key(it.value.section))).collect();
-    let mut seats: BTreeMap<SectionId, SectionSeats> = BTreeMap::new();
-    let all: Vec<_> = keys.values().collect();
-    for some in all.chunks(SECTIONS_AT_ONCE) {
-        let mut batch = table.get_batch(some.iter().map(|key| (*key).into()).collect()).await?;
-        for key in some {
-            seats.extend(batch.take(*key)?.map(|stored| (stored.value.section, stored.value)));
+    let calendar_key = calendar_key();
+    let all: Vec<(String, String)> =
+        iter::once((&calendar_key).into()).chain(keys.values().map(Into::into)).collect();
+    let (mut calendar, mut seats) = (None, BTreeMap::new());
+    for some in all.chunks(KEYS_AT_ONCE) {
+        let mut batch = table.get_batch(some.to_vec()).await?;
+        calendar = calendar.or(batch.take(&calendar_key)?);
+        for (section, key) in &keys {
+            seats.extend(batch.take(key)?.map(|stored| (*section, stored.value)));
         }
     }
     let scheduled = |Stored { value, version }: Stored<Registration>| {
-        let seats = seats.get(&value.section)?.clone();
+        let seats: SectionSeats = seats.get(&value.section)?.clone();
         Some(Scheduled { registration: value, registration_version: version, seats })
     };
     let none = || TheCalendar { calendar_version: 0, calendar: Calendar::default() };
-    Ok((wanted.into_iter().filter_map(scheduled).collect(), calendar.unwrap_or_else(none)))
+    let calendar = calendar.map_or_else(none, |stored| stored.value);
+    Ok((wanted.into_iter().filter_map(scheduled).collect(), calendar))
 }
 
 async fn wanted(

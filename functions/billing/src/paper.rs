@@ -22,7 +22,7 @@ const BOTTOM: i32 = HEIGHT - 700;
 /// From one line of a text to the next.
 const LEADING: i32 = 125;
 /// Between rows.
-const GAP: i32 = 55;
+const GAP: i32 = 40;
 /// Between the cells of a row.
 const GUTTER: i32 = 80;
 

@@ -1,5 +1,5 @@
-//! Defects on purpose: each patch in `tests/mutations` is applied to a copy of the checkout, where the model's test must
-//! notice it.
+//! Defects on purpose: each patch in `tests/mutations` is applied to a copy of the checkout, where the model's test
+//! must notice it.
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

@@ -185,15 +185,21 @@ pub fn http_operations() -> Vec<HttpOperation> {
         attach_receipt_file => attach_receipt_file,
         read_receipt_file => read_receipt_file,
     };
-    operations.extend([
-        HttpOperation::without_reply_schema::<op::read_invoice_document::Command>(
-            "billing",
-            op::read_invoice_document::ROUTE,
-        ),
-        HttpOperation::without_reply_schema::<op::read_statement_document::Command>(
-            "billing",
-            op::read_statement_document::ROUTE,
-        ),
-    ]);
+    operations.extend(documents());
     operations
+}
+
+/// Operations that reply with a file.
+fn documents() -> [HttpOperation; 2] {
+    use operations::{read_invoice_document, read_statement_document};
+    [
+        HttpOperation::without_reply_schema::<read_invoice_document::Command>(
+            "billing",
+            read_invoice_document::ROUTE,
+        ),
+        HttpOperation::without_reply_schema::<read_statement_document::Command>(
+            "billing",
+            read_statement_document::ROUTE,
+        ),
+    ]
 }

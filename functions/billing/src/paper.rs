@@ -1,5 +1,5 @@
-//! Documents on paper: what is on them, laid out on as many sheets as it takes. Rows are never cut, the heads of a table
-//! are repeated on every sheet, and what it sums up to never stands there without a row.
+//! Documents on paper: what is on them, laid out on as many sheets as it takes. Rows are never cut, the heads of a
+//! table are repeated on every sheet, and what it sums up to never stands there without a row.
 
 #[cfg(test)]
 mod reading;

@@ -1,5 +1,5 @@
-//! The provider of mobile money, played: MTN's MoMo API (Collections) as far as Matricula speaks it. What a push comes to
-//! is said by the payer's number, by MTN's own test numbers and some more; callbacks are not signed, as in life, and
+//! The provider of mobile money, played: MTN's MoMo API (Collections) as far as Matricula speaks it. What a push comes
+//! to is said by the payer's number, by MTN's own test numbers and some more; callbacks are not signed, as in life, and
 //! come again while they are not taken.
 
 use std::collections::BTreeMap;

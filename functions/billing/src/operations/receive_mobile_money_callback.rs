@@ -1,6 +1,6 @@
-//! The mobile money provider calls when it knows what became of a payment. Nobody signs that call: whatever it says, the
-//! provider itself is asked, and its answer is the truth. Twice, late, forged or of another amount, it changes nothing
-//! that the answer does not.
+//! The mobile money provider calls when it knows what became of a payment. Nobody signs that call: whatever it says,
+//! the provider itself is asked, and its answer is the truth. Twice, late, forged or of another amount, it changes
+//! nothing that the answer does not.
 
 use kernel::PaymentId;
 use schemars::JsonSchema;

@@ -137,10 +137,10 @@ fn an_import_whose_execution_was_stopped_goes_on_where_it_was() {
     /// Of three chunks.
     const PEOPLE: u32 = 250;
     let own = unique("stopped");
-    let mut table = "source_id,given_name,family_name,student_number,roles\n".to_owned();
-    for number in 0..PEOPLE {
-        table += &format!("{own}-{number},Ana,{own} {number},{own}-{number},student\n");
-    }
+    let person = |number| format!("{own}-{number},Ana,{own} {number},{own}-{number},student\n");
+    let people: Vec<String> = (0..PEOPLE).map(person).collect();
+    let header = "source_id,given_name,family_name,student_number,roles";
+    let table = format!("{header}\n{}", people.concat());
     let import = upload_as("people_csv", table.as_bytes());
     let validated = await_validated(&import);
     assert_eq!((rows(&validated), &validated["progress"]["chunks"]), (250, &json!(3)));

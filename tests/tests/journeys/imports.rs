@@ -137,7 +137,8 @@ fn an_import_whose_execution_was_stopped_goes_on_where_it_was() {
     /// Of three chunks.
     const PEOPLE: u32 = 250;
     let own = unique("stopped");
-    let person = |number| format!("{own}-{number},Ana,{own} {number},{own}-{number},student\n");
+    let person =
+        |number: u32| format!("{own}-{number},Ana,{own} {number},{own}-{number},student\n");
     let people: Vec<String> = (0..PEOPLE).map(person).collect();
     let header = "source_id,given_name,family_name,student_number,roles";
     let table = format!("{header}\n{}", people.concat());

@@ -102,6 +102,8 @@ impl SponsorTerms {
 pub struct SponsorContract {
     pub code: SponsorContractCode,
     pub terms: SponsorTerms,
+    /// How often terms were agreed on. What is pledged and paid meanwhile does not count.
+    pub agreed: u64,
     pub set_by: PersonId,
     /// What the sponsor is to pay or has paid, for all students, in minor units.
     pub pledged: i64,
@@ -193,7 +195,7 @@ impl SponsoredInvoice {
 
 impl SponsorContract {
     pub fn new(code: SponsorContractCode, terms: SponsorTerms, set_by: PersonId) -> Self {
-        Self { code, terms, set_by, pledged: 0, received: 0, unallocated: 0 }
+        Self { code, terms, agreed: 0, set_by, pledged: 0, received: 0, unallocated: 0 }
     }
 
     /// Takes other terms. The currency stays, since money of it may have come.
@@ -202,6 +204,7 @@ impl SponsorContract {
             return Err(Refusal::CurrenciesDiffer);
         }
         self.terms = terms;
+        self.agreed += 1;
         self.set_by = set_by;
         Ok(())
     }

@@ -23,10 +23,7 @@ pub type Reply = Listing<set_sponsor_contract::Reply>;
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let page = ctx.table.query(&store::sponsor_contracts(), &call.page).await?;
-    let items = page.records.into_iter();
-    let items = items.map(|contract| set_sponsor_contract::Reply {
-        version: contract.version,
-        contract: contract.value,
-    });
-    Ok(Listing { items: items.collect(), next_cursor: page.next })
+    let contracts = page.records.into_iter().map(|stored| stored.value);
+    let items = contracts.map(set_sponsor_contract::Reply::of).collect();
+    Ok(Listing { items, next_cursor: page.next })
 }

@@ -8,7 +8,7 @@ use kernel::{Currency, Date, Money, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Call, Failure, Route};
-use table::{PageRequest, Partition, Record};
+use table::{Partition, Record};
 
 use super::BURSAR;
 use crate::Ctx;
@@ -195,17 +195,8 @@ async fn money_of(
 }
 
 async fn all<R: Record>(ctx: &Ctx, list: &Partition<R>) -> Result<Vec<R>, Failure> {
-    let mut records = Vec::new();
-    let mut page = PageRequest { after: None, limit: PageRequest::LIMIT_MAX };
-    for _ in 0..PAGES_MAX {
-        let found = ctx.table.query(list, &page).await?;
-        records.extend(found.records.into_iter().map(|stored| stored.value));
-        page.after = found.next;
-        if page.after.is_none() {
-            return Ok(records);
-        }
-    }
-    Err(Refusal::DayTooLarge.into())
+    let records = store::all(&ctx.table, list, PAGES_MAX).await?;
+    Ok(records.ok_or(Refusal::DayTooLarge)?)
 }
 
 fn is_on(at: Timestamp, day: Date) -> bool {

@@ -56,7 +56,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     store::write_entry(&mut transaction, &entry);
     claim_reference(&mut transaction, reference, id);
     transaction.update(&contract);
-    let reply = Reply { version: contract.version + 1, contract: contract.value };
+    let reply = Reply::of(contract.value);
     call.keep_reply(&mut transaction, &reply);
     transaction.commit().await?;
     Ok(reply)

@@ -10,7 +10,7 @@ use crate::Ctx;
 use crate::domain::{SponsorContract, SponsorContractCode, SponsorTerms};
 use crate::store::{self, Opened};
 
-pub const ROUTE: Route = Route::put(
+pub const ROUTE: Route = Route::replace(
     "set-sponsor-contract",
     "/sponsor-contracts/{sponsor_contract}",
     BURSAR,
@@ -26,9 +26,16 @@ pub struct Command {
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Reply {
+    /// Of the terms.
     pub version: u64,
     #[serde(flatten)]
     pub contract: SponsorContract,
+}
+
+impl Reply {
+    pub(super) fn of(contract: SponsorContract) -> Self {
+        Self { version: contract.agreed, contract }
+    }
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
@@ -36,15 +43,16 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     terms.check()?;
     let stored = ctx.table.get(&store::sponsor_contract_key(&code)).await?;
     if let Some(stored) = stored.as_ref().filter(|stored| stored.value.terms == terms) {
-        return Ok(Reply { version: stored.version, contract: stored.value.clone() });
+        return Ok(Reply::of(stored.value.clone()));
     }
+    call.check_version(stored.as_ref().map_or(0, |stored| stored.value.agreed))?;
     let mut contract =
         Opened::of(stored, || SponsorContract::new(code, terms.clone(), call.person()));
     contract.value.agree(terms, call.person())?;
     let mut transaction = ctx.table.transaction();
     contract.write(&mut transaction);
     transaction.commit().await?;
-    Ok(Reply { version: contract.next_version(), contract: contract.value })
+    Ok(Reply::of(contract.value))
 }
 
 #[cfg(test)]
@@ -53,7 +61,7 @@ pub(super) mod tests {
 
     use super::super::list_sponsor_contracts;
     use super::*;
-    use crate::fixtures::{code, ctx, francs};
+    use crate::fixtures::{code, ctx, francs, replaces_only_what_was_read};
 
     /// A ministry that pays sixty per cent of everything, within a week.
     pub fn ministry() -> Command {
@@ -84,6 +92,13 @@ pub(super) mod tests {
             },
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn what_was_agreed_meanwhile_is_not_overwritten() {
+        let terms = SponsorTerms { in_all: Some(francs(5)), ..ministry().terms };
+        let other = Command { terms, ..ministry() };
+        replaces_only_what_was_read(handle, [ministry(), other]).await;
     }
 
     #[tokio::test]

@@ -222,7 +222,7 @@ pub const OPERATIONS: &[Operation] = &[
     on("billing", "read-payment-plans", |_, n| Request::get().by(student(n))),
     on("billing", "cancel-payment-plan", |w, n| Request::post(json!({ "student": student_id(n), "currency": "XAF", "reason": "Not kept." })).at("payment_plan", &w.id("begin-payment-plan", n)).by(bursar())),
     on("billing", "preview-dunning", |_, _| Request::get().by(bursar())),
-    on("billing", "set-sponsor-contract", |_, n| Request::put(json!({ "terms": sponsor_terms() })).at("sponsor_contract", &format!("sponsor-{n}")).by(bursar())),
+    on("billing", "set-sponsor-contract", |_, n| Request::put(json!({ "terms": sponsor_terms() })).header("if-match", &"\"0\"").at("sponsor_contract", &format!("sponsor-{n}")).by(bursar())),
     on("billing", "list-sponsor-contracts", |_, _| Request::get().by(bursar())),
     on("billing", "sponsor-student", |_, n| Request::put(json!({ "from": "2000-01-01" })).at("sponsor_contract", &format!("sponsor-{n}")).at("student", &student_id(n)).by(bursar())),
     on("billing", "list-sponsored-invoices", |_, n| Request::get().at("sponsor_contract", &format!("sponsor-{n}")).by(bursar())),

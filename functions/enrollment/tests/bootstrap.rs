@@ -1,5 +1,5 @@
-//! The bootstrap as Lambda runs it: it asks AWS nothing before its first invocation, and says at once which operation it
-//! does not know.
+//! The bootstrap as Lambda runs it: it asks nothing of AWS before its first invocation, and says at once which
+//! operation it does not know.
 
 use std::path::Path;
 use std::process::Command;

@@ -22,7 +22,7 @@ pub struct Holding<'a> {
     pub cause: Cause<'a>,
 }
 
-/// What a submission writes beside its bundles: itself, the student's term and history, the cart that was kept, the reply.
+/// What a submission writes beside its bundles: itself, the student's term and history, the kept cart, the reply.
 const BESIDE_BUNDLES: usize = 5;
 
 /// Begins a transaction with the bundles of a submission, in their order; answers as well with those that it has no

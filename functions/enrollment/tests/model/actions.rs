@@ -27,21 +27,21 @@ const ACTIONS: [(&str, u32); 24] = [
     ("register", 26),
     ("validate", 2),
     ("saga step", 20),
-    ("event", 14),
-    ("drop", 5),
-    ("withdraw", 3),
+    ("event", 18),
+    ("drop", 7),
+    ("withdraw", 5),
     ("swap", 4),
-    ("join waitlist", 7),
+    ("join waitlist", 10),
     ("leave waitlist", 2),
-    ("accept offer", 3),
-    ("pick from waitlist", 2),
-    ("sweep waitlists", 2),
+    ("accept offer", 4),
+    ("pick from waitlist", 4),
+    ("sweep waitlists", 1),
     ("time passes", 3),
     ("change capacity", 4),
     ("suspend", 1),
     ("offer again", 2),
     ("cancel", 1),
-    ("change term", 1),
+    ("change term", 3),
     ("place hold", 1),
     ("lift hold", 2),
     ("give override", 4),
@@ -97,12 +97,23 @@ fn some_section(world: &mut World) -> usize {
     world.rng.usize(..world.sections.len())
 }
 
+/// One with a line, more often than not: where nobody stands in line nothing comes of it.
+fn some_lined_section(world: &mut World) -> usize {
+    let is_lined = |at: &usize| world.sections[*at].mode != WaitlistMode::None;
+    let lined: Vec<usize> = (0..world.sections.len()).filter(is_lined).collect();
+    if world.rng.u8(..4) == 0 {
+        return some_section(world);
+    }
+    world.rng.choice(lined).expect("some have a line")
+}
+
 /// One section, or several different ones, or what belongs together.
 fn some_cart(world: &mut World) -> Vec<usize> {
     match world.rng.u8(..10) {
         0 => vec![catalog::LECTURE, catalog::LAB],
         1 => vec![catalog::COMPANION, catalog::BASE],
-        2..=5 => vec![some_section(world)],
+        2 | 3 => vec![some_section(world)],
+        4 | 5 => vec![some_lined_section(world)],
         _ => {
             let wanted = world.rng.usize(2..=4);
             let mut cart = Vec::new();
@@ -346,12 +357,7 @@ async fn swap(world: &mut World) {
 
 async fn join(world: &mut World) {
     let student = some_student(world);
-    let lined = |world: &World, at: usize| world.sections[at].mode != WaitlistMode::None;
-    let mut section = some_section(world);
-    if !lined(world, section) && world.rng.u8(..4) > 0 {
-        let all: Vec<usize> = (0..world.sections.len()).filter(|at| lined(world, *at)).collect();
-        section = *world.rng.choice(&all).expect("some have a line");
-    }
+    let section = some_lined_section(world);
     let standing = has(world, student);
     let offers_swap = world.rng.u8(..4) == 0;
     let simple = |has: &&Has| has.is_registered && !world.sections[has.section].is_linked();
@@ -472,7 +478,11 @@ async fn pick(world: &mut World) {
     let Some(entry) = world.rng.choice(picked) else { return };
     let section = world.at(entry.section);
     let mut expected = refused_in_line(world, &entry);
-    if world.view.seats[section].taken >= world.sections[section].capacity {
+    let is_full = world.view.seats[section].taken >= world.sections[section].capacity;
+    if is_full && !expected.contains("SWAP_IMPOSSIBLE") {
+        // What would be given up is looked at only where there is a seat.
+        let of_swap = ["DROP_DEADLINE_PASSED", "REGISTRATION_NOT_CONFIRMED"];
+        expected.retain(|code| !of_swap.contains(code));
         expected.insert("CLOSED");
     }
     if entry.state == WaitlistState::Offered {
@@ -584,13 +594,17 @@ async fn withdraw_section(world: &mut World, status: Status) {
 async fn change_term(world: &mut World) {
     let later = world.now + SignedDuration::from_hours(6);
     let usual = Term { version: world.term.version + 1, ..Term::usual() };
-    world.term = match world.rng.u8(..9) {
+    let is_open = world.term.state == TermState::Published && world.term.opens_at <= world.now;
+    let choice = world.rng.u8(..16);
+    world.term = match choice {
+        // Else nobody could register half of the time.
+        _ if !is_open => usual,
         0 => Term { state: TermState::Closed, ..usual },
         1 => Term { opens_at: later, ..usual },
         2 => Term { state: TermState::Locked, ..usual },
-        3 => Term { drop_is_over: true, ..usual },
-        4 => Term { has_begun: true, ..usual },
-        5 => Term { drop_is_over: true, has_begun: true, ..usual },
+        3..=6 => Term { drop_is_over: true, ..usual },
+        7 | 8 => Term { has_begun: true, ..usual },
+        9 | 10 => Term { drop_is_over: true, has_begun: true, ..usual },
         _ => usual,
     };
     tell(world).await;

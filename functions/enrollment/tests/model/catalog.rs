@@ -138,6 +138,7 @@ impl Section {
             waitlist: WaitlistSettings {
                 mode: self.mode,
                 capacity: self.places,
+                offer_hours: 6,
                 ..WaitlistSettings::default()
             },
             ..example
@@ -266,7 +267,7 @@ pub fn sections() -> Vec<Section> {
         plain("base", 4),
         Section { permission: true, ..plain("permitted", 3) },
         Section { pooled: true, ..plain("pooled", 2) },
-        lined("picked", 1, WaitlistMode::Manual),
+        lined("picked", 2, WaitlistMode::Manual),
     ]
 }
 

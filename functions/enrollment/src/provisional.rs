@@ -26,8 +26,8 @@ struct Provisional {
 /// Provisional registrations that are judged at once: more than one term holds.
 const JUDGED_MAX: usize = 30;
 
-/// A grade becomes part of the student's past: it completes its registration, and whatever was let in because the course
-/// was under way is judged again. `false` where a later word of it came before.
+/// A grade becomes part of the student's past: it completes its registration, and whatever was let in because the
+/// course was under way is judged again. `false` where a later word of it came before.
 pub async fn take_grade(
     ctx: &Ctx,
     transaction: &mut Transaction<'_>,

@@ -34,8 +34,8 @@ const COURSES_OF_A_STUDENT: usize = 4;
 const STUDENT_ROLE: i64 = 5;
 /// What the worker promises of itself.
 const CONNECTIONS_MAX: u64 = 4;
-/// A second's worth that was saved, and what a second brings.
-const A_SECOND_MAX: u64 = 40;
+/// A second's worth that was saved, what a second brings, and those that came late.
+const A_SECOND_MAX: u64 = 2 * 20 + CONNECTIONS_MAX;
 const ENROLMENTS_PER_REQUEST_MIN: f64 = 25.0;
 const PEAK_GROWTH_MAX: f64 = 1.2;
 const PENALTY_MAX: f64 = 0.05;
@@ -438,14 +438,14 @@ mod tests {
     #[test]
     fn a_missed_bar_fails_the_bench() {
         let good = json!({
-            "enrolments_per_request": 50.0, "connections_max": 4, "requests_a_second_max": 40, "peak_mib": 22.0,
+            "enrolments_per_request": 50.0, "connections_max": 4, "requests_a_second_max": 44, "peak_mib": 22.0,
             "peak_mib_of_a_tenth": 20.0, "down_site_penalty": 0.01, "visible_p95_s": 1.0,
         });
         assert!(check(&good).is_ok());
         for (name, bad) in [
             ("enrolments_per_request", json!(24.9)),
             ("connections_max", json!(5)),
-            ("requests_a_second_max", json!(41)),
+            ("requests_a_second_max", json!(45)),
             ("peak_mib", json!(40.0)),
             ("down_site_penalty", json!(0.06)),
             ("visible_p95_s", json!(10.5)),

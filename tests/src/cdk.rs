@@ -32,6 +32,8 @@ impl Caller {
 pub struct Line {
     pub operation: String,
     pub caller: Caller,
+    /// Whether it may write the table of its context.
+    pub writes: bool,
 }
 
 pub fn path(context: &str) -> String {
@@ -52,9 +54,12 @@ fn line(call: &str) -> Option<Line> {
     let (method, arguments) = call.split_once('(')?;
     let arguments = arguments.split(");").next()?;
     let mut texts = quoted(arguments).into_iter();
+    let code = arguments.split('"').step_by(2);
+    let mut words = code.flat_map(|code| code.split(|c: char| !c.is_alphanumeric()));
+    let writes = words.any(|word| word == "writes");
     let mut api = |open| {
         let operation = texts.next()?;
-        Some(Line { operation, caller: Caller::Api { route: texts.next()?, open } })
+        Some(Line { operation, caller: Caller::Api { route: texts.next()?, open }, writes })
     };
     let caller = match method {
         "http" => return api(false),
@@ -67,7 +72,7 @@ fn line(call: &str) -> Option<Line> {
         "outboxes" => Caller::Streams,
         _ => return None,
     };
-    Some(Line { operation: texts.next()?, caller })
+    Some(Line { operation: texts.next()?, caller, writes })
 }
 
 fn quoted(text: &str) -> Vec<String> {
@@ -84,18 +89,21 @@ mod tests {
             r#"
             const authorizer = context.authorizer("authorize", [tokens]);
             context.openHttp("log-in", "POST /sessions", [writes], { memoryMb: 512 });
-            context.events("on-it", ["a.b.c", "a.b.d"], [secret("KEY")]);
+            context.events("on-it", ["a.b.c", "a.b.writes"], [secret("KEY")]);
             context.schedule("sweep", Duration.minutes(1), []);
             context.table.addIndex("no operation");
             "#,
         );
-        let line = |operation: &str, caller| Line { operation: operation.into(), caller };
+        let line = |operation: &str, caller| {
+            let writes = operation == "log-in";
+            Line { operation: operation.into(), caller, writes }
+        };
         assert_eq!(
             found,
             [
                 line("authorize", Caller::Authorizer),
                 line("log-in", Caller::Api { route: "POST /sessions".into(), open: true }),
-                line("on-it", Caller::Bus { events: vec!["a.b.c".into(), "a.b.d".into()] }),
+                line("on-it", Caller::Bus { events: vec!["a.b.c".into(), "a.b.writes".into()] }),
                 line("sweep", Caller::Schedule),
             ]
         );

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use billing::domain::{PriceGroup, PriceGroupCode};
+use billing::domain::{InstalmentRule, PlanOfferCode, PriceGroup, PriceGroupCode};
 use billing::operations as billing_op;
 use enrollment::domain::{BundleState, RegistrationState, SectionSeats};
 use enrollment::operations as enrollment_op;
@@ -162,6 +162,25 @@ impl World {
         })
     }
 
+    /// What is open of the term is to be paid in two parts, the first of which is due in a month.
+    async fn begin_plan(&self) {
+        let part = |due: &str| InstalmentRule { due: due.parse().expect("a date"), share: None };
+        let plan_offer = PlanOfferCode("two-parts".into());
+        let offer = billing_op::set_plan_offer::Command {
+            plan_offer: plan_offer.clone(),
+            name: "In two parts".into(),
+            term_code: SectionOffered::example().term.code,
+            instalments: vec![part("2027-02-15"), part("2027-03-15")],
+            is_for_students: true,
+            is_first_at_once: false,
+        };
+        billing_op::set_plan_offer::handle(&self.billing, &call(offer)).await.expect("offered");
+        let currency = "XAF".parse().expect("a currency");
+        let choice =
+            billing_op::begin_payment_plan::Command { student: None, offer: plan_offer, currency };
+        billing_op::begin_payment_plan::handle(&self.billing, &call(choice)).await.expect("begins");
+    }
+
     async fn notify(&self, particulars: Value) -> Result<(), Failure> {
         let mut command = json!({
             "bundle": self.submitted.bundles[0].bundle,
@@ -260,6 +279,21 @@ async fn a_failure_after_any_step_before_the_pivot_leaves_nothing_over() {
         assert_eq!(world.bundle_state().await, BundleState::Released, "undone after {done} steps");
         world.nothing_is_left_over(RegistrationState::Released).await;
     }
+}
+
+#[tokio::test]
+async fn a_plan_that_is_kept_carries_the_saga_past_the_pivot_and_everything_stays_owed() {
+    let world = World::with_a_held_seat(5_000).await;
+    world.run_twice(&FORWARD[..BEFORE_THE_PIVOT]).await;
+    world.begin_plan().await;
+    let found = billing_op::charge::handle(&world.billing, &world.charge()).await.expect("found");
+    assert_eq!((found.settled, found.secured), (false, true), "as after a time-out");
+    world.run_twice(&FORWARD[BEFORE_THE_PIVOT..]).await;
+    assert_eq!(world.bundle_state().await, BundleState::Confirmed);
+    let command = billing_op::list_invoices::Command { student: None };
+    let list = billing_op::list_invoices::handle(&world.billing, &call(command)).await;
+    let invoices = list.expect("lists").items;
+    assert!(invoices.iter().all(|invoice| invoice.open == invoice.total));
 }
 
 #[tokio::test]

@@ -49,6 +49,10 @@ pub async fn book(
         }
     };
     books.take_over(&turn).await?;
-    books.write(transaction, &[turn], cause);
+    let mut turns = vec![turn];
+    if !series.is_empty() {
+        turns.extend(books.sponsor(booking).await?);
+    }
+    books.write(transaction, &turns, cause);
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use events::{
     AccountUnfinished, BalanceHoldLifted, BalanceHoldPlaced, ChargePosted, ChargeReversed,
-    ChargeSettled,
+    ChargeSecured, ChargeSettled,
 };
 use kernel::{ChargeId, Currency, Date, InvoiceId, Money, PersonId, Timestamp};
 use shell::Failure;
@@ -13,10 +13,24 @@ use table::{Key, Stored, Transaction};
 
 use crate::Ctx;
 use crate::domain::{
-    BillingPolicy, Booking, Books, Charge, ChargeState, CreditNote, Invoice, NumberCounter,
-    Refusal, RegisterRow, Series, StudentAccount, Turn,
+    BillingPolicy, Booking, Books, Charge, ChargeState, CreditNote, Deferral, Invoice,
+    NumberCounter, Posted, ROWS_MAX, Refusal, RegisterRow, Series, SponsorContract,
+    SponsorContractCode, SponsoredInvoice, StudentAccount, Turn, sponsor,
 };
 use crate::store::{self, Cause, Opened, missing};
+
+/// Lets a charge that was read be what it is today: days pass without anything being booked.
+pub async fn bring_to_today(ctx: &Ctx, charge: &mut Charge, now: Timestamp) -> Result<(), Failure> {
+    let posted = charge.standing()?;
+    if charge.state == ChargeState::Settled {
+        return Ok(());
+    }
+    let key = store::account_key(posted.student, posted.amount.currency);
+    let account = ctx.table.get(&key).await?;
+    let account = account.ok_or_else(|| missing("account", posted.student))?;
+    charge.follow(&account.value, ctx.institution().date(now));
+    Ok(())
+}
 
 /// What a happening needs besides the student's account.
 #[derive(Debug)]
@@ -42,6 +56,13 @@ pub struct Bookkeeping<'c> {
     charges: BTreeMap<ChargeId, Opened<Charge>>,
     /// What the charges were when they were read.
     states_before: BTreeMap<ChargeId, ChargeState>,
+    /// The institution's.
+    today: Date,
+    /// Lines that could be paid later when charges last followed.
+    secured: BTreeSet<(InvoiceId, u32)>,
+    contracts: BTreeMap<SponsorContractCode, Opened<SponsorContract>>,
+    /// What changed of what sponsors are to pay.
+    sponsored: BTreeMap<(SponsorContractCode, InvoiceId), Opened<SponsoredInvoice>>,
 }
 
 impl<'c> Bookkeeping<'c> {
@@ -76,8 +97,11 @@ impl<'c> Bookkeeping<'c> {
                 batch.take(&store::invoice_key(*id))?.ok_or_else(|| missing("invoice", id))?;
             invoices.insert(*id, stored.into());
         }
+        let today = institution.date(now);
         Ok(Self {
             ctx,
+            today,
+            secured: account.value.secured_lines(today),
             account,
             counters,
             used: Vec::new(),
@@ -87,6 +111,8 @@ impl<'c> Bookkeeping<'c> {
             invoices,
             charges: BTreeMap::new(),
             states_before: BTreeMap::new(),
+            contracts: BTreeMap::new(),
+            sponsored: BTreeMap::new(),
         })
     }
 
@@ -151,13 +177,13 @@ impl<'c> Bookkeeping<'c> {
             let mut batch = self.ctx.table.get_batch(keys).await?;
             for id in unread {
                 let charge: Option<Stored<Charge>> = batch.take(&store::charge_key(id))?;
-                if let Some(charge) = charge.filter(|one| one.value.state == ChargeState::Posted) {
+                if let Some(charge) = charge.filter(|one| one.value.state.is_open()) {
                     self.add_charge(charge.into());
                 }
             }
         }
         let is_unsettled =
-            |id: &&ChargeId| self.states_before.get(id) == Some(&ChargeState::Posted);
+            |id: &&ChargeId| self.states_before.get(id).is_some_and(|state| state.is_open());
         Ok(ids.iter().filter(is_unsettled).copied().collect())
     }
 
@@ -182,7 +208,7 @@ impl<'c> Bookkeeping<'c> {
             }
             invoice.value.take_over(row);
         }
-        self.follow_invoices().await
+        self.follow().await
     }
 
     /// Reads invoices that the happening turned out to touch.
@@ -199,13 +225,120 @@ impl<'c> Bookkeeping<'c> {
         Ok(())
     }
 
-    async fn follow_invoices(&mut self) -> Result<(), Failure> {
-        let charges = self.invoices.values().flat_map(|invoice| invoice.value.charges());
-        self.read_charges(charges.collect()).await?;
+    /// Lets charges follow the account: those of the invoices that were read, and those of lines that may be paid later
+    /// from now on, or may no longer.
+    pub async fn follow(&mut self) -> Result<(), Failure> {
+        let of_invoices = self.invoices.values().flat_map(|invoice| invoice.value.charges());
+        let touched: BTreeSet<ChargeId> = of_invoices.collect();
+        let mut moved = self.moved_charges(ROWS_MAX.saturating_sub(touched.len())).await?;
+        moved.retain(|id| !touched.contains(id) && !self.charges.contains_key(id));
+        self.read_charges(touched.union(&moved).copied().collect()).await?;
         for charge in self.charges.values_mut() {
-            charge.value.follow(&self.account.value);
+            charge.value.follow(&self.account.value, self.today);
         }
+        // What only its date could have changed is left alone where it did not.
+        let states = &self.states_before;
+        self.charges.retain(|id, charge| !moved.contains(id) || states[id] != charge.value.state);
         Ok(())
+    }
+
+    /// So many charges of lines that may be paid later from now on, or may no longer. The account notes the rest.
+    async fn moved_charges(&mut self, most: usize) -> Result<BTreeSet<ChargeId>, Failure> {
+        let secured = self.account.value.secured_lines(self.today);
+        let moved = secured.symmetric_difference(&self.secured).map(|(invoice, _)| *invoice);
+        let moved = moved.filter(|invoice| !self.invoices.contains_key(invoice));
+        let moved: BTreeSet<InvoiceId> = moved.collect();
+        self.secured = secured;
+        self.account.value.let_follow(moved);
+        let mut invoices = Vec::new();
+        while invoices.len() < most {
+            let Some(invoice) = self.account.value.take_unfollowed() else { break };
+            invoices.push(invoice);
+        }
+        if invoices.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let keys = invoices.iter().map(|id| (&store::invoice_key(*id)).into()).collect();
+        let mut batch = self.ctx.table.get_batch(keys).await?;
+        let mut charges = BTreeSet::new();
+        for id in invoices {
+            let stored: Stored<Invoice> =
+                batch.take(&store::invoice_key(id))?.ok_or_else(|| missing("invoice", id))?;
+            charges.extend(stored.value.charges());
+        }
+        Ok(charges)
+    }
+
+    /// Lets the student's sponsors pay their parts of the invoices that were read or issued, as these stand now: after
+    /// everything else that happens to them.
+    pub async fn sponsor(&mut self, booking: Booking) -> Result<Vec<Turn>, Failure> {
+        let mut turns = Vec::new();
+        for code in self.account.value.sponsors() {
+            if !self.contracts.contains_key(&code) {
+                let contract = self.ctx.table.get(&store::sponsor_contract_key(&code)).await?;
+                let contract = contract.ok_or_else(|| missing("sponsor's contract", &code.0))?;
+                self.contracts.insert(code.clone(), contract.into());
+            }
+            let invoices: Vec<InvoiceId> = self.invoices.keys().copied().collect();
+            for id in invoices {
+                let contract = self.contracts.get_mut(&code).expect("it was read");
+                let invoice = &mut self.invoices.get_mut(&id).expect("it was read").value;
+                let issued_on = self.ctx.institution().date(invoice.document().issued_at);
+                let account = &mut self.account.value;
+                let turn = sponsor(account, invoice, &mut contract.value, issued_on, booking)?;
+                let Some(turn) = turn else { continue };
+                self.take_over(&turn).await?;
+                self.state_sponsored(&code, id).await?;
+                turns.push(turn);
+            }
+        }
+        Ok(turns)
+    }
+
+    /// Brings a row of a sponsor's statement to what the sponsor is to pay now.
+    async fn state_sponsored(
+        &mut self,
+        code: &SponsorContractCode,
+        id: InvoiceId,
+    ) -> Result<(), Failure> {
+        let contract = &mut self.contracts.get_mut(code).expect("it was read").value;
+        let invoice = &self.invoices[&id].value;
+        let issued_at = invoice.document().issued_at;
+        let at = (code.clone(), id);
+        if !self.sponsored.contains_key(&at) {
+            let key = store::sponsored_invoice_key(code, issued_at, id);
+            let stored = self.ctx.table.get(&key).await?;
+            let issued_on = self.ctx.institution().date(issued_at);
+            let new = || SponsoredInvoice::of(contract, invoice, issued_on);
+            self.sponsored.insert(at.clone(), Opened::of(stored, new));
+        }
+        let row = &mut self.sponsored.get_mut(&at).expect("it stands there").value;
+        row.follow(self.account.value.sponsored_of(code, id), contract);
+        Ok(())
+    }
+
+    /// Lets a sponsor pay no more of an invoice than it has: the rest is the student's, and due later than the invoice
+    /// says.
+    pub async fn return_sponsored(
+        &mut self,
+        row: &SponsoredInvoice,
+        deferral: Deferral,
+        booking: Booking,
+    ) -> Result<Vec<Turn>, Failure> {
+        let (code, id) = (&row.contract, row.invoice);
+        self.account.value.limit_sponsor(code, id, row.paid);
+        let turns = self.sponsor(booking).await?;
+        let Some(row) = self.sponsored.get_mut(&(code.clone(), id)) else {
+            return Err(Refusal::NothingOpen.into());
+        };
+        row.value.returned = Some(deferral.decided.clone());
+        let today = self.today;
+        let (account, invoice) = self.account_and_invoice(id);
+        if invoice.open().minor > 0 {
+            account.defer(invoice, deferral, today)?;
+            self.follow().await?;
+        }
+        Ok(turns)
     }
 
     async fn read_charges(&mut self, mut ids: BTreeSet<ChargeId>) -> Result<(), Failure> {
@@ -254,30 +387,49 @@ impl<'c> Bookkeeping<'c> {
         for charge in self.charges.values() {
             charge.write(transaction);
         }
+        for row in self.sponsored.values() {
+            row.write(transaction);
+        }
+        let changed: BTreeSet<_> = self.sponsored.keys().map(|(code, _)| code).collect();
+        for code in changed {
+            self.contracts[code].write(transaction);
+        }
         for turn in turns {
             store::write_entry(transaction, &turn.entry);
             for row in turn.freed.iter().chain(&turn.applied) {
                 transaction.create(row);
             }
         }
-        let settled = self.charges.iter().filter(|(id, charge)| {
-            self.states_before[id] == ChargeState::Posted
-                && charge.value.state == ChargeState::Settled
-        });
-        for (id, charge) in settled {
-            let posted = charge.value.posted.expect("what settles was posted");
-            let event = ChargeSettled {
-                charge: *id,
-                bundle: charge.value.bundle,
-                student: posted.student,
-                invoice: posted.invoice,
-            };
-            transaction.event(event, charge.next_version(), cause.now, cause.correlation_id);
+        for charge in self.charges.values() {
+            self.tell_change(transaction, charge, cause);
         }
         let StudentAccount { student, currency, .. } = self.account.value;
         if self.account.value.is_unfinished() {
             let event = AccountUnfinished { student, currency };
             transaction.event(event, self.account.next_version(), cause.now, cause.correlation_id);
+        }
+    }
+
+    /// Tells where a charge came to be settled, or secured.
+    fn tell_change(
+        &self,
+        transaction: &mut Transaction<'_>,
+        charge: &Opened<Charge>,
+        cause: Cause<'_>,
+    ) {
+        let Charge { id, bundle, state, posted, .. } = charge.value;
+        let Some(Posted { student, invoice, .. }) = posted else { return };
+        let version = charge.next_version();
+        match (self.states_before[&id], state) {
+            (ChargeState::Posted | ChargeState::Secured, ChargeState::Settled) => {
+                let event = ChargeSettled { charge: id, bundle, student, invoice };
+                transaction.event(event, version, cause.now, cause.correlation_id);
+            }
+            (ChargeState::Posted, ChargeState::Secured) => {
+                let event = ChargeSecured { charge: id, bundle, student, invoice };
+                transaction.event(event, version, cause.now, cause.correlation_id);
+            }
+            _ => {}
         }
     }
 

@@ -1,4 +1,5 @@
-//! Money that came without the provider: notes over the counter, or a bank transfer. A reference is taken once.
+//! Money that came without the provider: notes over the counter, or a bank transfer. A reference of one bank is taken
+//! once, whether a cashier records it or a student hands it in.
 
 use kernel::{Date, InvoiceId, Money, PaymentId, PersonId};
 use shell::Failure;
@@ -19,6 +20,8 @@ pub struct Counted {
     pub student: PersonId,
     pub amount: Money,
     pub channel: CounterChannel,
+    /// The bank, or the counter, that gave the reference.
+    pub bank: String,
     pub reference: String,
     pub invoice: Option<InvoiceId>,
     pub received_on: Option<Date>,
@@ -37,7 +40,7 @@ pub async fn take(
     if amount.minor <= 0 {
         return Err(Refusal::AmountNotPositive.into());
     }
-    let reference = channel.reference(&counted.reference);
+    let reference = channel.reference(&counted.bank, &counted.reference);
     if let Some(taken) = ctx.table.get(&store::provider_reference_key(&reference)).await? {
         return Err(Refusal::ReferenceTaken { payment: taken.value.payment }.into());
     }
@@ -50,6 +53,7 @@ pub async fn take(
         amount,
         channel: channel.into(),
         payment_method: channel.name().to_owned(),
+        phone: None,
         only,
         state: PaymentState::Initiated,
         provider_ref: Some(reference.clone()),

@@ -8,6 +8,7 @@ mod dunning;
 mod institution;
 mod invoice;
 mod ledger;
+mod names;
 mod numbers;
 mod payment;
 mod plan;
@@ -19,6 +20,8 @@ mod reconciliation;
 mod refusal;
 mod report;
 mod returned;
+mod sponsor;
+mod statement;
 mod term_bill;
 mod tuition;
 mod tuition_run;
@@ -28,7 +31,7 @@ pub use account::{
 };
 pub use adjustment::{AccountAdjustment, AdjustmentKind, AdjustmentState, give_credit, write_off};
 pub use charge::{Charge, ChargeState, Posted, WaitingSaga, post, take_back};
-pub use dunning::{DueStep, Dunned, DunningAction, DunningStep};
+pub use dunning::{BilledLate, DueStep, Dunned, DunningAction, DunningStep};
 pub use institution::Institution;
 pub use invoice::{
     ChargeCode, Credit, CreditNote, Invoice, InvoiceDocument, InvoiceLine, InvoiceState, total_of,
@@ -36,6 +39,7 @@ pub use invoice::{
 pub use ledger::{
     Account, Booking, Books, Earned, JournalEntry, Line, PostingPeriod, Source, SourceKind,
 };
+pub use names::Names;
 pub use numbers::{NumberCounter, RegisterRow, Series};
 pub use payment::{
     Channel, Decided, Payment, PaymentState, REALLOCATED_MAX, Report, SuspenseItem, SuspenseReason,
@@ -50,7 +54,7 @@ pub use prices::{PriceGroup, PriceGroupCode, SectionPrice, registered};
 pub use proof::{
     Difference, LedgerProof, Replay, RevenueRow, Stage, TrialBalance, TrialBalanceRow,
 };
-pub use receipt::{CounterChannel, Receipt, ReceiptState};
+pub use receipt::{CounterChannel, FileKind, Receipt, ReceiptFile, ReceiptState};
 pub use reconciliation::{DifferenceKind, Known, MovementKind, Unreconciled, amount_of, reconcile};
 pub use refusal::{Refusal, SENTENCES};
 pub use report::{Aging, Sums, Takings};
@@ -59,6 +63,11 @@ pub use returned::{
     RefundState, RefundWord, begin_refund, charge_back, conclude_refund, go_on, reinstate,
     take_refund,
 };
+pub use sponsor::{
+    SponsorContract, SponsorContractCode, SponsorRule, SponsorTerms, SponsoredInvoice,
+    SponsoredLine, Sponsorship, sponsor,
+};
+pub use statement::{Statement, StatementRow};
 pub use term_bill::{Adjustment, Registered, TermBill};
 pub use tuition::{
     AdjustmentCalendar, Band, BandPolicy, Basis, CalendarRow, Criteria, Discount, Fee, Population,

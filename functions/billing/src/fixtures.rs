@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use bucket::Bucket;
 use events::ChargeableRegistration;
 use kernel::{BundleId, Id, Money, PaymentId, RegistrationId, SectionId, TermId};
 use serde_json::{Value, json};
@@ -17,6 +18,7 @@ use crate::domain::{
     Band, BandPolicy, Channel, Criteria, Institution, Invoice, JournalEntry, Payment, PaymentState,
     PriceGroup, PriceGroupCode, StudentAccount, TuitionGroup, TuitionRule, TuitionRules, receive,
 };
+use crate::mobile_money::MobileMoney;
 use crate::operations::{
     charge, read_payment, receive_webhook, reverse_charge, set_tuition, start_payment,
 };
@@ -40,7 +42,9 @@ pub fn ctx_with(table: &Table, provider: &PaymentProvider) -> Ctx {
 
 fn ctx_with_provider_at(table: &Table, url: &str) -> Ctx {
     let provider = Stripe::at(url.to_owned(), API_KEY, REPLY_TIMEOUT);
+    let mobile_money = MobileMoney::at(url.to_owned(), "user:key:subscription", REPLY_TIMEOUT);
     Ctx::new(table.clone(), Arc::new(provider), Secret::Known(WEBHOOK_SECRET.into()))
+        .with_mobile_money(mobile_money)
         .of(Institution::example())
 }
 
@@ -131,8 +135,8 @@ pub async fn charge(ctx: &Ctx, student: &str, name: &str) -> charge::Reply {
 }
 
 pub fn pay_command(charge: &charge::Reply, payment_method: &str) -> start_payment::Command {
-    let payment_method = payment_method.to_owned();
-    start_payment::Command { invoice: charge.invoice, amount: None, payment_method }
+    let payment_method = Some(payment_method.to_owned());
+    start_payment::Command { invoice: charge.invoice, amount: None, payment_method, phone: None }
 }
 
 /// "ada" starts to pay.
@@ -203,6 +207,7 @@ pub async fn give_at(ctx: &Ctx, student: &str, minor: i64, now: kernel::Timestam
         amount: francs(minor),
         channel: Channel::Cash,
         payment_method: "cash".into(),
+        phone: None,
         only: Vec::new(),
         state: PaymentState::Initiated,
         provider_ref: None,
@@ -245,6 +250,23 @@ pub async fn check_ledger(ctx: &Ctx) -> usize {
         assert_eq!(of_currency.map(|line| line.amount.minor).sum::<i64>(), 0);
     }
     entries.len()
+}
+
+/// Who sets what another has set since they read it is told so, and who repeats what they have set is not.
+pub async fn replaces_only_what_was_read<C: Clone, R: std::fmt::Debug>(
+    handle: impl AsyncFn(&Ctx, &Call<C>) -> Result<R, Failure>,
+    [before, after]: [C; 2],
+) {
+    let test = testkit::TestTable::new().await;
+    let ctx = ctx(&test.table);
+    let set = async |command: &C, read| {
+        let call = Call { if_match: Some(read), ..testkit::call(command.clone()) };
+        handle(&ctx, &call).await
+    };
+    set(&before, 0).await.expect("there was nothing");
+    assert_eq!(code(set(&after, 0).await), "PRECONDITION_FAILED");
+    set(&before, 0).await.expect("its reply was lost, and it has had its effect");
+    set(&after, 1).await.expect("it is as it was read");
 }
 
 pub async fn count(ctx: &Ctx, event: &str) -> usize {
@@ -296,4 +318,22 @@ pub async fn mailbox() -> (String, tokio::sync::mpsc::UnboundedReceiver<Raw>) {
     let router = Router::new().fallback(take);
     tokio::spawn(async { axum::serve(listener, router).await.expect("serves") });
     (url, receiver)
+}
+
+/// The context, with the files of receipts in S3 at this address.
+pub fn with_receipts(ctx: Ctx, url: &str) -> Ctx {
+    let credentials = aws_credential_types::Credentials::new("test", "test", None, None, "test");
+    let region = "eu-west-1".to_owned();
+    let config = shell::aws::sdk_config_for(credentials, region, Some(url.to_owned()));
+    Ctx { receipts: Arc::new(Bucket::at(&config, "receipts")), ..ctx }
+}
+
+/// An S3 where this lies under whatever name it is asked for.
+pub async fn receipts_holding(content: &[u8]) -> String {
+    let content = content.to_vec();
+    let router = Router::new().fallback(async move || content.clone());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("the listener is bound"));
+    tokio::spawn(async { axum::serve(listener, router).await.expect("serves") });
+    url
 }

@@ -9,20 +9,25 @@ mod dunning;
 #[cfg(test)]
 mod fixtures;
 mod inquiry;
+pub mod mobile_money;
 pub mod operations;
+mod paper;
 pub mod provider;
 mod refunding;
 mod returning;
 pub mod secret;
 mod signature;
+mod sponsoring;
 mod store;
 mod task_tokens;
 mod term_desk;
 
 use std::sync::{Arc, OnceLock};
 
-use domain::Institution;
+use bucket::Bucket;
+use domain::{Channel, Institution};
 use jiff::tz::TimeZone;
+use mobile_money::MobileMoney;
 use provider::{PaymentProvider, Stripe};
 use secret::Secret;
 use shell::HttpOperation;
@@ -33,8 +38,12 @@ use table::Table;
 pub struct Ctx {
     pub table: Table,
     pub provider: Arc<dyn PaymentProvider>,
+    /// The provider's second dialect.
+    pub mobile_money: Arc<dyn PaymentProvider>,
     /// Signs the provider's webhooks.
     pub webhook_secret: Secret,
+    /// The files of receipts.
+    receipts: Arc<Bucket>,
     institution: OnceLock<Institution>,
     step_functions: OnceLock<aws_sdk_sfn::Client>,
 }
@@ -49,9 +58,25 @@ impl Ctx {
         Self {
             table,
             provider,
+            mobile_money: Arc::new(MobileMoney::from_environment()),
             webhook_secret,
+            receipts: Arc::new(Bucket::from_environment("RECEIPTS_BUCKET")),
             institution: OnceLock::new(),
             step_functions: OnceLock::new(),
+        }
+    }
+
+    /// The same context with another provider of mobile money than the environment names.
+    #[must_use]
+    pub fn with_mobile_money(self, mobile_money: MobileMoney) -> Self {
+        Self { mobile_money: Arc::new(mobile_money), ..self }
+    }
+
+    /// Who is asked about what comes this way.
+    pub(crate) fn provider_of(&self, channel: Channel) -> &dyn PaymentProvider {
+        match channel {
+            Channel::MobileMoney => &*self.mobile_money,
+            Channel::Card | Channel::Cash | Channel::BankTransfer => &*self.provider,
         }
     }
 
@@ -101,7 +126,7 @@ pub fn http_operations() -> Vec<HttpOperation> {
             )),*]
         };
     }
-    listed! {
+    let mut operations = listed! {
         set_price_group => set_price_group,
         list_price_groups => list_price_groups,
         list_invoices => list_invoices,
@@ -109,6 +134,7 @@ pub fn http_operations() -> Vec<HttpOperation> {
         start_payment => read_payment,
         read_payment => read_payment,
         receive_webhook => receive_webhook,
+        receive_mobile_money_callback => receive_mobile_money_callback,
         list_suspense_items => list_suspense_items,
         record_payment => read_payment,
         reallocate_payment => read_invoice,
@@ -150,5 +176,24 @@ pub fn http_operations() -> Vec<HttpOperation> {
         submit_receipt => submit_receipt,
         list_receipts => list_receipts,
         decide_receipt => submit_receipt,
-    }
+        set_sponsor_contract => set_sponsor_contract,
+        list_sponsor_contracts => list_sponsor_contracts,
+        sponsor_student => sponsor_student,
+        list_sponsored_invoices => list_sponsored_invoices,
+        record_sponsor_payment => set_sponsor_contract,
+        return_sponsored_invoice => return_sponsored_invoice,
+        attach_receipt_file => attach_receipt_file,
+        read_receipt_file => read_receipt_file,
+    };
+    operations.extend([
+        HttpOperation::without_reply_schema::<op::read_invoice_document::Command>(
+            "billing",
+            op::read_invoice_document::ROUTE,
+        ),
+        HttpOperation::without_reply_schema::<op::read_statement_document::Command>(
+            "billing",
+            op::read_statement_document::ROUTE,
+        ),
+    ]);
+    operations
 }

@@ -41,11 +41,13 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "on-registration-dropped" => shell::events(ctx, op::on_registration_dropped::handle).await,
         "on-account-unfinished" => shell::events(ctx, op::on_account_unfinished::handle).await,
         "on-charge-changed" => shell::events(ctx, op::on_charge_changed::handle).await,
+        "on-person-changed" => shell::events(ctx, op::on_person_changed::handle).await,
         "on-section-offered" => shell::events(ctx, op::on_section_offered::handle).await,
         // Schedules
         "query-pending-payments" => shell::schedule(ctx, op::query_pending_payments::handle).await,
         "query-pending-refunds" => shell::schedule(ctx, op::query_pending_refunds::handle).await,
         "watch-balances" => shell::schedule(ctx, op::watch_balances::handle).await,
+        "watch-sponsors" => shell::schedule(ctx, op::watch_sponsors::handle).await,
         "prove-ledger" => shell::schedule(ctx, op::prove_ledger::handle).await,
         "continue-tuition-runs" => shell::schedule(ctx, op::continue_tuition_runs::handle).await,
         other => bursars_office(ctx, other).await,
@@ -146,7 +148,7 @@ async fn returns_and_adjustments(ctx: &Ctx, operation: &str) -> Result<(), lambd
     }
 }
 
-/// What the bursar's office reads off the books.
+/// What is read off the books, and what of it is put on paper.
 async fn reports(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error> {
     match operation {
         "list-balances" => {
@@ -157,6 +159,18 @@ async fn reports(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error
         }
         "list-register" => {
             shell::http(&op::list_register::ROUTE, ctx, op::list_register::handle).await
+        }
+        "read-invoice-document" => {
+            shell::http(&op::read_invoice_document::ROUTE, ctx, op::read_invoice_document::handle)
+                .await
+        }
+        "read-statement-document" => {
+            shell::http(
+                &op::read_statement_document::ROUTE,
+                ctx,
+                op::read_statement_document::handle,
+            )
+            .await
         }
         other => due_dates(ctx, other).await,
     }
@@ -190,7 +204,7 @@ async fn due_dates(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Err
     }
 }
 
-/// What others say of the money: students who show that they paid, and the provider with its report.
+/// What others say of the money: students who show that they paid, and the providers, one with its report.
 async fn receipts(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error> {
     match operation {
         "reconcile-provider" => {
@@ -202,8 +216,52 @@ async fn receipts(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Erro
         "list-receipts" => {
             shell::http(&op::list_receipts::ROUTE, ctx, op::list_receipts::handle).await
         }
+        "attach-receipt-file" => {
+            shell::http(&op::attach_receipt_file::ROUTE, ctx, op::attach_receipt_file::handle).await
+        }
+        "read-receipt-file" => {
+            shell::http(&op::read_receipt_file::ROUTE, ctx, op::read_receipt_file::handle).await
+        }
         "decide-receipt" => {
             shell::http(&op::decide_receipt::ROUTE, ctx, op::decide_receipt::handle).await
+        }
+        "receive-mobile-money-callback" => {
+            shell::http(
+                &op::receive_mobile_money_callback::ROUTE,
+                ctx,
+                op::receive_mobile_money_callback::handle,
+            )
+            .await
+        }
+        other => sponsors(ctx, other).await,
+    }
+}
+
+/// What the bursar's office does about third parties that pay.
+async fn sponsors(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error> {
+    match operation {
+        "set-sponsor-contract" => {
+            shell::http(&op::set_sponsor_contract::ROUTE, ctx, op::set_sponsor_contract::handle)
+                .await
+        }
+        "list-sponsor-contracts" => {
+            shell::http(&op::list_sponsor_contracts::ROUTE, ctx, op::list_sponsor_contracts::handle)
+                .await
+        }
+        "sponsor-student" => {
+            shell::http(&op::sponsor_student::ROUTE, ctx, op::sponsor_student::handle).await
+        }
+        "list-sponsored-invoices" => {
+            let route = &op::list_sponsored_invoices::ROUTE;
+            shell::http(route, ctx, op::list_sponsored_invoices::handle).await
+        }
+        "record-sponsor-payment" => {
+            shell::http(&op::record_sponsor_payment::ROUTE, ctx, op::record_sponsor_payment::handle)
+                .await
+        }
+        "return-sponsored-invoice" => {
+            let route = &op::return_sponsored_invoice::ROUTE;
+            shell::http(route, ctx, op::return_sponsored_invoice::handle).await
         }
         other => audit_trail(ctx, other).await,
     }

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use shell::Fault;
 
 use crate::domain::{
-    DisputeReport, DisputeState, Payment, Refund, RefundReport, RefundWord, Report, Word,
+    Channel, DisputeReport, DisputeState, Payment, Refund, RefundReport, RefundWord, Report, Word,
 };
 use crate::secret::Secret;
 
@@ -34,6 +34,11 @@ pub type Asked<'a, R = Report> =
     Pin<Box<dyn Future<Output = Result<Answer<R>, Fault>> + Send + 'a>>;
 
 pub trait PaymentProvider: fmt::Debug + Send + Sync {
+    /// Whether the institution has an account there.
+    fn is_available(&self) -> bool {
+        true
+    }
+
     /// Asks for the money. Asked again for the same payment, the provider answers what it did the first time.
     fn request<'a>(&'a self, payment: &'a Payment) -> Asked<'a>;
 
@@ -230,6 +235,7 @@ impl PaymentIntent {
             provider_ref: self.id.clone(),
             payment: self.metadata.payment.as_deref().and_then(|id| id.parse::<PaymentId>().ok()),
             amount: money(minor, &self.currency)?,
+            channel: Channel::Card,
             word,
         })
     }

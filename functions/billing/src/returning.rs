@@ -11,8 +11,8 @@ use crate::Ctx;
 use crate::bookkeeping::{Bookkeeping, Wanted};
 use crate::conclusion;
 use crate::domain::{
-    self, Account, Booking, Channel, Dispute, DisputeReport, JournalEntry, Line, Movement, Origin,
-    Outcome, Payment, ROWS_MAX, Refund, RefundReport, RefundState, RefundWord, Source, SourceKind,
+    self, Account, Booking, Dispute, DisputeReport, JournalEntry, Line, Movement, Origin, Outcome,
+    Payment, ROWS_MAX, Refund, RefundReport, RefundState, RefundWord, Source, SourceKind,
     SuspenseItem,
 };
 use crate::provider::Answer;
@@ -61,8 +61,8 @@ impl Found {
     /// What came through the provider goes back through it.
     pub fn came_through_provider(&self) -> bool {
         match self {
-            Self::Payment(payment) => payment.value.channel == Channel::Card,
-            Self::Suspense(_) => true,
+            Self::Payment(payment) => payment.value.channel.pays_back(),
+            Self::Suspense(item) => item.value.channel.pays_back(),
         }
     }
 

@@ -40,7 +40,7 @@ fn is_signature(signature: &[u8], signed_at: &str, body: &str, secret: &str) -> 
     mac.verify_slice(signature).is_ok()
 }
 
-fn bytes_of(hex: &str) -> Option<Vec<u8>> {
+pub fn bytes_of(hex: &str) -> Option<Vec<u8>> {
     if !hex.len().is_multiple_of(2) {
         return None;
     }

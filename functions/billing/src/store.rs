@@ -14,9 +14,10 @@ use table::{Key, PageRequest, Partition, Position, Record, Stored, Table, Transa
 
 use crate::domain::{
     AccountAdjustment, AdjustmentState, Allocation, BillingPolicy, Books, Channel, Charge,
-    CreditNote, Dispute, Invoice, JournalEntry, NumberCounter, Origin, Payment, PlanOffer,
+    CreditNote, Dispute, Invoice, JournalEntry, Names, NumberCounter, Origin, Payment, PlanOffer,
     PlanOfferCode, Population, PriceGroup, Receipt, ReceiptState, Refund, Refusal, RegisterRow,
-    SectionPrice, StudentAccount, SuspenseItem, TermBill, TuitionRules,
+    SectionPrice, SponsorContract, SponsorContractCode, SponsoredInvoice, StudentAccount,
+    SuspenseItem, TermBill, TuitionRules,
 };
 
 impl Record for PriceGroup {
@@ -138,6 +139,15 @@ impl Record for AccountAdjustment {
     }
 }
 
+impl Record for Names {
+    const KIND: &'static str = "names";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        names_key(self.person)
+    }
+}
+
 impl Record for PlanOffer {
     const KIND: &'static str = "plan-offer";
     const SCHEMA: u32 = 1;
@@ -148,6 +158,34 @@ impl Record for PlanOffer {
 
     fn index_key(&self) -> Option<(String, String)> {
         Some(("PLAN_OFFERS".to_owned(), self.code.0.clone()))
+    }
+}
+
+impl Record for SponsorContract {
+    const KIND: &'static str = "sponsor-contract";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        sponsor_contract_key(&self.code)
+    }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        Some(("SPONSOR_CONTRACTS".to_owned(), self.code.0.clone()))
+    }
+}
+
+impl Record for SponsoredInvoice {
+    const KIND: &'static str = "sponsored-invoice";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        sponsored_invoice_key(&self.contract, self.issued_at, self.invoice)
+    }
+
+    /// Listed by when it is due while the sponsor has something of it to pay.
+    fn index_key(&self) -> Option<(String, String)> {
+        let open = || (format!("SPONSORED_OPEN#{}", self.contract.0), self.due);
+        (self.open() > 0).then(open).map(|(pk, due)| (pk, format!("{due}#{}", self.invoice)))
     }
 }
 
@@ -368,7 +406,7 @@ pub struct HandedIn {
 
 impl HandedIn {
     pub fn of(receipt: &Receipt) -> Self {
-        let reference = receipt.channel.reference(&receipt.full_reference());
+        let reference = receipt.channel.reference(&receipt.bank, &receipt.reference);
         Self { reference, receipt: receipt.id }
     }
 }
@@ -599,6 +637,25 @@ pub async fn invoices_paid_by(
     Err(Fault::defect(format!("{payment} was applied more often than can be read")).into())
 }
 
+/// All records of a list; none where they fill more pages than that.
+pub async fn all<R: Record>(
+    table: &Table,
+    list: &Partition<R>,
+    pages_max: u32,
+) -> Result<Option<Vec<R>>, Failure> {
+    let mut records = Vec::new();
+    let mut page = PageRequest { after: None, limit: PageRequest::LIMIT_MAX };
+    for _ in 0..pages_max {
+        let found = table.query(list, &page).await?;
+        records.extend(found.records.into_iter().map(|stored| stored.value));
+        page.after = found.next;
+        if page.after.is_none() {
+            return Ok(Some(records));
+        }
+    }
+    Ok(None)
+}
+
 /// The invoice, if it is the student's and in this currency.
 pub async fn named_invoice(
     table: &Table,
@@ -658,6 +715,36 @@ pub fn plan_offer_key(code: &PlanOfferCode) -> Key<PlanOffer> {
 
 pub fn plan_offers() -> Partition<PlanOffer> {
     Partition::in_index("PLAN_OFFERS", "")
+}
+
+pub fn sponsor_contract_key(code: &SponsorContractCode) -> Key<SponsorContract> {
+    Key::new(format!("SPONSOR_CONTRACT#{}", code.0), "SPONSOR_CONTRACT")
+}
+
+pub fn sponsor_contracts() -> Partition<SponsorContract> {
+    Partition::in_index("SPONSOR_CONTRACTS", "")
+}
+
+pub fn sponsored_invoice_key(
+    code: &SponsorContractCode,
+    issued_at: Timestamp,
+    invoice: InvoiceId,
+) -> Key<SponsoredInvoice> {
+    Key::new(format!("SPONSORED#{}", code.0), format!("{issued_at:.3}#{invoice}"))
+}
+
+/// What a sponsor pays, the oldest invoice first.
+pub fn sponsored_invoices(code: &SponsorContractCode) -> Partition<SponsoredInvoice> {
+    Partition::new(format!("SPONSORED#{}", code.0), "")
+}
+
+/// What of it is open, that first which is due longest.
+pub fn open_sponsored_invoices(code: &SponsorContractCode) -> Partition<SponsoredInvoice> {
+    Partition::in_index(format!("SPONSORED_OPEN#{}", code.0), "")
+}
+
+pub fn names_key(person: PersonId) -> Key<Names> {
+    Key::new(format!("STUDENT#{person}"), "NAMES")
 }
 
 pub fn policy_key() -> Key<BillingPolicy> {

@@ -5,13 +5,13 @@ use shell::{Failure, Fault};
 
 use crate::Ctx;
 
-/// Tells whoever waits that the charge is settled. That nobody waits any longer is no failure.
-pub async fn answer_settled(ctx: &Ctx, task_token: &str) -> Result<(), Failure> {
+/// Tells whoever waits that the charge is settled or secured. That nobody waits any longer is no failure.
+pub async fn answer_secured(ctx: &Ctx, task_token: &str) -> Result<(), Failure> {
     let sent = ctx
         .step_functions()
         .send_task_success()
         .task_token(task_token)
-        .output(r#"{"settled":true}"#)
+        .output(r#"{"secured":true}"#)
         .send()
         .await;
     let Err(error) = sent else { return Ok(()) };

@@ -172,6 +172,7 @@ impl IssuingDesk<'_> {
         if !adjustment.lines.is_empty() {
             self.bill(adjustment.lines, booking).await?;
         }
+        self.turns.extend(self.books.sponsor(booking).await?);
         let bill = &self.bill.value;
         for charge in self.books.charges_mut() {
             // Freed money may have brought charges of other terms here: they are not this bill's business.

@@ -6,6 +6,7 @@ mod fixtures;
 mod line;
 mod machine;
 pub mod operations;
+mod provisional;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use std::sync::OnceLock;
 use domain::TermFacts;
 use jiff::SignedDuration;
 use jiff::tz::TimeZone;
-use kernel::{Date, TermId, Timestamp};
+use kernel::{CrossListId, Date, SectionId, TermId, Timestamp};
 use machine::Machine;
 use shell::{Failure, HttpOperation, Remembered};
 use table::Table;
@@ -25,7 +26,16 @@ pub struct Ctx {
     pub table: Table,
     machine: OnceLock<Machine>,
     time_zone: OnceLock<TimeZone>,
+    api_url: OnceLock<String>,
     terms: Remembered<TermId, Option<TermFacts>>,
+    /// The cross-list that a section was last seen in: a guess that saves a read, and decides nothing.
+    cross_lists: Remembered<SectionId, CrossListId>,
+}
+
+fn remembered_cross_lists() -> Remembered<SectionId, CrossListId> {
+    const KEPT: SignedDuration = SignedDuration::from_hours(24);
+    const SECTIONS_MAX: usize = 10_000;
+    Remembered::new(KEPT, SECTIONS_MAX)
 }
 
 fn remembered_terms() -> Remembered<TermId, Option<TermFacts>> {
@@ -37,8 +47,8 @@ fn remembered_terms() -> Remembered<TermId, Option<TermFacts>> {
 impl Ctx {
     /// Of an institution whose days end in UTC: for tests and benches.
     pub fn new(table: Table) -> Self {
-        let time_zone = TimeZone::UTC.into();
-        Self { table, machine: OnceLock::new(), time_zone, terms: remembered_terms() }
+        let api_url = "https://test.matricula.example".to_owned();
+        Self { api_url: api_url.into(), ..Self::of(table, TimeZone::UTC.into()) }
     }
 
     #[cfg(test)]
@@ -54,8 +64,13 @@ impl Ctx {
 
     pub fn from_environment() -> Self {
         let table = shell::aws::table();
-        let time_zone = OnceLock::new();
-        Self { table, machine: OnceLock::new(), time_zone, terms: remembered_terms() }
+        Self::of(table, OnceLock::new())
+    }
+
+    fn of(table: Table, time_zone: OnceLock<TimeZone>) -> Self {
+        let (terms, cross_lists) = (remembered_terms(), remembered_cross_lists());
+        let (machine, api_url) = (OnceLock::new(), OnceLock::new());
+        Self { table, machine, time_zone, api_url, terms, cross_lists }
     }
 
     /// In which the institution's days end.
@@ -64,6 +79,11 @@ impl Ctx {
             TimeZone::get(&shell::required_environment("TIME_ZONE"))
                 .expect("TIME_ZONE is one of the IANA time zones")
         })
+    }
+
+    /// The address of the API as its callers know it: tokens name it as their issuer.
+    pub(crate) fn api_url(&self) -> &str {
+        self.api_url.get_or_init(|| shell::required_environment("TOKEN_ISSUER"))
     }
 
     /// What the catalog last said of these terms, as it was known less than half a minute ago: for what is shown.
@@ -106,7 +126,7 @@ impl shell::Context for Ctx {
 
 /// The context's HTTP operations, with the shapes of what goes in and comes out.
 pub fn http_operations() -> Vec<HttpOperation> {
-    let registrations = registrations().into_iter();
+    let registrations = registrations().into_iter().chain(schedules());
     registrations.chain(holds_overrides_and_waitlists()).chain(carts_and_office()).collect()
 }
 
@@ -163,6 +183,29 @@ fn registrations() -> Vec<HttpOperation> {
         HttpOperation::of::<op::resume_bundle::Command, op::read_submission::BundleProgress>(
             CONTEXT,
             op::resume_bundle::ROUTE,
+        ),
+    ]
+}
+
+/// What a student has to attend, and where.
+fn schedules() -> Vec<HttpOperation> {
+    use operations as op;
+    vec![
+        HttpOperation::of::<op::read_schedule::Command, op::read_schedule::Reply>(
+            CONTEXT,
+            op::read_schedule::ROUTE,
+        ),
+        HttpOperation::of::<op::issue_schedule_feed::Command, op::issue_schedule_feed::Reply>(
+            CONTEXT,
+            op::issue_schedule_feed::ROUTE,
+        ),
+        HttpOperation::of::<op::revoke_schedule_feed::Command, ()>(
+            CONTEXT,
+            op::revoke_schedule_feed::ROUTE,
+        ),
+        HttpOperation::without_reply_schema::<op::read_schedule_feed::Command>(
+            CONTEXT,
+            op::read_schedule_feed::ROUTE,
         ),
     ]
 }

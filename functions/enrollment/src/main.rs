@@ -77,6 +77,9 @@ async fn steps_and_events(ctx: &Ctx, operation: &str) -> Result<(), lambda_runti
         }
         "on-seat-freed" => shell::events(ctx, op::on_seat_freed::handle).await,
         "on-grade-posted" => shell::events(ctx, op::on_grade_posted::handle).await,
+        "on-registration-given-up" => {
+            shell::events(ctx, op::on_registration_given_up::handle).await
+        }
         "on-term-withdrawal-advanced" => {
             shell::events(ctx, op::on_term_withdrawal_advanced::handle).await
         }
@@ -165,6 +168,27 @@ async fn holds_overrides_and_waitlists(
             shell::http(&op::accept_offer::ROUTE, ctx, op::accept_offer::handle).await
         }
         "offer-seat" => shell::http(&op::offer_seat::ROUTE, ctx, op::offer_seat::handle).await,
+        other => schedules(ctx, other).await,
+    }
+}
+
+/// What a student has to attend, called over HTTP.
+async fn schedules(ctx: &Ctx, operation: &str) -> Result<(), lambda_runtime::Error> {
+    match operation {
+        "read-schedule" => {
+            shell::http(&op::read_schedule::ROUTE, ctx, op::read_schedule::handle).await
+        }
+        "issue-schedule-feed" => {
+            shell::http(&op::issue_schedule_feed::ROUTE, ctx, op::issue_schedule_feed::handle).await
+        }
+        "revoke-schedule-feed" => {
+            shell::http(&op::revoke_schedule_feed::ROUTE, ctx, op::revoke_schedule_feed::handle)
+                .await
+        }
+        "read-schedule-feed" => {
+            let route = &op::read_schedule_feed::ROUTE;
+            shell::http(route, ctx, op::read_schedule_feed::handle).await
+        }
         other => audit_trail(ctx, other).await,
     }
 }

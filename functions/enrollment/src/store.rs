@@ -8,6 +8,7 @@ mod deputies;
 mod holding;
 mod past;
 mod roster;
+mod schedule;
 mod seat_count;
 mod seats;
 mod students;
@@ -24,22 +25,24 @@ pub use courses::{
 };
 pub use departure::{Departure, departure, undo_bundle};
 pub use deputies::{deputies, deputy_key};
-pub use holding::{Holding, hold_seats};
+pub use holding::{Holding, hold_bundles, hold_seats};
 pub use past::{
     AcademicStanding, academic_standing, broken_prerequisite_key, broken_prerequisites,
     registration_policy_key,
 };
 pub use roster::{RosterEntry, clearance_key, enter_roster, leave_roster, roster, section_pk};
+pub use schedule::{feed_address_key, revoke_address, schedule, schedule_feed_key};
 pub use seat_count::{
-    SeatReconciler, counted_seats, seat_difference_key, seat_differences, seat_reconciler_key,
+    Counted, SeatReconciler, counted_seats, seat_difference_key, seat_differences,
+    seat_reconciler_key,
 };
 pub use seats::{
     Seat, add_taken_seat, change_line, give_seat_back, move_seat, of_line, take_seat,
     tell_free_seat,
 };
 pub use students::{
-    HOLD_PREFIX, OVERRIDE_PREFIX, ask_lines_again, hold_key, holds, kept_cart_key,
-    known_student_key, override_key, overrides, section_links_key, waited_for,
+    HOLD_PREFIX, HoldEnd, OVERRIDE_PREFIX, ask_lines_again, hold_ends, hold_key, holds,
+    kept_cart_key, known_student_key, override_key, overrides, section_links_key, waited_for,
 };
 pub use term_withdrawals::term_withdrawal_key;
 pub use waitlist::{
@@ -58,6 +61,7 @@ use serde::{Deserialize, Serialize};
 use shell::Failure;
 use table::{Batch, Key, Partition, Position, Record, Stored, Table, Transaction};
 
+use crate::Ctx;
 use crate::domain::{
     AcademicBackground, Approval, ApprovalState, Background, Bundle, Entry, History, Hold,
     KeptCart, Override, Refusal, Registration, RegistrationState, SectionSeats, SectionStatus,
@@ -310,9 +314,10 @@ impl Situation {
     }
 }
 
-/// Two calls at once: what the cart names, and what the student has in all terms; a third where sections share seats.
+/// Two calls at once: what the cart names, and what the student has in all terms. A third where a section shares seats
+/// with others, and this process has not yet seen with which.
 pub async fn situation(
-    table: &Table,
+    ctx: &Ctx,
     student: PersonId,
     term: TermId,
     sections: &[SectionId],
@@ -325,7 +330,10 @@ pub async fn situation(
     let mut keys: Vec<_> = seats_keys.values().map(Into::into).collect();
     keys.extend(links_keys.iter().map(Into::into));
     keys.extend([(&facts_key).into(), (&calendar_key).into()]);
-    let of_student = student_pk(student);
+    let guessed = sections.iter().filter_map(|section| ctx.cross_lists.get(section, moment.0));
+    let guessed: BTreeSet<CrossListId> = guessed.collect();
+    keys.extend(guessed.iter().map(|list| (&shared_seats_key(*list)).into()));
+    let (table, of_student) = (&ctx.table, student_pk(student));
     let (batch, student_s) = tokio::join!(table.get_batch(keys), table.get_collection(&of_student));
     let (mut batch, student_s) = (batch?, student_s?);
     let mut seats = BTreeMap::new();
@@ -342,11 +350,18 @@ pub async fn situation(
     }
     let facts = batch.take(&facts_key)?.map(|stored| stored.value);
     let calendar = batch.take(&calendar_key)?.map(|stored| stored.value.calendar);
+    let mut shared = take_shared_seats(&mut batch, &guessed)?;
+    let lists = cross_lists(&seats);
+    for (section, list) in &lists {
+        ctx.cross_lists.keep(*section, *list, moment.0);
+    }
+    let unguessed = lists.into_values().filter(|list| !guessed.contains(list)).collect();
+    shared.extend(read_shared_seats(table, unguessed).await?);
     let background = Background {
         term: facts,
         calendar: calendar.unwrap_or_default(),
         today: moment.1,
-        shared_seats: shared_seats(table, &seats).await?,
+        shared_seats: shared,
         links,
         ..Background::default()
     };
@@ -377,10 +392,18 @@ fn of_student_s(
     let in_force = holds.filter(|hold| hold.is_in_force(now));
     let mut overrides = student_s.take_all::<Override>(OVERRIDE_PREFIX)?;
     overrides.retain(|stored| stored.value.is_in_force(now));
-    let terms: Vec<StudentTerm> =
+    let mut terms: Vec<StudentTerm> =
         student_s.take_all(TERM_PREFIX)?.into_iter().map(|stored| stored.value).collect();
+    // What was given up with a W in this very term is an attempt, too.
+    terms.push(student_term.clone());
     let first_day = student_term.first_day;
-    let taken = AcademicBackground { term, first_day, terms: &terms, history: &history };
+    let taken = AcademicBackground {
+        term,
+        first_day,
+        terms: &terms,
+        history: &history,
+        held_counts: false,
+    };
     let mut record = taken.record();
     known.add_to(&mut record);
     let background = Background {
@@ -409,14 +432,31 @@ pub async fn shared_seats(
     table: &Table,
     seats: &BTreeMap<SectionId, SectionSeats>,
 ) -> Result<BTreeMap<CrossListId, SharedSeats>, Failure> {
-    let lists = seats.values().filter_map(|seats| seats.cross_listing);
-    let lists: BTreeSet<CrossListId> = lists.map(|listing| listing.cross_list).collect();
-    let keys: Vec<_> = lists.into_iter().map(shared_seats_key).collect();
-    let mut batch = table.get_batch(keys.iter().map(Into::into).collect()).await?;
+    read_shared_seats(table, cross_lists(seats).into_values().collect()).await
+}
+
+/// The cross-list of each section that is in one.
+fn cross_lists(seats: &BTreeMap<SectionId, SectionSeats>) -> BTreeMap<SectionId, CrossListId> {
+    let listed = seats.values().filter_map(|seats| Some((seats.section, seats.cross_listing?)));
+    listed.map(|(section, listing)| (section, listing.cross_list)).collect()
+}
+
+async fn read_shared_seats(
+    table: &Table,
+    lists: BTreeSet<CrossListId>,
+) -> Result<BTreeMap<CrossListId, SharedSeats>, Failure> {
+    let keys = lists.iter().map(|list| (&shared_seats_key(*list)).into()).collect();
+    take_shared_seats(&mut table.get_batch(keys).await?, &lists)
+}
+
+fn take_shared_seats(
+    batch: &mut Batch,
+    lists: &BTreeSet<CrossListId>,
+) -> Result<BTreeMap<CrossListId, SharedSeats>, Failure> {
     let mut found = BTreeMap::new();
-    for key in &keys {
-        if let Some(stored) = batch.take(key)? {
-            found.insert(stored.value.cross_list, stored.value);
+    for list in lists {
+        if let Some(stored) = batch.take(&shared_seats_key(*list))? {
+            found.insert(*list, stored.value);
         }
     }
     Ok(found)

@@ -1,7 +1,6 @@
 //! What we ask of a sign-in provider (OpenID Connect, code flow): its own description, its keys, and a token for a
 //! code. Nothing that it says counts unless it is signed with one of its keys.
 
-mod address;
 mod id_token;
 
 use std::collections::HashMap;
@@ -19,10 +18,9 @@ use reqwest::{Client, RequestBuilder, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use shell::{Failure, Fault};
+use shell::{Failure, Fault, PublicAddresses, Reachable};
 use tokio::sync::Mutex;
 
-use self::address::{PublicAddresses, Reachable};
 use self::id_token::Expected;
 use crate::derivation::derived;
 use crate::domain::{Identity, ProviderSettings, Refusal};
@@ -341,7 +339,7 @@ impl RelyingParty {
     }
 
     fn address(&self, url: &str) -> Result<Url, Fault> {
-        address::checked(url, self.reachable()).ok_or_else(|| {
+        self.reachable().url(url).ok_or_else(|| {
             Fault::outside("a sign-in provider cannot be there", "its address is not public")
         })
     }

@@ -7,9 +7,10 @@ use serde::Serialize;
 use shell::sentence;
 
 use crate::client::{
-    CallFailure, Client, Enrolment, NewCourse, NewUser, SiteInfo, UserField, UserSuspension, needed,
+    CallFailure, Client, Enrolment, NewCategory, NewCourse, NewUser, RoleAssignment, SiteInfo,
+    UserField, UserSuspension, needed,
 };
-use crate::domain::{SENTENCES, SiteSettings};
+use crate::domain::{GroupRule, SENTENCES, SiteSettings};
 use crate::sync::sentence_code;
 
 /// One thing that was looked at.
@@ -47,24 +48,31 @@ impl Findings {
         self.say(false, code, arguments);
     }
 
-    /// What a call that is made to fail proves: a failure of the site, or a right that is lacking, or nothing wrong.
-    fn right(&mut self, result: Result<(), CallFailure>, function: &str) {
-        let function = vec![("function", function.to_owned())];
+    /// What a call proves that only reads, or that Moodle refuses with one of these codes after it has looked at the
+    /// right: a right that is held or lacking, a failure of the site, or nothing.
+    fn right<R>(&mut self, result: Result<R, CallFailure>, function: &str, refusals: &[&str]) {
+        let told = |code: &str| vec![("function", function.to_owned()), ("code", code.to_owned())];
         match result {
-            Err(failure)
-                if failure.code == "nopermissions" || failure.code == "accessexception" =>
-            {
-                self.failed("CHECK_RIGHT_LACKING", &function);
-            }
-            Err(failure) if failure.is_of_site() => self.failed(sentence_code(&failure), &[]),
-            _ => self.say(true, "CHECK_RIGHT_HELD", &function),
+            Ok(_) => self.say(true, "CHECK_RIGHT_HELD", &told("")),
+            Err(failure) => match failure.code.as_str() {
+                "nopermissions" | "accessexception" => {
+                    self.failed("CHECK_RIGHT_LACKING", &told(&failure.code));
+                }
+                _ if failure.is_of_site() => self.failed(sentence_code(&failure), &[]),
+                code if refusals.contains(&code) => {
+                    self.say(true, "CHECK_RIGHT_HELD", &told(code));
+                }
+                code => self.failed("CHECK_RIGHT_UNPROVEN", &told(code)),
+            },
         }
     }
 }
 
+/// `course` is one of ours: what is read of courses is tried with it.
 pub(crate) async fn check(
     client: &Client,
     settings: &SiteSettings,
+    course: Option<i64>,
     locale: Locale,
 ) -> Vec<Finding> {
     let mut findings = Findings { locale, found: Vec::new() };
@@ -89,6 +97,10 @@ pub(crate) async fn check(
         }
     }
     check_rights(&mut findings, client, settings, &info).await;
+    match course {
+        Some(course) => check_course(&mut findings, client, settings, course).await,
+        None => findings.passed("CHECK_COURSE_NONE"),
+    }
     check_input_vars(&mut findings, client, &info).await;
     findings.found
 }
@@ -133,14 +145,21 @@ async fn check_rights(
         auth: settings.auth.clone(),
         createpassword: (settings.auth == "manual").then_some(true),
     };
-    let created = client.create_users(&[own_name_again]).await.map(drop);
-    findings.right(created, "core_user_create_users");
+    let created = client.create_users(&[own_name_again]).await;
+    findings.right(created, "core_user_create_users", &["invalidparameter"]);
     let nobody = UserSuspension { id: 0, suspended: true };
-    let changed = client.suspend_users(&[nobody]).await.map(drop);
-    findings.right(changed, "core_user_update_users");
-    if let Some(front) =
-        client.courses_by("id", "1").await.ok().and_then(|found| found.into_iter().next())
-    {
+    findings.right(client.suspend_users(&[nobody]).await, "core_user_update_users", &[]);
+    let categories = client.categories_by_id_number("matricula-check").await;
+    findings.right(categories, "core_course_get_categories", &[]);
+    let (name, idnumber) = (String::new(), String::new());
+    let created = client.create_category(&NewCategory { name, parent: 0, idnumber }).await;
+    findings.right(created, "core_course_create_categories", &["categorynamerequired"]);
+    let front = client.courses(&[FRONT_PAGE]).await;
+    let names = front.as_ref().ok().and_then(|found| found.first().cloned());
+    findings.right(front, "core_course_get_courses", &[]);
+    let found = client.courses_by("id", &FRONT_PAGE.to_string()).await;
+    findings.right(found, "core_course_get_courses_by_field", &[]);
+    if let Some(front) = names {
         let front_again = NewCourse {
             fullname: front.fullname,
             shortname: front.shortname,
@@ -150,11 +169,37 @@ async fn check_rights(
             enddate: 0,
             enablecompletion: true,
         };
-        let created = client.create_courses(&[front_again]).await.map(drop);
-        findings.right(created, "core_course_create_courses");
+        let created = client.create_courses(&[front_again]).await;
+        findings.right(created, "core_course_create_courses", &["shortnametaken"]);
     }
-    for role in std::iter::once(settings.roles.student).chain(settings.roles.teacher) {
+    if !settings.cohorts.is_empty() {
+        findings.right(client.cohorts().await, "core_cohort_get_cohorts", &[]);
+    }
+    for role in settings.roles.ours() {
         check_role(findings, client, info, role).await;
+    }
+}
+
+/// What is read of a course, of the first one who is in it.
+async fn check_course(
+    findings: &mut Findings,
+    client: &Client,
+    settings: &SiteSettings,
+    course: i64,
+) {
+    let listed = client.enrolled_users(course, "onlyactive", 0, 1).await;
+    let user = listed.as_ref().ok().and_then(|listed| listed.first().map(|user| user.id));
+    findings.right(listed, "core_enrol_get_enrolled_users", &[]);
+    if let Some(user) = user {
+        let grades = client.grade_items(course, user).await;
+        findings.right(grades, "gradereport_user_get_grade_items", &[]);
+        let completion = client.completion(course, user).await;
+        let function = "core_completion_get_course_completion_status";
+        // That nobody follows it is no lack of a right.
+        findings.right(completion, function, &["nocriteriaset", "cannotviewreport"]);
+    }
+    if settings.groups != GroupRule::None {
+        findings.right(client.course_groups(course).await, "core_group_get_course_groups", &[]);
     }
 }
 
@@ -171,12 +216,22 @@ async fn check_role(findings: &mut Findings, client: &Client, info: &SiteInfo, r
     match client.enrol_users(&[into_front_page]).await {
         Err(failure) if failure.code == "wsusercannotassign" => {
             findings.failed("CHECK_ROLE_NOT_ASSIGNABLE", &told);
+            return;
         }
         Err(failure) if failure.code == "wsnoinstance" => {
             findings.say(true, "CHECK_ROLE_ASSIGNABLE", &told);
         }
-        other => findings.right(other, "enrol_manual_enrol_users"),
+        other => findings.right(other, "enrol_manual_enrol_users", &[]),
     }
+    // Nobody has a role on the front page, and who has none loses none.
+    let nothing = RoleAssignment {
+        roleid: role,
+        userid: info.userid,
+        contextlevel: "course",
+        instanceid: FRONT_PAGE,
+    };
+    let unassigned = client.unassign_roles(&[nothing]).await;
+    findings.right(unassigned, "core_role_unassign_roles", &[]);
 }
 
 /// Asks for many users, the last of whom is there: a form that was cut does not reach it.

@@ -5,13 +5,15 @@ mod form;
 mod functions;
 mod shapes;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use shell::{PublicAddresses, Reachable};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 pub use answer::{CallFailure, Remedy};
 pub use functions::{UserField, needed};
@@ -35,7 +37,38 @@ pub struct Client {
     url: String,
     token: Arc<str>,
     connections: Arc<Semaphore>,
+    pace: Arc<Pace>,
     requests: Arc<AtomicU64>,
+}
+
+/// Lets so many requests a second through; after a pause, as many as a second's worth at once.
+struct Pace {
+    interval: Duration,
+    next: Mutex<Instant>,
+}
+
+impl Pace {
+    const SAVED_MAX: Duration = Duration::from_secs(1);
+
+    fn of(requests_per_second: u32) -> Self {
+        let interval = Duration::from_secs(1) / requests_per_second.max(1);
+        Self { interval, next: Mutex::new(Self::earliest()) }
+    }
+
+    fn earliest() -> Instant {
+        let now = Instant::now();
+        now.checked_sub(Self::SAVED_MAX).unwrap_or(now)
+    }
+
+    async fn turn(&self) {
+        let turn = {
+            let mut next = self.next.lock().expect("nobody panics with the pace in hand");
+            let turn = (*next).max(Self::earliest());
+            *next = turn + self.interval;
+            turn
+        };
+        tokio::time::sleep_until(turn).await;
+    }
 }
 
 impl std::fmt::Debug for Client {
@@ -46,23 +79,31 @@ impl std::fmt::Debug for Client {
 }
 
 /// The one HTTP client of all sites: its connections outlive an invocation.
-pub fn http(reply_timeout: Duration) -> reqwest::Client {
+pub fn http(reply_timeout: Duration, reachable: Reachable) -> reqwest::Client {
     reqwest::Client::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(reply_timeout)
         // A redirect would carry the form, and with it the token, to another address.
         .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .dns_resolver(PublicAddresses(reachable))
         .build()
         .expect("a client with time-outs can be built")
 }
 
 impl Client {
-    pub fn new(http: reqwest::Client, url: &str, token: Arc<str>) -> Self {
+    pub fn new(
+        http: reqwest::Client,
+        url: &str,
+        token: Arc<str>,
+        requests_per_second: u32,
+    ) -> Self {
         Self {
             http,
             url: format!("{}/webservice/rest/server.php", url.trim_end_matches('/')),
             token,
             connections: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            pace: Arc::new(Pace::of(requests_per_second)),
             requests: Arc::default(),
         }
     }
@@ -96,6 +137,7 @@ impl Client {
             .append_pair("moodlewssettingraw", "1")
             .extend_pairs(fields);
         let permit = self.connections.acquire().await.expect("the semaphore is never closed");
+        self.pace.turn().await;
         self.requests.fetch_add(1, Ordering::Relaxed);
         let reply = self
             .http

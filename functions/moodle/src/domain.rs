@@ -18,15 +18,16 @@ pub use drift::{
     enrolment_difference,
 };
 pub use known::{
-    Balance, Charge, Charges, HeldRole, HeldRoles, Holds, LinkedSections, Links, Profile,
-    Registrations, Section, Standing,
+    Balance, Charge, Charges, Closed, Closure, HeldRole, HeldRoles, Holds, LinkedSections, Links,
+    Profile, Registrations, Section, Standing,
 };
 pub use refusal::{Refusal, SENTENCES};
-pub use result::{Completion, CourseResult, Found};
+pub use result::{Completion, CourseResult, Found, GradeFound, GradesLost};
 #[cfg(test)]
 pub use site::tests::settings as tests_settings;
 pub use site::{
-    CohortRule, CourseRule, GroupRule, MoodleRoles, Naming, Site, SiteCode, SiteSettings,
+    CohortRule, CourseRule, GroupRule, HiddenCourses, MoodleRoles, Naming, Site, SiteCode,
+    SiteSettings,
 };
 pub use wanted::{
     Standings, WantedCourse, WantedEnrolment, WantedUser, fingerprint, wanted_course,

@@ -12,7 +12,7 @@ use jiff::SignedDuration;
 use kernel::{
     Id, Locale, PersonName, RegistrationGroupId, RegistrationId, RoleAssignmentId, SectionId,
 };
-use shell::{Delivery, Failure, Role};
+use shell::{Delivery, Failure, Reachable, Role};
 use table::{PageRequest, Table};
 use testkit::{MoodleSite, MoodleSiteSettings, TestTable};
 
@@ -31,7 +31,8 @@ pub fn ctx(table: &Table) -> Ctx {
     let mut tokens = ["academics", "finance"].map(|name| (name.to_owned(), token.clone())).to_vec();
     tokens.push(("academics-webhook".to_owned(), "webhook-secret".to_owned()));
     let ctx = Ctx::new(table.clone(), Tokens::known(tokens), REPLY_TIMEOUT);
-    Ctx { time_zone: jiff::tz::TimeZone::UTC.into(), ..ctx }
+    let reachable = Reachable::WithThisMachine.into();
+    Ctx { time_zone: jiff::tz::TimeZone::UTC.into(), reachable, ..ctx }
 }
 
 pub fn code<R: std::fmt::Debug>(result: Result<R, Failure>) -> &'static str {
@@ -42,7 +43,7 @@ pub fn code<R: std::fmt::Debug>(result: Result<R, Failure>) -> &'static str {
 }
 
 pub async fn add_site(ctx: &Ctx, code: &str, url: &str) {
-    add(ctx, code, settings(url)).await;
+    add(ctx, code, SiteSettings { token_secret: code.to_owned(), ..settings(url) }).await;
 }
 
 /// Students and bursars, no courses, and cohorts by what students owe and by holds.
@@ -67,7 +68,7 @@ pub fn section(name: &str) -> SectionId {
     SectionId::derived_from(name)
 }
 
-fn versioned<E: Event>(consumer: &str, event: E, version: u64) -> Delivery {
+pub fn versioned<E: Event>(consumer: &str, event: E, version: u64) -> Delivery {
     let mut delivery = testkit::delivery(consumer, event);
     delivery.envelope.id = format!("{}#{version}", delivery.envelope.id);
     delivery
@@ -95,7 +96,19 @@ pub fn person_changed(name: &str, given: &str, profile_version: u64) -> Delivery
 }
 
 pub fn role(name: &str, role: Role, department: Option<&str>) -> Delivery {
-    let event = RoleAssigned {
+    testkit::delivery("on-role-changed", assigned(name, role, department))
+}
+
+/// Held from so many hours after the beginning of a test, and until so many.
+pub fn role_from_to(name: &str, role: Role, from: Option<i64>, to: Option<i64>) -> Delivery {
+    let at = |hours: i64| testkit::now() + SignedDuration::from_hours(hours);
+    let (valid_from, valid_to) = (from.map(at), to.map(at));
+    let event = RoleAssigned { valid_from, valid_to, ..assigned(name, role, None) };
+    testkit::delivery("on-role-changed", event)
+}
+
+fn assigned(name: &str, role: Role, department: Option<&str>) -> RoleAssigned {
+    RoleAssigned {
         assignment: RoleAssignmentId::derived_from(&format!("{name}{role:?}{department:?}")),
         person: testkit::person(name),
         role: role.name().to_owned(),
@@ -103,8 +116,7 @@ pub fn role(name: &str, role: Role, department: Option<&str>) -> Delivery {
         valid_from: None,
         valid_to: None,
         assigned_by: None,
-    };
-    testkit::delivery("on-role-changed", event)
+    }
 }
 
 /// The end of what `role` assigns.

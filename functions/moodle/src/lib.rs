@@ -14,7 +14,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use shell::HttpOperation;
+use shell::{HttpOperation, Reachable};
 use table::Table;
 
 pub use token::Tokens;
@@ -26,6 +26,7 @@ pub struct Ctx {
     pub tokens: Tokens,
     reply_timeout: Duration,
     time_zone: OnceLock<TimeZone>,
+    reachable: OnceLock<Reachable>,
     http: OnceLock<reqwest::Client>,
 }
 
@@ -35,8 +36,8 @@ impl Ctx {
     }
 
     pub fn new(table: Table, tokens: Tokens, reply_timeout: Duration) -> Self {
-        let time_zone = OnceLock::new();
-        Self { table, tokens, reply_timeout, time_zone, http: OnceLock::new() }
+        let (time_zone, reachable, http) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { table, tokens, reply_timeout, time_zone, reachable, http }
     }
 
     /// By which the institution's nights fall.
@@ -47,8 +48,13 @@ impl Ctx {
         })
     }
 
+    /// Where a site may be.
+    pub(crate) fn reachable(&self) -> Reachable {
+        *self.reachable.get_or_init(Reachable::of_environment)
+    }
+
     pub(crate) fn http(&self) -> reqwest::Client {
-        self.http.get_or_init(|| client::http(self.reply_timeout)).clone()
+        self.http.get_or_init(|| client::http(self.reply_timeout, self.reachable())).clone()
     }
 }
 
@@ -118,6 +124,10 @@ pub fn http_operations() -> Vec<HttpOperation> {
         HttpOperation::of::<op::receive_webhook::Command, op::receive_webhook::Reply>(
             CONTEXT,
             op::receive_webhook::ROUTE,
+        ),
+        HttpOperation::of::<op::list_audit_entries::Command, op::list_audit_entries::Reply>(
+            CONTEXT,
+            op::list_audit_entries::ROUTE,
         ),
     ]
 }

@@ -37,10 +37,16 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "receive-webhook" => {
             shell::http(&op::receive_webhook::ROUTE, ctx, op::receive_webhook::handle).await
         }
+        "list-audit-entries" => {
+            shell::http(&op::list_audit_entries::ROUTE, ctx, op::list_audit_entries::handle).await
+        }
+        // Steps
+        "prove-audit-trail" => shell::step(ctx, op::prove_audit_trail::handle).await,
         // Events
         "on-person-changed" => shell::events(ctx, op::on_person_changed::handle).await,
         "on-role-changed" => shell::events(ctx, op::on_role_changed::handle).await,
         "on-section-offered" => shell::events(ctx, op::on_section_offered::handle).await,
+        "on-section-closed" => shell::events(ctx, op::on_section_closed::handle).await,
         "on-registration-changed" => shell::events(ctx, op::on_registration_changed::handle).await,
         "on-registration-group-changed" => {
             shell::events(ctx, op::on_registration_group_changed::handle).await
@@ -50,6 +56,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         "on-work-marked" => shell::events(ctx, op::on_work_marked::handle).await,
         // Schedules
         "sweep-sites" => shell::schedule(ctx, op::sweep_sites::handle).await,
+        "watch-audit-trail" => shell::schedule(ctx, op::watch_audit_trail::handle).await,
         "start-nightly-checks" => shell::schedule(ctx, op::start_nightly_checks::handle).await,
         unknown => panic!("moodle has no operation {unknown:?}"),
     }

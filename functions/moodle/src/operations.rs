@@ -1,6 +1,7 @@
 //! The operations of the moodle context, one file each.
 
 pub mod check_site;
+pub mod list_audit_entries;
 pub mod list_drift;
 pub mod list_results;
 pub mod list_sites;
@@ -11,8 +12,10 @@ pub mod on_person_changed;
 pub mod on_registration_changed;
 pub mod on_registration_group_changed;
 pub mod on_role_changed;
+pub mod on_section_closed;
 pub mod on_section_offered;
 pub mod on_work_marked;
+pub mod prove_audit_trail;
 pub mod read_accounts;
 pub mod read_drift_report;
 pub mod read_site;
@@ -24,6 +27,7 @@ pub mod start_drift_check;
 pub mod start_nightly_checks;
 pub mod start_reading;
 pub mod sweep_sites;
+pub mod watch_audit_trail;
 
 use std::collections::BTreeSet;
 
@@ -96,6 +100,15 @@ fn user_in(sites: &[&Site], person: PersonId) -> Vec<WorkId> {
         site: site.code.clone(),
         kind: Kind::User,
         entity: person.to_string(),
+    };
+    sites.iter().map(id).collect()
+}
+
+fn course_in(sites: &[&Site], section: SectionId) -> Vec<WorkId> {
+    let id = |site: &&Site| WorkId {
+        site: site.code.clone(),
+        kind: Kind::Course,
+        entity: section.to_string(),
     };
     sites.iter().map(id).collect()
 }

@@ -10,9 +10,9 @@ use table::{
 };
 
 use crate::domain::{
-    Charges, CourseResult, DriftCheck, DriftReport, Finding, Health, HeldRoles, Holds, Kind, Lease,
-    LinkedSections, Links, Mapping, Profile, Refusal, Registrations, Replay, Section, Site,
-    SiteCode, Trouble, WebhookMinute, Work, WorkId,
+    Charges, Closure, CourseResult, DriftCheck, DriftReport, Finding, Health, HeldRoles, Holds,
+    Kind, Lease, LinkedSections, Links, Mapping, Profile, Refusal, Registrations, Replay, Section,
+    Site, SiteCode, Trouble, WebhookMinute, Work, WorkId,
 };
 
 impl Record for Site {
@@ -149,6 +149,11 @@ impl Record for HeldRoles {
     fn key(&self) -> Key<Self> {
         held_roles_key(self.person)
     }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        let at = self.next_change()?;
+        Some(("ROLES".to_owned(), format!("{at:.3}#{}", self.person)))
+    }
 }
 
 impl Record for Registrations {
@@ -211,6 +216,15 @@ impl Record for LinkedSections {
 
     fn key(&self) -> Key<Self> {
         linked_sections_key(self.group)
+    }
+}
+
+impl Record for Closure {
+    const KIND: &'static str = "closure";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        closure_key(self.section)
     }
 }
 
@@ -301,11 +315,21 @@ pub fn ending_holds() -> Partition<Holds> {
     Partition::in_index("HOLDS", "")
 }
 
+/// People with a role that begins or ends by itself, the next to do so first.
+pub fn changing_roles() -> Partition<HeldRoles> {
+    Partition::in_index("ROLES", "")
+}
+
 /// Sort keys of what a person is registered for begin with it.
 pub const REGISTRATIONS: &str = "REGISTRATIONS#";
 
 pub fn registrations_key(section: SectionId, student: PersonId) -> Key<Registrations> {
     Key::new(person_collection(student), format!("{REGISTRATIONS}{section}"))
+}
+
+/// Beside the section itself, which may come later.
+pub fn closure_key(section: SectionId) -> Key<Closure> {
+    Key::new(format!("SECTION#{section}"), "CLOSURE")
 }
 
 pub fn section_key(section: SectionId) -> Key<Section> {

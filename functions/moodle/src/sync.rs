@@ -16,15 +16,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use kernel::{SectionId, Timestamp};
-use shell::{Failure, Fault};
+use shell::{Failure, Fault, Refuse};
 use table::{PageRequest, Stored, deadline};
 use tokio::time::Instant;
 
 use crate::Ctx;
 use crate::client::{CallFailure, Client, REPLY_TIMEOUT, Remedy};
 use crate::domain::{
-    GroupRule, Health, Kind, LastError, Lease, Registrations, Replay, Site, SiteCode, SiteSettings,
-    Trouble, Work, WorkId,
+    GroupRule, Health, Kind, LastError, Lease, Refusal, Registrations, Replay, Site, SiteCode,
+    SiteSettings, Trouble, Work, WorkId,
 };
 use crate::store::{self, Cause, Looked};
 
@@ -55,6 +55,19 @@ pub async fn is_anything_due(ctx: &Ctx, site: &SiteCode, now: Timestamp) -> Resu
         }
     }
     Ok(false)
+}
+
+/// Since when what a site has not got waits; of much of it, of that which is due first.
+pub async fn oldest_mark(ctx: &Ctx, site: &SiteCode) -> Result<Option<Timestamp>, Failure> {
+    let first = PageRequest { after: None, limit: PageRequest::LIMIT_MAX };
+    let mut oldest = None;
+    for kind in Kind::MARKED {
+        let page = ctx.table.query(&store::due(site, kind), &first).await?;
+        let works = page.records.into_iter().map(|work| work.value);
+        let marked = works.filter(|work| !work.waits_for_another()).map(|work| work.marked_at);
+        oldest = oldest.into_iter().chain(marked).min();
+    }
+    Ok(oldest)
 }
 
 /// What a run did.
@@ -144,12 +157,11 @@ pub async fn run(
             release(ctx, &session.lease).await?;
             (after, result)
         }
-        Err(fault) => {
-            tracing::error!(site = %code, error = fault.chain(), "a site's token cannot be read");
+        Err(refusal) => {
             release(ctx, &lease).await?;
-            let at = clock.now();
-            let code = "TOKEN_UNAVAILABLE".to_owned();
-            (Some(health.failed(LastError { at, code, moodle_code: String::new() }, None)), Ok(()))
+            let (at, code) = (clock.now(), refusal.code_and_status().0.to_owned());
+            let error = LastError { at, code, moodle_code: String::new(), function: None };
+            (Some(health.failed(error, None)), Ok(()))
         }
     };
     if let Some(after) = after {
@@ -165,9 +177,14 @@ pub async fn run(
 }
 
 /// The client of a site, with its token.
-pub(crate) async fn client_of(ctx: &Ctx, site: &Site) -> Result<Client, Fault> {
-    let token = ctx.tokens.read(&site.settings.token_secret).await?;
-    Ok(Client::new(ctx.http(), &site.settings.url, token))
+pub(crate) async fn client_of(ctx: &Ctx, site: &Site) -> Result<Client, Refusal> {
+    let Site { code, settings, .. } = site;
+    settings.check_place(code, ctx.reachable())?;
+    let token = ctx.tokens.read(&settings.token_secret).await.map_err(|fault| {
+        tracing::error!(site = %code, error = fault.chain(), "a site's token cannot be read");
+        Refusal::TokenUnavailable
+    })?;
+    Ok(Client::new(ctx.http(), &settings.url, token, settings.requests_per_second))
 }
 
 async fn health_after(
@@ -185,7 +202,8 @@ async fn health_after(
             }
             let code = sentence_code(failure).to_owned();
             tracing::warn!(site = %before.site, code, moodle_code = failure.code, "a site is left alone");
-            let error = LastError { at: clock.now(), code, moodle_code: failure.code.clone() };
+            let (moodle_code, function) = (failure.code.clone(), Some(failure.function.clone()));
+            let error = LastError { at: clock.now(), code, moodle_code, function };
             Some(before.failed(error, failure.retry_after_s))
         }
         _ => (run.requests > 0).then(|| before.succeeded(clock.now())),
@@ -206,6 +224,7 @@ pub(crate) fn sentence_code(failure: &CallFailure) -> &'static str {
         "invalidtoken" => "TOKEN_INVALID",
         "accessexception" => "ACCESS_REFUSED",
         "nopermissions" => "CAPABILITY_LACKING",
+        "LIST_MOVED" => "LIST_MOVED",
         "forcepasswordchangenotice" => "PASSWORD_CHANGE_FORCED",
         "sitepolicynotagreed" => "SITE_POLICY_NOT_AGREED",
         code if code.starts_with("wsaccess") => "INTEGRATION_USER_BLOCKED",
@@ -338,6 +357,12 @@ impl Session<'_> {
         }
         due.truncate(ROUND_MAX);
         Ok(due)
+    }
+
+    /// The look behind a failure of what changes nothing when it is said again: only whether the site is there at all.
+    async fn is_there<T, R>(&self, sent: &[T]) -> Result<Vec<Option<R>>, CallFailure> {
+        self.client.site_info().await?;
+        Ok(sent.iter().map(|_| None).collect())
     }
 
     async fn record(&self, looked: &[Looked]) -> Result<usize, Halt> {

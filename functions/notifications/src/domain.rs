@@ -1,7 +1,9 @@
 //! Whom we write to, what a message is about, and how far its sending has come.
 
 use events::{DropReason, DunningMeasure, ReleaseReason, WaitlistState};
-use kernel::{AccountId, Date, Email, Locale, MessageId, PersonId, PersonName, Timestamp};
+use kernel::{
+    AccountId, Date, Email, InvoiceId, Locale, MessageId, PersonId, PersonName, Timestamp,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Refuse, Sentences};
@@ -133,6 +135,14 @@ pub enum Content {
         overdue: String,
         fee: Option<String>,
     },
+    /// A student was billed.
+    Invoice {
+        given_name: String,
+        invoice: InvoiceId,
+        number: String,
+        /// An amount with its currency.
+        amount: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -155,10 +165,11 @@ pub enum Kind {
     ResetPassword,
     Invitation,
     PaymentOverdue,
+    Invoice,
 }
 
 impl Kind {
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::VerifyEmail,
         Self::Registered,
         Self::Released,
@@ -176,6 +187,7 @@ impl Kind {
         Self::ResetPassword,
         Self::Invitation,
         Self::PaymentOverdue,
+        Self::Invoice,
     ];
 
     /// As the names of its templates begin.
@@ -198,6 +210,7 @@ impl Kind {
             Self::ResetPassword => "reset_password",
             Self::Invitation => "invitation",
             Self::PaymentOverdue => "payment_overdue",
+            Self::Invoice => "invoice",
         }
     }
 }
@@ -222,6 +235,7 @@ impl Content {
             Self::ResetPassword { .. } => Kind::ResetPassword,
             Self::Invitation { .. } => Kind::Invitation,
             Self::PaymentOverdue { .. } => Kind::PaymentOverdue,
+            Self::Invoice { .. } => Kind::Invoice,
         }
     }
 }
@@ -400,6 +414,12 @@ pub(crate) mod tests {
                 due: "2027-01-22".parse().expect("a date"),
                 overdue: "150000 XAF".into(),
                 fee: Some("5000 XAF".into()),
+            },
+            Kind::Invoice => Content::Invoice {
+                given_name,
+                invoice: Id::derived_from("ada"),
+                number: "MAT-2027-000001".into(),
+                amount: "150000 XAF".into(),
             },
         }
     }

@@ -19,6 +19,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             shell::events(ctx, op::on_email_verification_requested::handle).await
         }
         "on-enrollment-news" => shell::events(ctx, op::on_enrollment_news::handle).await,
+        "on-charge-posted" => shell::events(ctx, op::on_charge_posted::handle).await,
         "on-dunning-step-taken" => shell::events(ctx, op::on_dunning_step_taken::handle).await,
         "on-registration-dropped" => shell::events(ctx, op::on_registration_dropped::handle).await,
         "on-link-requested" => shell::events(ctx, op::on_link_requested::handle).await,

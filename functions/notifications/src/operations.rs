@@ -3,6 +3,7 @@
 pub mod list_messages;
 pub mod notify;
 pub mod on_account_alert;
+pub mod on_charge_posted;
 pub mod on_dunning_step_taken;
 pub mod on_email_verification_requested;
 pub mod on_enrollment_news;

@@ -55,6 +55,7 @@ const WHOLE: &[(&str, &str)] = sources! {
     "reset_password.en.html" "reset_password.fr.html" "reset_password.es.html"
     "invitation.en.html" "invitation.fr.html" "invitation.es.html"
     "payment_overdue.en.html" "payment_overdue.fr.html" "payment_overdue.es.html"
+    "invoice.en.html" "invoice.fr.html" "invoice.es.html"
 };
 
 /// Subject and text.
@@ -76,6 +77,7 @@ const WITH_SUBJECT: &[(&str, &str)] = sources! {
     "reset_password.en.txt" "reset_password.fr.txt" "reset_password.es.txt"
     "invitation.en.txt" "invitation.fr.txt" "invitation.es.txt"
     "payment_overdue.en.txt" "payment_overdue.fr.txt" "payment_overdue.es.txt"
+    "invoice.en.txt" "invoice.fr.txt" "invoice.es.txt"
 };
 
 /// The message in its language.

@@ -5,6 +5,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Imported, Refuse, Sentences};
 
+use crate::oneroster::Written;
+
 /// Chunks that one execution checks, and then applies, before it hands over to a fresh one: a STANDARD execution ends
 /// after 25,000 history events, and a chunk takes 17, more when steps are retried.
 pub const CHUNKS_PER_RUN: u32 = 500;
@@ -17,7 +19,7 @@ pub enum State {
     Validating,
     /// The file cannot be applied: the report says why.
     Invalid,
-    /// Its rows are tried against what stands already, without a trace; the report tells which would be refused.
+    /// Its people are tried against those who are known already, without a trace; the report tells which would be refused.
     Checking,
     /// Waits for approval.
     Validated,
@@ -49,11 +51,6 @@ impl Format {
             Self::PeopleXlsx => "xlsx",
         }
     }
-
-    /// Whether its rows are tried before anybody approves them.
-    fn is_checked(self) -> bool {
-        matches!(self, Self::PeopleCsv | Self::PeopleXlsx)
-    }
 }
 
 /// Rows that there are to apply.
@@ -76,7 +73,9 @@ impl Counts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Progress {
     pub chunks: u32,
-    /// Tried before the approval.
+    /// Those of people, which are tried before the approval.
+    #[serde(default)]
+    pub chunks_to_check: u32,
     #[serde(default)]
     pub chunks_checked: u32,
     pub chunks_done: u32,
@@ -121,7 +120,7 @@ pub struct Import {
 pub struct Verdict {
     pub valid: bool,
     pub counts: Counts,
-    pub chunks: u32,
+    pub written: Written,
     pub findings: u64,
     pub lines_kept: u32,
 }
@@ -213,10 +212,11 @@ impl Import {
         if self.state != State::Validating {
             return false;
         }
-        let Verdict { valid, counts, chunks, findings, lines_kept } = verdict;
-        self.validated = valid && !self.format.is_checked();
+        let Verdict { valid, counts, written, findings, lines_kept } = verdict;
+        let Written { chunks, of_people: chunks_to_check } = written;
+        self.validated = valid && chunks_to_check == 0;
         self.counts = counts;
-        self.progress = Progress { chunks, ..Progress::default() };
+        self.progress = Progress { chunks, chunks_to_check, ..Progress::default() };
         self.findings = findings;
         self.lines_kept = lines_kept;
         self.state = match valid {
@@ -235,7 +235,7 @@ impl Import {
         self.progress.chunks_checked = chunk;
         self.findings += refused;
         self.lines_kept += lines_kept;
-        if chunk == self.progress.chunks {
+        if chunk == self.progress.chunks_to_check {
             self.validated = true;
             self.state = State::Validated;
         }
@@ -438,13 +438,17 @@ mod tests {
         Import::new(id, "all.zip".into(), Format::Oneroster, Some(testkit::person("ada")), now)
     }
 
-    fn validated(chunks: u32) -> Import {
+    fn concluded(written: Written) -> Import {
         let mut import = import();
         assert!(import.take_over(1));
         let counts = Counts { people: 10, ..Counts::default() };
-        let verdict = Verdict { valid: true, counts, chunks, findings: 0, lines_kept: 0 };
+        let verdict = Verdict { valid: true, counts, written, findings: 1, lines_kept: 1 };
         assert!(import.conclude_validation(verdict));
         import
+    }
+
+    fn validated(chunks: u32) -> Import {
+        concluded(Written { chunks, of_people: 0 })
     }
 
     fn caught(error: &str, cause: &str) -> Caught {
@@ -500,12 +504,8 @@ mod tests {
     }
 
     #[test]
-    fn a_table_is_decided_on_only_when_all_its_rows_were_tried_whatever_came_between() {
-        let mut import = Import { format: Format::PeopleCsv, ..import() };
-        assert!(import.take_over(1));
-        let counts = Counts { people: 10, ..Counts::default() };
-        let verdict = Verdict { valid: true, counts, chunks: 2, findings: 1, lines_kept: 1 };
-        assert!(import.conclude_validation(verdict));
+    fn a_file_is_decided_on_only_when_all_its_people_were_tried_whatever_came_between() {
+        let mut import = concluded(Written { chunks: 5, of_people: 2 });
         let ada = testkit::person("ada");
         assert_eq!(
             (import.state, import.next_chunk(1)),

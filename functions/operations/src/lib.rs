@@ -1,7 +1,6 @@
 //! Operations: what keeps the rest running. Events on their way to the bus and into the archive, health, the API's own
 //! pages, and imports of whole universities.
 
-pub mod bucket;
 pub mod bus;
 pub mod domain;
 pub mod machine;
@@ -13,10 +12,10 @@ mod store;
 #[cfg(test)]
 mod stub;
 
+use bucket::Bucket;
 use shell::HttpOperation;
 use table::Table;
 
-use crate::bucket::Bucket;
 use crate::bus::{Bus, Outboxes};
 use crate::machine::Machine;
 

@@ -10,7 +10,7 @@ pub(crate) mod report;
 pub(crate) mod rows;
 
 pub use archive::{Archive, File, Limits};
-pub use chunks::{Chunk, Stopped, Target, write_chunks};
+pub use chunks::{Chunk, Stopped, Target, Written, write_chunks};
 pub use examine::{Examination, examine};
 pub use report::{Line, Problem, REPORT_LINES_MAX, Severity};
 

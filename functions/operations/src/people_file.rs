@@ -18,7 +18,7 @@ use crate::oneroster::archive::Budget;
 use crate::oneroster::chunks::ChunkWriter;
 use crate::oneroster::report::{Place, Report};
 use crate::oneroster::rows::{self, Row};
-use crate::oneroster::{Chunk, File, Limits, Problem, Stopped, Target};
+use crate::oneroster::{Chunk, File, Limits, Problem, Stopped, Target, Written};
 
 /// How large a table is at most.
 const CSV_LIMITS: Limits = Limits::DEFAULT;
@@ -66,7 +66,7 @@ pub fn write_chunks(
     bytes: &[u8],
     format: Format,
     take: impl FnMut(Chunk) -> Result<(), Stopped>,
-) -> Result<u32, Stopped> {
+) -> Result<Written, Stopped> {
     let mut writer = ChunkWriter::new(take);
     writer.begin(file(format), Target::People);
     // Everything has been reported in the first pass.

@@ -11,6 +11,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
+use bucket::Bucket;
 use events::ImportApplied;
 use kernel::{Id, ImportId};
 use serde_json::{Value, json};
@@ -18,7 +19,6 @@ use shell::Failure;
 use table::{OUTBOX_SHARDS, OutboxItem, Table};
 
 use crate::Ctx;
-use crate::bucket::Bucket;
 use crate::bus::{Bus, Outboxes};
 use crate::domain::{Format, Import};
 use crate::machine::Machine;

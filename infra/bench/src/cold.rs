@@ -12,6 +12,7 @@ use testkit::RuntimeApi;
 use tokio::time::Instant;
 use zip::write::SimpleFileOptions;
 
+use crate::bars;
 use crate::engine_process::EngineProcess;
 use crate::failure::{Explain, Failure};
 use crate::function::{DEADLINE, Outside, invoke, spawn, stop};
@@ -27,7 +28,8 @@ use crate::{Chosen, Common};
 /// `first_poll_ms`: from `exec` until the Runtime API is first polled. `first_reply_ms`: from `exec` until the reply
 /// to an invocation that already waits, of an operation that reads DynamoDB (an engine in another process). `ratio`:
 /// the first reply, compared with that of hello, a function that only answers. `peak_mib`: the process's own VmHWM
-/// after that reply. `zip_mb`: the bootstrap, deflated as it is packaged, in millions of bytes.
+/// after that reply. `zip_mb`: the bootstrap, deflated as it is packaged, in millions of bytes. The bench fails at a ratio
+/// of more than 4, and at more than 40 MiB.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -40,6 +42,7 @@ pub struct Arguments {
 }
 
 const HELLO: &str = "hello";
+const RATIO_MAX: f64 = 4.0;
 
 /// An operation that reads DynamoDB, called over HTTP for something that need not exist.
 fn reading(context: &str) -> (&'static str, Request) {
@@ -78,6 +81,9 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut engine = EngineProcess::start(contexts).await?;
     let mut names = vec![HELLO];
     names.extend(contexts.iter().map(String::as_str));
+    for name in &names {
+        assert_idle_at_init(&programs, name, &mut engine).await?;
+    }
     let mut starts: BTreeMap<&str, Vec<Start>> = BTreeMap::new();
     // The first round warms the machine's caches and does not count.
     for round in 0..=arguments.runs {
@@ -95,7 +101,25 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
         medians.push((name, Medians::of(&starts[name], zip_bytes)));
     }
     print(arguments.common.json, &result(&medians), || table(&medians));
-    Ok(())
+    check(&medians)
+}
+
+/// What is asked of AWS before anybody has called is paid for by every start.
+async fn assert_idle_at_init(
+    programs: &Programs,
+    name: &str,
+    engine: &mut EngineProcess,
+) -> Result<(), Failure> {
+    let api = RuntimeApi::start(DEADLINE).await;
+    engine.take_calls().await?;
+    let outside = Outside::engine(engine.url());
+    let bootstrap = spawn(&programs.file(name), name, reading(name).0, &api, &outside);
+    let polled = tokio::time::timeout(DEADLINE, api.first_poll()).await;
+    polled.explain(&format!("{name} does not poll"))?;
+    stop(bootstrap).await?;
+    let calls = engine.take_calls().await?;
+    let is_idle = calls.reads + calls.writes == 0;
+    is_idle.then_some(()).explain(&format!("{name} calls DynamoDB before its first invocation"))
 }
 
 /// One start with one invocation that waits for it.
@@ -198,6 +222,18 @@ fn table(medians: &[(&str, Medians)]) -> Vec<Vec<String>> {
     rows
 }
 
+fn check(medians: &[(&str, Medians)]) -> Result<(), Failure> {
+    let (hello, contexts) = medians.split_first().expect("hello is always measured");
+    let over = contexts.iter().flat_map(|(name, medians)| {
+        let ratio = medians.ratio_to(&hello.1);
+        let slow = (ratio > RATIO_MAX).then(|| {
+            format!("{name} takes {ratio} times as long as hello, more than {RATIO_MAX} times")
+        });
+        slow.into_iter().chain(bars::memory(name, medians.peak_kib))
+    });
+    bars::check(&over.collect::<Vec<_>>())
+}
+
 /// As it is packaged: one file named `bootstrap`, deflated as far as deflate goes.
 fn zipped_bytes(bootstrap: &Path) -> Result<usize, Failure> {
     const LEVEL: i64 = 9;
@@ -207,4 +243,25 @@ fn zipped_bytes(bootstrap: &Path) -> Result<usize, Failure> {
         .explain("a zip cannot be begun")?;
     zip.write_all(&program).explain("a zip cannot be written")?;
     Ok(zip.finish().explain("a zip cannot be ended")?.into_inner().len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn medians(first_reply_ms: u64, peak_mib: u64) -> Medians {
+        let first_reply = Duration::from_millis(first_reply_ms);
+        let peak_kib = peak_mib * 1_024;
+        Medians { first_poll: first_reply, first_reply, peak_kib, zip_bytes: 1 }
+    }
+
+    #[test]
+    fn a_start_is_too_slow_beside_hello_or_too_large_by_itself() {
+        let told = |context| check(&[(HELLO, medians(2, 3)), ("billing", context)]);
+        assert!(told(medians(8, 40)).is_ok());
+        let Failure(slow) = told(medians(9, 40)).expect_err("4.5 times as long");
+        assert_eq!(slow, "billing takes 4.5 times as long as hello, more than 4 times");
+        let Failure(large) = told(medians(8, 41)).expect_err("41 MiB");
+        assert_eq!(large, "billing takes 41 MiB, more than 40");
+    }
 }

@@ -2,15 +2,18 @@
 //! do, and ended by its end.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Config, Region};
 use table::Table;
-use testkit::{Engine, Faults};
+use testkit::{Engine, Faults, Limited};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines, Stdin};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
+use crate::cpu;
 use crate::failure::{Explain, Failure};
 
 /// Calls that meet a fault where faults are asked for, in thousandths.
@@ -35,8 +38,11 @@ pub fn table_at(engine_url: &str, context: &str) -> Table {
 
 /// The engine's side: says where it answers, then obeys line by line until there are no more.
 #[expect(clippy::print_stdout, reason = "the bench that started this process reads it")]
-pub async fn serve(tables: &[String]) -> Result<(), Failure> {
-    let engine = Engine::start().await;
+pub async fn serve(tables: &[String], folder: Option<&Path>) -> Result<(), Failure> {
+    let engine = match folder {
+        Some(folder) => Engine::start_in(folder).await,
+        None => Engine::start().await,
+    };
     for table in tables {
         drop(engine.table(table).await);
     }
@@ -54,6 +60,15 @@ pub async fn serve(tables: &[String]) -> Result<(), Failure> {
                 engine.set_faults(Faults::none());
                 "{}".to_owned()
             }
+            ("take-units", _) => {
+                let units = engine.take_units();
+                serde_json::json!([units.read, units.write]).to_string()
+            }
+            ("impose-limits", _) => {
+                engine.impose_limits();
+                "{}".to_owned()
+            }
+            ("take-limited", _) => serde_json::json!(engine.take_limited()).to_string(),
             _ => return Err(Failure(format!("the engine does not know {order:?}"))),
         };
         println!("{reply}");
@@ -77,11 +92,25 @@ pub struct Calls {
 }
 
 impl EngineProcess {
-    /// Starts an engine with an empty table for each of these contexts.
+    /// Starts an engine in memory with an empty table for each of these contexts.
     pub async fn start(contexts: &[impl AsRef<str>]) -> Result<Self, Failure> {
+        Self::start_where(None, contexts).await
+    }
+
+    /// Starts one whose tables lie in this folder, on disk.
+    pub async fn start_in(folder: PathBuf, contexts: &[impl AsRef<str>]) -> Result<Self, Failure> {
+        Self::start_where(Some(folder), contexts).await
+    }
+
+    async fn start_where(
+        folder: Option<PathBuf>,
+        contexts: &[impl AsRef<str>],
+    ) -> Result<Self, Failure> {
         let bench = std::env::current_exe().explain("where the bench itself lies is unknown")?;
+        let folder = folder.map(|folder| ["--folder".into(), folder.into_os_string()]);
         let mut process = Command::new(bench)
             .arg("engine")
+            .args(folder.into_iter().flatten())
             .args(contexts.iter().map(|context| table_of(context.as_ref())))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -114,6 +143,28 @@ impl EngineProcess {
         let calls: BTreeMap<String, u64> =
             serde_json::from_str(&reply).explain("the engine counts in no known way")?;
         Ok(Calls::of(&calls))
+    }
+
+    /// Capacity units of reads and of writes since they were last taken; none are counted before the first time.
+    pub async fn take_units(&mut self) -> Result<(f64, f64), Failure> {
+        let reply = self.order("take-units").await?;
+        serde_json::from_str(&reply).explain("the engine counts in no known way")
+    }
+
+    /// From now on calls meet DynamoDB's own limits.
+    pub async fn impose_limits(&mut self) -> Result<(), Failure> {
+        self.order("impose-limits").await.map(drop)
+    }
+
+    /// How often they did since this was last taken.
+    pub async fn take_limited(&mut self) -> Result<Limited, Failure> {
+        let reply = self.order("take-limited").await?;
+        serde_json::from_str(&reply).explain("the engine counts in no known way")
+    }
+
+    /// Processor time so far.
+    pub fn cpu(&self) -> Result<Duration, Failure> {
+        cpu::of_process(self.process.id().explain("the engine has ended")?)
     }
 
     /// From now on calls meet faults by this seed, or none.

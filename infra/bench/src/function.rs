@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use testkit::{Bootstrap, RuntimeApi};
 
+use crate::cpu;
 use crate::engine_process::table_of;
 use crate::failure::{Explain, Failure};
 use crate::programs::Programs;
@@ -33,7 +34,8 @@ const VARIABLES: &[(&str, &str)] = &[
     ("IDENTITY_SECRET", "identity"),
     ("IMPORTS_BUCKET", "imports"),
     ("IMPORT_STATE_MACHINE_ARN", "arn:aws:states:eu-west-1:000000000000:stateMachine:import"),
-    ("MATRICULA_STAGE", "bench"),
+    // Where what is played on this machine may be asked.
+    ("MATRICULA_STAGE", "dev"),
     ("PAYMENT_PROVIDER_SECRET", PAYMENT_PROVIDER_SECRET),
     ("LEGAL_ENTITY", "MAT"),
     ("TIME_ZONE", "UTC"),
@@ -42,6 +44,7 @@ const VARIABLES: &[(&str, &str)] = &[
     ("MOODLE_TOKENS", "moodle"),
     ("PAYMENT_WEBHOOK_SECRET", PAYMENT_WEBHOOK_SECRET),
     ("PORTAL_URL", NOWHERE),
+    ("RECEIPTS_BUCKET", "receipts"),
     ("SECOND_FACTOR_SECRET", "second-factor"),
     ("SENDER_ADDRESS", "no-reply@matricula.example"),
     ("SES_CONFIGURATION_SET", "matricula"),
@@ -163,6 +166,14 @@ impl Function {
         let peaks: Option<Vec<u64>> = self.processes.iter().map(Bootstrap::peak_kib).collect();
         let peak = peaks.and_then(|peaks| peaks.into_iter().max());
         peak.explain("a process does not tell its memory")
+    }
+
+    /// Processor time of all its processes so far.
+    pub fn cpu(&self) -> Result<Duration, Failure> {
+        let of = |process: &Bootstrap| {
+            cpu::of_process(process.process.id().explain("a bootstrap has ended")?)
+        };
+        self.processes.iter().map(of).sum()
     }
 
     pub async fn stop(self) -> Result<(), Failure> {

@@ -8,45 +8,40 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::Client as DynamoDb;
 use aws_sdk_dynamodb::types::AttributeValue;
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
-use axum::routing::post;
 use events::SectionOffered;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::{Value, json};
-use tokio::net::TcpSocket;
-use tokio::task::{JoinHandle, JoinSet};
+use testkit::Limited;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::Common;
+use crate::client::{self, Answer};
 use crate::engine_process::{EngineProcess, table_of};
 use crate::failure::{Explain, Failure};
-use crate::function::{Function, Functions, Invoker, Outside};
+use crate::front;
+use crate::function::{Function, Functions, Outside};
 use crate::offering::{deliver, section};
 use crate::programs::Programs;
 use crate::report::{print, row};
-use crate::requests::{Request, student};
-use crate::statistics::{milliseconds, percentile, rounded};
+use crate::requests::student_id;
+use crate::statistics::{median, milliseconds, percentile, rounded};
 
 const ENROLLMENT: &str = "enrollment";
-/// Bootstraps that work side by side, one invocation at a time each, as on Lambda.
-const PROCESSES: usize = 4;
-/// How often a student asks again, with the same Idempotency-Key, when the answer is a 503.
-const RETRIES_MAX: u32 = 20;
-const CALLER_HEADER: &str = "x-caller";
+const SUBMISSIONS: &str = "/submissions";
 
 /// Many students at once for a few seats of one section, over real HTTP
 ///
 /// The section is offered by the real `on-section-offered`; then every student sends one `POST /submissions`, all at
-/// once, to an HTTP front that hands each to the next free of four `enrollment-submit` processes, which share nothing
+/// once, to an HTTP front that hands each to the next free of the `enrollment-submit` processes, which share nothing
 /// but one engine. Who is answered 503 waits as long as `retry-after` says and asks again with the same
 /// Idempotency-Key. `p99_ms` is the time that a student sees: from sending the first request until the final answer
 /// is read, with connecting, waiting for a free process, and all retries in it; since all send at once, it is about
 /// the time that all requests take together. `seconds` is from the first request to the last answer. The bench fails
 /// unless exactly the seats were given, all others were refused with CLOSED, and the table says the same.
+///
+/// With `--limits` the engine has DynamoDB's own: 1,000 write and 3,000 read units a second for each partition key,
+/// transactions that meet on an item are cancelled, and a read takes 4 ms, a transaction 15.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -60,6 +55,12 @@ pub struct Arguments {
     /// Put faults on the wire to the engine (5 % of the calls), chosen by this seed
     #[arg(long, value_name = "SEED")]
     faults: Option<u64>,
+    /// Processes of `enrollment-submit` that work side by side, one invocation at a time each, as on Lambda
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=512))]
+    processes: u16,
+    /// Impose DynamoDB's own limits on the engine
+    #[arg(long)]
+    limits: bool,
 }
 
 /// What became of one student's registration.
@@ -67,6 +68,14 @@ enum Outcome {
     Held,
     Closed,
     Other(String),
+}
+
+/// One student's registration, with the time that it took them.
+struct Asked {
+    outcome: Outcome,
+    took: Duration,
+    /// How often they were told to come again.
+    retries: u32,
 }
 
 /// What all students got, and what the table says afterwards.
@@ -78,9 +87,13 @@ struct Day {
     /// Answers that are neither, by what they said.
     others: BTreeMap<String, usize>,
     took: Duration,
+    p50: Duration,
     p99: Duration,
+    retries: u64,
     taken: i64,
     registrations: usize,
+    /// Where DynamoDB's limits were imposed.
+    limited: Option<Limited>,
 }
 
 pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
@@ -92,21 +105,26 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
     let mut functions = Functions::new(&programs, outside.clone());
     deliver(&mut functions, ENROLLMENT, "on-section-offered", hot.clone()).await?;
     functions.stop().await?;
-    let submit = Function::start(&programs, &outside, ENROLLMENT, "submit", PROCESSES).await;
-    let (url, front) = open_front(submit.invoker())?;
+    let processes = usize::from(arguments.processes);
+    let submit = Function::start(&programs, &outside, ENROLLMENT, "submit", processes).await;
+    let (url, front) = front::open([(SUBMISSIONS, submit.invoker())].into())?;
 
     engine.set_faults(arguments.faults).await?;
+    if arguments.limits {
+        engine.impose_limits().await?;
+    }
     let began = Instant::now();
-    let outcomes = storm(&url, &hot, arguments.requests).await?;
+    let asked = storm(&url, &hot, arguments.requests).await?;
     let took = began.elapsed();
     engine.set_faults(None).await?;
+    let limited = if arguments.limits { Some(engine.take_limited().await?) } else { None };
 
     front.abort();
     submit.stop().await?;
     let (taken, registrations) = what_the_table_says(engine.url()).await?;
     engine.stop().await?;
 
-    let day = Day::of(arguments, &outcomes, took, taken, registrations);
+    let day = Day { limited, ..Day::of(arguments, &asked, took, (taken, registrations)) };
     print(arguments.common.json, &day.result(), || day.table());
     day.check()
 }
@@ -118,52 +136,10 @@ fn allow_connections() -> Result<(), Failure> {
     setrlimit(Resource::Nofile, limit).explain("the number of open files cannot be raised")
 }
 
-/// API Gateway, as far as this bench needs it.
-fn open_front(submit: Invoker) -> Result<(String, JoinHandle<()>), Failure> {
-    const BACKLOG: u32 = 4_096;
-    let what = "the front cannot listen";
-    let socket = TcpSocket::new_v4().explain(what)?;
-    socket.bind(([127, 0, 0, 1], 0).into()).explain(what)?;
-    let listener = socket.listen(BACKLOG).explain(what)?;
-    let url = format!("http://{}", listener.local_addr().explain(what)?);
-    let router = Router::new().route("/submissions", post(pass_on)).with_state(submit);
-    let serving = async { axum::serve(listener, router).await.expect("the front serves") };
-    Ok((url, tokio::spawn(serving)))
-}
-
-async fn pass_on(State(submit): State<Invoker>, headers: HeaderMap, body: Bytes) -> Response {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let caller = header(CALLER_HEADER).and_then(|caller| serde_json::from_str(caller).ok());
-    let (Some(caller), Ok(body)) = (caller, serde_json::from_slice(&body)) else {
-        return StatusCode::BAD_REQUEST.into_response();
-    };
-    let key = header("idempotency-key").unwrap_or_default();
-    let event = Request::post(body).by(caller).header("idempotency-key", &key).event();
-    match submit.invoke(event).await {
-        Ok(reply) => response(&reply),
-        Err(Failure(what)) => (StatusCode::BAD_GATEWAY, what).into_response(),
-    }
-}
-
-/// From a function's reply (payload 2.0) to an HTTP response.
-fn response(reply: &Value) -> Response {
-    let status = reply["statusCode"].as_u64().and_then(|status| u16::try_from(status).ok());
-    let mut response = Response::builder().status(status.unwrap_or(502));
-    for (name, value) in reply["headers"].as_object().into_iter().flatten() {
-        response = response.header(name, value.as_str().unwrap_or_default());
-    }
-    let body = reply["body"].as_str().unwrap_or_default().to_owned();
-    response.body(Body::from(body)).unwrap_or_else(|_| StatusCode::BAD_GATEWAY.into_response())
-}
-
-/// All students at once; each one's outcome with the time that it took them.
-async fn storm(
-    url: &str,
-    hot: &SectionOffered,
-    requests: u32,
-) -> Result<Vec<(Outcome, Duration)>, Failure> {
+/// All students at once.
+async fn storm(url: &str, hot: &SectionOffered, requests: u32) -> Result<Vec<Asked>, Failure> {
     let client = reqwest::Client::new();
-    let url: Arc<str> = format!("{url}/submissions").into();
+    let url: Arc<str> = format!("{url}{SUBMISSIONS}").into();
     let cart: Arc<str> =
         json!({ "term": hot.term.id, "sections": [hot.section] }).to_string().into();
     let mut students = JoinSet::new();
@@ -171,47 +147,19 @@ async fn storm(
         let (client, url, cart) = (client.clone(), Arc::clone(&url), Arc::clone(&cart));
         students.spawn(async move {
             let began = Instant::now();
-            let outcome = register(&client, &url, &cart, number).await;
-            outcome.map(|outcome| (outcome, began.elapsed()))
+            let student = student_id(usize::try_from(number).expect("a number of a student"));
+            let key = format!("registration-{number}");
+            let answer = client::post(&client, &url, (student, &key), &cart).await?;
+            let (outcome, took) = (Outcome::of(&answer), began.elapsed());
+            Ok(Asked { outcome, took, retries: answer.retries })
         });
     }
     students.join_all().await.into_iter().collect()
 }
 
-/// One student's registration, asked for until the answer is final.
-async fn register(
-    client: &reqwest::Client,
-    url: &str,
-    cart: &str,
-    number: u32,
-) -> Result<Outcome, Failure> {
-    let caller = student(usize::try_from(number).expect("a number of a student"));
-    let caller = json!(caller).to_string();
-    let key = format!("registration-{number}");
-    let mut retries = 0;
-    loop {
-        let request = client
-            .post(url)
-            .header(CALLER_HEADER, &caller)
-            .header("idempotency-key", &key)
-            .header("content-type", "application/json")
-            .body(cart.to_owned());
-        let response = request.send().await.explain("the front does not answer")?;
-        let status = response.status().as_u16();
-        let wait_s = response.headers().get("retry-after").and_then(|wait| wait.to_str().ok());
-        let wait_s = wait_s.and_then(|wait| wait.parse().ok()).unwrap_or(1);
-        let body = response.bytes().await.explain("the front breaks off")?;
-        if status != 503 || retries == RETRIES_MAX {
-            return Ok(Outcome::of(status, &serde_json::from_slice(&body).unwrap_or_default()));
-        }
-        retries += 1;
-        tokio::time::sleep(Duration::from_secs(wait_s)).await;
-    }
-}
-
 impl Outcome {
-    fn of(status: u16, body: &Value) -> Self {
-        match (status, body["code"].as_str()) {
+    fn of(Answer { status, body, .. }: &Answer) -> Self {
+        match (*status, body["code"].as_str()) {
             (201, _) if body["bundles"].as_array().is_some_and(|bundles| bundles.len() == 1) => {
                 Self::Held
             }
@@ -253,32 +201,32 @@ async fn what_the_table_says(engine_url: &str) -> Result<(i64, usize), Failure> 
 impl Day {
     fn of(
         arguments: &Arguments,
-        outcomes: &[(Outcome, Duration)],
+        asked: &[Asked],
         took: Duration,
-        taken: i64,
-        registrations: usize,
+        (taken, registrations): (i64, usize),
     ) -> Self {
         let (mut held, mut closed, mut others) = (0, 0, BTreeMap::new());
-        for (outcome, _) in outcomes {
-            match outcome {
+        for it in asked {
+            match &it.outcome {
                 Outcome::Held => held += 1,
                 Outcome::Closed => closed += 1,
                 Outcome::Other(answer) => *others.entry(answer.clone()).or_default() += 1,
             }
         }
-        let times: Vec<_> = outcomes.iter().map(|(_, took)| *took).collect();
-        let seats = usize::try_from(arguments.seats).expect("a number of seats");
-        let p99 = percentile(&times, 99);
+        let times: Vec<_> = asked.iter().map(|it| it.took).collect();
         Self {
-            requests: outcomes.len(),
-            seats,
+            requests: asked.len(),
+            seats: usize::try_from(arguments.seats).expect("a number of seats"),
             held,
             closed,
             others,
             took,
-            p99,
+            p50: median(&times),
+            p99: percentile(&times, 99),
+            retries: asked.iter().map(|it| u64::from(it.retries)).sum(),
             taken,
             registrations,
+            limited: None,
         }
     }
 
@@ -291,27 +239,41 @@ impl Day {
     }
 
     fn result(&self) -> Value {
-        json!({
+        let mut result = json!({
             "requests": self.requests,
             "seats": self.seats,
             "held": self.held,
             "closed": self.closed,
             "other": self.other(),
             "seconds": self.seconds(),
+            "p50_ms": milliseconds(self.p50),
             "p99_ms": milliseconds(self.p99),
-        })
+            "retries": self.retries,
+        });
+        if let Some(limited) = self.limited {
+            result["limited"] = json!(limited);
+        }
+        result
     }
 
     fn table(&self) -> Vec<Vec<String>> {
-        vec![
+        let mut rows = vec![
             row([&"requests", &self.requests]),
             row([&"seats", &self.seats]),
             row([&"held", &self.held]),
             row([&"closed", &self.closed]),
             row([&"other", &self.other()]),
             row([&"seconds", &self.seconds()]),
+            row([&"p50 ms", &milliseconds(self.p50)]),
             row([&"p99 ms", &milliseconds(self.p99)]),
-        ]
+            row([&"told to come again", &self.retries]),
+        ];
+        if let Some(limited) = self.limited {
+            rows.push(row([&"transactions that met", &limited.conflicts]));
+            rows.push(row([&"writes too many for an item", &limited.throttled_writes]));
+            rows.push(row([&"reads too many for an item", &limited.throttled_reads]));
+        }
+        rows
     }
 
     fn check(&self) -> Result<(), Failure> {
@@ -347,9 +309,12 @@ mod tests {
             closed: 970,
             others: BTreeMap::new(),
             took: Duration::from_secs(1),
+            p50: Duration::from_secs(1),
             p99: Duration::from_secs(1),
+            retries: 0,
             taken: 30,
             registrations: 30,
+            limited: None,
         };
         change(&mut day);
         day
@@ -369,10 +334,10 @@ mod tests {
 
     #[test]
     fn an_answer_is_a_seat_a_refusal_or_neither() {
-        let held = json!({ "bundles": [{}] });
-        assert!(matches!(Outcome::of(201, &held), Outcome::Held));
-        assert!(matches!(Outcome::of(409, &json!({ "code": "CLOSED" })), Outcome::Closed));
-        assert!(matches!(Outcome::of(503, &json!({ "code": "BUSY" })), Outcome::Other(_)));
-        assert!(matches!(Outcome::of(201, &json!({ "bundles": [] })), Outcome::Other(_)));
+        let outcome = |status, body| Outcome::of(&Answer { status, body, retries: 0 });
+        assert!(matches!(outcome(201, json!({ "bundles": [{}] })), Outcome::Held));
+        assert!(matches!(outcome(409, json!({ "code": "CLOSED" })), Outcome::Closed));
+        assert!(matches!(outcome(503, json!({ "code": "BUSY" })), Outcome::Other(_)));
+        assert!(matches!(outcome(201, json!({ "bundles": [] })), Outcome::Other(_)));
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::bars;
 use crate::engine_process::EngineProcess;
 use crate::failure::Failure;
 use crate::function::{Functions, Outside};
@@ -22,12 +23,48 @@ use world::World;
 /// Calls of each operation before those that count: the first one builds validators and connections.
 const WARM_UP: usize = 10;
 
+/// In how many calls an operation that writes nothing reads.
+const READS_MAX: u64 = 1;
+/// Those that need more (docs/decisions/0012): how many, and why.
+const READS_THAT_TAKE_MORE: [(&str, u64, &str); 9] = [
+    (
+        "catalog-read-clashes",
+        2,
+        "which timetables to look into stands in the section; it is for planners, now and then",
+    ),
+    (
+        "catalog-list-registration-groups",
+        2,
+        "a group is offered as long as all its sections are; kept in the group, every change of a section would write \
+         to all its groups",
+    ),
+    (
+        "identity-list-sessions",
+        2,
+        "the sessions, and since when all before are over; a session of its own record is what makes log-out a single \
+         write",
+    ),
+    ("billing-preview-tuition", 2, "the prices of what is asked for, beside what the student has"),
+    (
+        "operations-list-import-report",
+        2,
+        "where it is empty: an import without findings is not the same as no import",
+    ),
+    ("moodle-list-sites", 2, OPERATORS_VIEW),
+    ("moodle-read-site", 6, OPERATORS_VIEW),
+    ("moodle-list-stuck-work", 6, OPERATORS_VIEW),
+    ("moodle-read-accounts", 2, OPERATORS_VIEW),
+];
+const OPERATORS_VIEW: &str = "an operator's view of several kinds of things: settings, health, each kind of work; \
+                              counters beside them would be a second truth";
+
 /// Warm operations: how long a call takes, and how many calls of DynamoDB it makes
 ///
 /// One process for each operation, called again and again by one caller. `p50_ms` and `p99_ms`: from handing the
 /// event to the Runtime API until the reply is there; gateway and authorizer are not in it. `reads` and `writes`:
 /// calls of DynamoDB that one call makes, as the engine counts them (a transaction is one write), median. `peak_mib`:
-/// the most memory that the process has had after all its calls.
+/// the most memory that the process has had after all its calls. The bench fails at more than 40 MiB, and where an
+/// operation that writes nothing reads in more calls than it may: one, or what docs/decisions/0012 allows it.
 #[derive(clap::Args)]
 pub struct Arguments {
     #[command(flatten)]
@@ -74,7 +111,19 @@ pub async fn run(arguments: &Arguments) -> Result<(), Failure> {
     functions.stop().await?;
     engine.stop().await?;
     print(arguments.common.json, &result(&measured), || table(&measured));
-    Ok(())
+    bars::check(&measured.iter().flat_map(Measured::over).collect::<Vec<_>>())
+}
+
+impl Measured {
+    /// Which bars it is over.
+    fn over(&self) -> impl Iterator<Item = String> {
+        let Self { name, reads, writes, peak_kib, .. } = self;
+        let more = READS_THAT_TAKE_MORE.iter().find(|(known, ..)| known == name);
+        let most = more.map_or(READS_MAX, |(_, most, _)| *most);
+        let costly = (*writes == 0 && *reads > most)
+            .then(|| format!("{name} reads in {reads} calls, more than {most}"));
+        costly.into_iter().chain(bars::memory(name, *peak_kib))
+    }
 }
 
 async fn measure(
@@ -156,5 +205,31 @@ mod tests {
             .chain(LEFT_OUT.map(|(name, _)| name.to_owned()))
             .collect();
         assert_eq!(known, there);
+        for (name, ..) in READS_THAT_TAKE_MORE {
+            assert!(there.contains(name), "{name} may take more calls, and is not there");
+        }
+    }
+
+    #[test]
+    fn a_read_takes_one_call_or_what_it_is_allowed_and_nothing_takes_much_memory() {
+        let over = |name: &str, reads, writes, peak_mib: u64| {
+            let none = Duration::ZERO;
+            let peak_kib = peak_mib * 1_024;
+            let measured =
+                Measured { name: name.into(), p50: none, p99: none, reads, writes, peak_kib };
+            measured.over().collect::<Vec<_>>()
+        };
+        let none: [&str; 0] = [];
+        assert_eq!(over("catalog-read-term", 1, 0, 40), none);
+        assert_eq!(over("enrollment-submit", 2, 1, 40), none, "it writes");
+        assert_eq!(over("catalog-read-clashes", 2, 0, 40), none);
+        let costly = ["catalog-read-term reads in 2 calls, more than 1"];
+        assert_eq!(over("catalog-read-term", 2, 0, 40), costly);
+        let costly = ["catalog-read-clashes reads in 3 calls, more than 2"];
+        assert_eq!(over("catalog-read-clashes", 3, 0, 40), costly);
+        assert_eq!(
+            over("enrollment-submit", 2, 1, 41),
+            ["enrollment-submit takes 41 MiB, more than 40"]
+        );
     }
 }

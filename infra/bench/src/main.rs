@@ -1,20 +1,27 @@
-//! The benches: cold starts, warm operations, a registration day's hot section, the bursar's work, and what it costs to
-//! know who calls. Each builds what it measures, starts what it needs, stops it again, and prints a table for people or
-//! one JSON object for machines.
+//! The benches: cold starts, warm operations, a registration day's hot section, the bursar's work, the memory of an
+//! import, and what it costs to know who calls. Each builds what it measures, starts what it needs, stops it again, and
+//! prints a table for people or one JSON object for machines.
 #![expect(clippy::float_arithmetic, reason = "statistics of measured times; no money is here")]
 
 mod auth;
+mod bars;
 mod billing;
+mod client;
 mod cold;
+mod cpu;
 mod engine_process;
 mod failure;
+mod front;
 mod function;
 mod gateway;
 mod hot_section;
 mod http;
+mod imports;
 mod moodle;
 mod offering;
 mod programs;
+mod python;
+mod registration;
 mod report;
 mod requests;
 mod statistics;
@@ -41,12 +48,17 @@ enum Bench {
     Gateway(gateway::Arguments),
     Http(http::Arguments),
     HotSection(hot_section::Arguments),
+    Registration(registration::Arguments),
+    /// The process that judges carts: started by `registration`
+    #[command(hide = true)]
+    MeasureValidation,
     Billing(billing::Arguments),
     Auth(auth::Arguments),
     /// The process that is measured: started by `auth`
     #[command(hide = true)]
     MeasureAuth,
     Moodle(moodle::Arguments),
+    Imports(imports::Arguments),
     /// One replay of a journal: started by `billing`
     #[command(hide = true)]
     ReplayJournal {
@@ -56,6 +68,9 @@ enum Bench {
     #[command(hide = true)]
     Engine {
         tables: Vec<String>,
+        /// On disk, in this folder; else in memory
+        #[arg(long)]
+        folder: Option<std::path::PathBuf>,
     },
 }
 
@@ -85,12 +100,15 @@ async fn main() -> ExitCode {
         Bench::Gateway(arguments) => gateway::run(&arguments),
         Bench::Http(arguments) => http::run(&arguments).await,
         Bench::HotSection(arguments) => hot_section::run(&arguments).await,
+        Bench::Registration(arguments) => registration::run(&arguments).await,
+        Bench::MeasureValidation => registration::measure_validation().await,
         Bench::Billing(arguments) => billing::run(&arguments).await,
         Bench::Auth(arguments) => auth::run(&arguments).await,
         Bench::MeasureAuth => auth::measure().await,
         Bench::Moodle(arguments) => moodle::run(&arguments).await,
+        Bench::Imports(arguments) => imports::run(&arguments).await,
         Bench::ReplayJournal { journal } => billing::replay_journal(&journal),
-        Bench::Engine { tables } => engine_process::serve(&tables).await,
+        Bench::Engine { tables, folder } => engine_process::serve(&tables, folder.as_deref()).await,
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

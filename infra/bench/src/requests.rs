@@ -111,7 +111,11 @@ pub fn student_id(number: usize) -> PersonId {
 }
 
 pub fn student(number: usize) -> Caller {
-    holder(student_id(number), Role::Student)
+    student_of(student_id(number))
+}
+
+pub fn student_of(person: PersonId) -> Caller {
+    holder(person, Role::Student)
 }
 
 /// Somebody who is known to us, without any role.

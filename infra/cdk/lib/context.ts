@@ -40,19 +40,29 @@ export interface Route {
   readonly created: Function;
 }
 
+/** A stack for functions, with their code: CDK wants its own for each. */
+interface Home {
+  readonly stack: NestedStack;
+  readonly code: Code;
+}
+
 const HTTP_TIMEOUT_S = 10;
 const BACKGROUND_TIMEOUT_S = 30;
 
-// A nested stack, because one stack holds 500 resources at most and an operation takes up to ten.
+// Nested stacks, because one stack holds 500 resources at most and an operation takes up to ten.
 export class Context extends NestedStack {
   readonly table: Table;
   readonly routes: Route[] = [];
   readonly functions = new Map<string, Function>();
-  private readonly code: Code;
+  private readonly background: Home;
+  /** Of the functions behind the routes, which are most of a context. */
+  private readonly callable: Home;
 
   constructor(scope: Construct, readonly contextName: string, readonly shared: Shared) {
     super(scope, contextName[0]!.toUpperCase() + contextName.slice(1), { description: `Matricula: ${contextName}` });
-    this.code = bootstrap(shared.settings, contextName);
+    const home = (stack: NestedStack): Home => ({ stack, code: bootstrap(shared.settings, contextName) });
+    this.background = home(this);
+    this.callable = home(new NestedStack(scope, `${this.node.id}Http`, { description: `Matricula: what callers call of ${contextName}` }));
     this.table = new Table(this, "Table", {
       tableName: `matricula-${contextName}`,
       partitionKey: { name: "pk", type: AttributeType.STRING },
@@ -114,19 +124,19 @@ export class Context extends NestedStack {
   }
 
   /** The function of one operation, with a role, a log group and an alarm of its own. */
-  function(operation: string, permissions: Permission[], options: Options): Function {
+  function(operation: string, permissions: Permission[], options: Options, { stack, code }: Home = this.background): Function {
     const { settings, alarms } = this.shared;
     const functionName = `${this.contextName}-${operation}`;
     const grants = permissions.map((permission) => permission(this));
-    const logGroup = new LogGroup(this, `${operation}-log`, {
+    const logGroup = new LogGroup(stack, `${operation}-log`, {
       logGroupName: `/aws/lambda/${functionName}`,
       retention: settings.logRetention,
       removalPolicy: settings.removal,
     });
-    const created = new Function(this, operation, {
+    const created = new Function(stack, operation, {
       functionName,
       handler: operation,
-      code: this.code,
+      code,
       runtime: Runtime.PROVIDED_AL2023,
       architecture: settings.architecture,
       memorySize: options.memoryMb ?? 256,
@@ -134,22 +144,22 @@ export class Context extends NestedStack {
       reservedConcurrentExecutions: settings.stage === "prod" ? options.concurrency : undefined,
       tracing: Tracing.ACTIVE,
       logGroup,
-      role: this.role(operation, grants.flatMap((grant) => grant.statements ?? [])),
+      role: this.role(stack, operation, grants.flatMap((grant) => grant.statements ?? [])),
       environment: Object.assign(
         { MATRICULA_STAGE: settings.stage, TABLE_NAME: this.table.tableName },
         ...grants.map((grant) => grant.environment ?? {}),
       ),
     });
-    alarms.functionErrors(this, functionName, created);
+    alarms.functionErrors(stack, functionName, created);
     this.functions.set(functionName, created);
     return created;
   }
 
   private addRoute(operation: string, route: string, open: boolean, permissions: Permission[], options: Options): void {
-    this.routes.push({ route, open, operation, created: this.function(operation, permissions, options) });
+    this.routes.push({ route, open, operation, created: this.function(operation, permissions, options, this.callable) });
   }
 
-  private role(operation: string, granted: Statement[]) {
+  private role(stack: NestedStack, operation: string, granted: Statement[]) {
     const functionName = `${this.contextName}-${operation}`;
     const statements: Statement[] = [
       ...granted,
@@ -164,7 +174,7 @@ export class Context extends NestedStack {
         because: "X-Ray's actions know no resources.",
       },
     ];
-    const role = new Role(this, `${operation}-role`, {
+    const role = new Role(stack, `${operation}-role`, {
       assumedBy: new ServicePrincipal("lambda.amazonaws.com"),
       inlinePolicies: { operation: new PolicyDocument({ statements: statements.map(policyStatement) }) },
     });
@@ -176,12 +186,18 @@ export class Context extends NestedStack {
 
 /** Tells cdk-nag why each wildcard is there; one without a reason stays a finding. */
 export function acknowledgeWildcards(role: Role, statements: Statement[]): void {
-  for (const { resources, because } of statements) {
-    if (because === undefined) continue;
-    for (const resource of resources) {
-      Validations.of(role).acknowledge({ id: `AwsSolutions-IAM5[Resource::${flat(role, resource)}]`, reason: because });
-    }
-  }
+  // Not before references between stacks have got their names.
+  role.node.addValidation({
+    validate: () => {
+      for (const { resources, because } of statements) {
+        if (because === undefined) continue;
+        for (const resource of resources) {
+          Validations.of(role).acknowledge({ id: `AwsSolutions-IAM5[Resource::${flat(role, resource)}]`, reason: because });
+        }
+      }
+      return [];
+    },
+  });
 }
 
 // A resource as cdk-nag writes it: `arn:<AWS::Partition>:logs:…`.

@@ -2,7 +2,7 @@
 import { Duration } from "aws-cdk-lib";
 import type { Construct } from "constructs";
 import { Context, type Shared } from "./context.ts";
-import { answers, cursors, describes, notes, reads, starts, timeOuts, timeZone, writes } from "./permissions.ts";
+import { answers, cursors, describes, issuer, notes, reads, starts, timeOuts, timeZone, writes } from "./permissions.ts";
 
 export function enrollment(scope: Construct, shared: Shared): Context {
   const context = new Context(scope, "enrollment", shared);
@@ -44,6 +44,10 @@ export function enrollment(scope: Construct, shared: Shared): Context {
   context.http("leave-waitlist", "POST /waitlist-entries/{entry}/leaving", [writes]);
   context.http("accept-offer", "POST /waitlist-entries/{entry}/acceptance", [writes, timeZone]);
   context.http("offer-seat", "POST /waitlist-entries/{entry}/offer", [writes, timeZone]);
+  context.http("read-schedule", "GET /schedules/{term}", [reads, timeZone]);
+  context.http("issue-schedule-feed", "POST /schedule-feed", [writes, issuer]);
+  context.http("revoke-schedule-feed", "DELETE /schedule-feed", [writes]);
+  context.openHttp("read-schedule-feed", "GET /schedule-feeds/{secret}/schedule.ics", [reads, timeZone]);
   context.http("list-audit-entries", "GET /enrollment-audit-trail", [notes, cursors]);
   // Events
   context.events("on-section-offered", ["catalog.section.offered"], [writes, timeZone]);
@@ -53,6 +57,11 @@ export function enrollment(scope: Construct, shared: Shared): Context {
   context.events("on-clearance-advanced", ["enrollment.clearance.advanced"], [writes]);
   context.events("on-term-withdrawal-advanced", ["enrollment.term-withdrawal.advanced"], [writes]);
   context.events("on-grade-posted", ["grades.grade.posted"], [writes, timeZone]);
+  context.events(
+    "on-registration-given-up",
+    ["enrollment.registration.dropped", "enrollment.registration.withdrawn", "enrollment.registration.released"],
+    [writes, timeZone],
+  );
   context.events("on-course-changed", ["catalog.course.changed"], [writes]);
   context.events("on-course-update-advanced", ["enrollment.course-update.advanced"], [writes]);
   context.events("on-balance-hold-changed", ["billing.hold.placed", "billing.hold.lifted"], [writes]);

@@ -53,6 +53,7 @@ export class MatriculaStack extends Stack {
     shared.alarms.failedExecutions("enrollment", machines.enrollment);
     shared.alarms.failedExecutions("import", machines.import);
     shared.alarms.parkedBundles();
+    shared.alarms.moodleLag();
     shared.alarms.serverErrors(api.apiId);
     shared.alarms.dashboard(api.apiId, machines);
 

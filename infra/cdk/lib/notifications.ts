@@ -15,6 +15,7 @@ export function notifications(scope: Construct, shared: Shared): Context {
   context.events("on-email-verification-requested", ["identity.email-verification.requested"], [writes]);
   context.events("on-enrollment-news", ["enrollment.waitlist.changed", "enrollment.registration.withdrawn", "enrollment.term.withdrawn", "enrollment.prerequisite.broken"], [writes]);
   context.events("on-registration-dropped", ["enrollment.registration.dropped"], [writes]);
+  context.events("on-charge-posted", ["billing.charge.posted"], [writes]);
   context.events("on-dunning-step-taken", ["billing.dunning-step.taken"], [writes]);
   context.events("on-account-alert", [
     "identity.refresh-token.reused", "identity.device.added", "identity.password.changed", "identity.second-factor.confirmed", "identity.second-factor.removed",

@@ -14,6 +14,7 @@ import type { Settings } from "./settings.ts";
 
 const ERROR_RATE_MAX = 0.05;
 const STREAM_DELAY_MAX_S = 60;
+const MOODLE_LAG_MAX_S = 30 * 60;
 const MINUTE = Duration.minutes(1);
 const FIVE_MINUTES = Duration.minutes(5);
 
@@ -86,6 +87,15 @@ export class Alarms {
     });
   }
 
+  moodleLag(): void {
+    this.alarm(this.scope, "moodle-lag", {
+      alarmDescription: "A Moodle site has waited for half an hour: GET /moodle/sites says which, and GET /moodle/sites/<site> why.",
+      metric: moodleLag(),
+      threshold: MOODLE_LAG_MAX_S,
+      evaluationPeriods: 5,
+    });
+  }
+
   serverErrors(apiId: string): void {
     this.alarm(this.scope, "api-server-errors", {
       alarmDescription: "The API answers with 5xx.",
@@ -118,6 +128,11 @@ export class Alarms {
           graph("Dead letters", this.deadLetterQueues.map((queue) => queue.metricApproximateNumberOfMessagesVisible())),
           new SingleValueWidget({ title: "Parked bundles", metrics: [parked()], width: 12 }),
         ],
+        [
+          graph("Moodle: lag of each site, in seconds", [
+            new MathExpression({ expression: `SEARCH('{Matricula,site} MetricName="MoodleLagS"', 'Maximum', 300)`, label: "" }),
+          ]),
+        ],
       ],
     });
   }
@@ -145,6 +160,8 @@ export class Alarms {
 }
 
 const parked = () => new Metric({ namespace: "Matricula", metricName: "ParkedBundles", statistic: "Sum", period: FIVE_MINUTES });
+
+const moodleLag = () => new Metric({ namespace: "Matricula", metricName: "MoodleLagS", statistic: "Maximum", period: MINUTE });
 
 const apiMetric = (apiId: string, metricName: string, statistic = "Sum") =>
   new Metric({ namespace: "AWS/ApiGateway", metricName, statistic, dimensionsMap: { ApiId: apiId }, period: MINUTE });

@@ -30,7 +30,7 @@ export function operations(scope: Construct, shared: Shared, others: Context[]):
   // Steps
   context.step("validate-import", [writes, getsImports(files.imports), putsImports(files.imports)], { memoryMb: 512, timeoutS: 900 });
   context.step("await-import-approval", [writes]);
-  context.step("read-import-chunk", [writes, getsImports(files.imports)]);
+  context.step("read-import-chunk", [reads, getsImports(files.imports)]);
   context.step("record-import-chunk", [writes]);
   context.step("finish-import", [writes]);
   // Schedules

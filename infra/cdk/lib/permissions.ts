@@ -103,6 +103,17 @@ export const callsPaymentProvider: Permission = (context) => ({
   },
 });
 
+/** Calls the provider of mobile money, where there is one. */
+export const callsMobileMoney: Permission = (context) => ({
+  ...secret("MOBILE_MONEY_SECRET")(context),
+  environment: {
+    ...secret("MOBILE_MONEY_SECRET")(context).environment,
+    MOBILE_MONEY_URL: context.shared.settings.mobileMoneyUrl,
+    MOBILE_MONEY_ENVIRONMENT: context.shared.settings.mobileMoneyEnvironment,
+    MOBILE_MONEY_CALLBACK_URL: `${context.shared.settings.issuer}/webhooks/mobile-money`,
+  },
+});
+
 export type MachineName = "enrollment" | "import";
 
 export const machineFullName = (stage: string, machine: MachineName): string => `matricula-${stage}-${machine}`;
@@ -203,7 +214,7 @@ const objects = (action: string, variable: string, bucket: Bucket, prefix: strin
     {
       actions: [action],
       resources: [bucket.arnForObjects(`${prefix}/*`)],
-      because: "Objects are named after imports and events, which are not known here.",
+      because: "Objects are named after imports, events and receipts, which are not known here.",
     },
   ],
   environment: { [variable]: bucket.bucketName },
@@ -211,4 +222,6 @@ const objects = (action: string, variable: string, bucket: Bucket, prefix: strin
 
 export const putsImports = (bucket: Bucket): Permission => objects("s3:PutObject", "IMPORTS_BUCKET", bucket, "imports");
 export const getsImports = (bucket: Bucket): Permission => objects("s3:GetObject", "IMPORTS_BUCKET", bucket, "imports");
+export const putsReceipts = (bucket: Bucket): Permission => objects("s3:PutObject", "RECEIPTS_BUCKET", bucket, "receipts");
+export const getsReceipts = (bucket: Bucket): Permission => objects("s3:GetObject", "RECEIPTS_BUCKET", bucket, "receipts");
 export const putsEvents = (bucket: Bucket): Permission => objects("s3:PutObject", "EVENTS_BUCKET", bucket, "events");

@@ -12,6 +12,7 @@ const DESCRIPTIONS = {
   CURSOR_SECRET: "Signs the cursors of pages.",
   PAYMENT_WEBHOOK_SECRET: "Verifies the payment provider's webhooks; the provider issues it.",
   PAYMENT_PROVIDER_SECRET: "The key of our account at the payment provider; the provider issues it.",
+  MOBILE_MONEY_SECRET: "Our account at the provider of mobile money, as user:key:subscription; the provider issues it.",
 };
 
 export type SecretName = keyof typeof DESCRIPTIONS;
@@ -21,6 +22,7 @@ export function secrets(scope: Construct, settings: Settings): Secrets {
   const given: Partial<Record<SecretName, string>> = {
     PAYMENT_WEBHOOK_SECRET: settings.paymentWebhookSecret,
     PAYMENT_PROVIDER_SECRET: settings.paymentProviderKey,
+    MOBILE_MONEY_SECRET: settings.mobileMoneyCredentials,
   };
   const create = (name: SecretName): Secret => {
     const value = given[name];
@@ -46,5 +48,6 @@ export function secrets(scope: Construct, settings: Settings): Secrets {
     CURSOR_SECRET: create("CURSOR_SECRET"),
     PAYMENT_WEBHOOK_SECRET: create("PAYMENT_WEBHOOK_SECRET"),
     PAYMENT_PROVIDER_SECRET: create("PAYMENT_PROVIDER_SECRET"),
+    MOBILE_MONEY_SECRET: create("MOBILE_MONEY_SECRET"),
   };
 }

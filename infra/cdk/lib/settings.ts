@@ -20,6 +20,10 @@ export interface Settings {
   /** The one origin that may call the API from a browser: the portal's. */
   readonly portalOrigin: string;
   readonly paymentProviderUrl: string;
+  /** Empty where no mobile money is taken. */
+  readonly mobileMoneyUrl: string;
+  /** What MTN calls the country: `mtncameroon`. */
+  readonly mobileMoneyEnvironment: string;
   /** The domain that mail comes from; its DNS must prove it to SES. */
   readonly senderDomain: string;
   /** The address of the API as its callers know it, which its tokens name as their issuer; without a slash at its end. */
@@ -43,6 +47,7 @@ export interface Settings {
   /** Given when the payment provider is a simulator; else generated, and replaced by the operator. */
   readonly paymentWebhookSecret?: string;
   readonly paymentProviderKey?: string;
+  readonly mobileMoneyCredentials?: string;
   /** What happens to data and logs when their resource leaves the stack. */
   readonly removal: RemovalPolicy;
   readonly logRetention: RetentionDays;
@@ -68,7 +73,7 @@ export function readSettings(node: Node): Settings {
   const stage = oneOf("stage", ["dev", "prod"], "dev");
   const prod = stage === "prod";
   const local = oneOf("local", ["true", "false"], "false") === "true";
-  const architecture = oneOf("arch", ["arm64", "x86_64"], local ? "x86_64" : "arm64");
+  const architecture = oneOf("arch", ["arm64", "x86_64"], "arm64");
   const repository = path.resolve(import.meta.dirname, "../../..");
   const portalUrl = needed("portalUrl", "http://localhost:5173");
   const settings: Settings = {
@@ -80,6 +85,8 @@ export function readSettings(node: Node): Settings {
     portalUrl,
     portalOrigin: new URL(portalUrl).origin,
     paymentProviderUrl: needed("paymentProviderUrl", "http://127.0.0.1:4570"),
+    mobileMoneyUrl: text("mobileMoneyUrl") ?? "",
+    mobileMoneyEnvironment: text("mobileMoneyEnvironment") ?? "sandbox",
     senderDomain: needed("senderDomain", "matricula.example"),
     issuer: needed("issuer", "https://dev.matricula.example").replace(/\/+$/, ""),
     staffSecondFactor: oneOf("staffSecondFactor", ["required", "optional"], prod ? "required" : "optional"),
@@ -92,10 +99,11 @@ export function readSettings(node: Node): Settings {
     paymentTermsDays: Number(text("paymentTermsDays") ?? 7),
     paymentWebhookSecret: text("paymentWebhookSecret"),
     paymentProviderKey: text("paymentProviderKey"),
+    mobileMoneyCredentials: text("mobileMoneyCredentials"),
     removal: prod ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
     logRetention: prod ? RetentionDays.ONE_YEAR : RetentionDays.TWO_WEEKS,
   };
-  if (prod && (settings.paymentWebhookSecret || settings.paymentProviderKey)) {
+  if (prod && (settings.paymentWebhookSecret || settings.paymentProviderKey || settings.mobileMoneyCredentials)) {
     throw new Error("A secret given by --context would stand in the template: in prod, put it into Secrets Manager.");
   }
   return settings;

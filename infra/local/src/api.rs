@@ -64,8 +64,10 @@ impl<'a> Api<'a> {
         self.call("GET", path, None, None)
     }
 
-    pub fn put(&self, path: &str, body: &Value) -> Result<Reply, Failure> {
-        self.call("PUT", path, None, Some(body))
+    /// In the place of what is at this version; 0 where there is nothing yet.
+    pub fn replace(&self, path: &str, version: u64, body: &Value) -> Result<Reply, Failure> {
+        let if_match = format!("\"{version}\"");
+        self.call("PUT", path, Some(("If-Match", &if_match)), Some(body))
     }
 
     /// With an idempotency key of its own.
@@ -80,7 +82,7 @@ impl<'a> Api<'a> {
         idempotency_key: &str,
         body: &Value,
     ) -> Result<Reply, Failure> {
-        self.call("POST", path, Some(idempotency_key), Some(body))
+        self.call("POST", path, Some(("Idempotency-Key", idempotency_key)), Some(body))
     }
 
     /// Waits until what a path answers is as wished, and says that it does.
@@ -169,7 +171,7 @@ impl<'a> Api<'a> {
         &self,
         method: &str,
         path: &str,
-        key: Option<&str>,
+        header: Option<(&str, &str)>,
         body: Option<&Value>,
     ) -> Result<Reply, Failure> {
         let started = Instant::now();
@@ -180,8 +182,8 @@ impl<'a> Api<'a> {
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
-        if let Some(key) = key {
-            request = request.header("Idempotency-Key", key);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
         }
         if body.is_some() {
             request = request.header("Content-Type", "application/json");
@@ -190,7 +192,7 @@ impl<'a> Api<'a> {
         let request = request.map_err(|error| failed(error.to_string()))?;
         let response = self.agent.run(request).map_err(|error| failed(error.to_string()))?;
         let status = response.status().as_u16();
-        let correlation_id = header(&response, "x-correlation-id");
+        let correlation_id = self::header(&response, "x-correlation-id");
         let text =
             response.into_body().read_to_string().map_err(|error| failed(error.to_string()))?;
         Ok(Reply { status, correlation_id, body: parsed(text), took: started.elapsed(), call })
@@ -236,22 +238,58 @@ fn waiting<T>(
     narration::waiting(label, |progress| act(&|| progress.note("the local cloud is still at it")))
 }
 
-/// Every message sent so far, the oldest first.
-pub fn inbox(cloud: &Cloud) -> Result<Vec<Mail>, Failure> {
-    let answer =
-        cloud.endpoint.rest_call("GET", "ses", "/_ministack/ses/messages", String::new())?;
-    let accounts = answer.body["messages"].as_object().into_iter().flatten();
-    Ok(accounts.filter_map(|(_, mails)| mails.as_array()).flatten().map(mail).collect())
+/// Where a local cloud keeps the messages that it was to send, and how they are read.
+pub struct Mailbox {
+    pub path: &'static str,
+    read: fn(&Value) -> Vec<Mail>,
 }
 
-fn mail(json: &Value) -> Mail {
-    let text = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
-    let to = json["To"].as_array().map(Vec::as_slice).unwrap_or_default();
-    Mail {
-        to: to.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        subject: text("Subject"),
-        text: text("BodyText"),
+/// MiniStack's, then LocalStack's.
+static MAILBOXES: [Mailbox; 2] = [
+    Mailbox { path: "/_ministack/ses/messages", read: mails_of_ministack },
+    Mailbox { path: "/_aws/ses", read: mails_of_localstack },
+];
+
+/// The one that this local cloud has, with what is in it.
+fn opened(cloud: &Cloud) -> Result<(&'static Mailbox, Value), Failure> {
+    for mailbox in &MAILBOXES {
+        let answer = cloud.endpoint.rest_call("GET", "ses", mailbox.path, String::new())?;
+        if answer.status == 200 && !answer.body["messages"].is_null() {
+            return Ok((mailbox, answer.body));
+        }
     }
+    let what = format!("the local cloud at {} keeps no mail", cloud.endpoint.url());
+    Err(Failure::new(what, "Use MiniStack, which `cargo matricula up` starts, or LocalStack."))
+}
+
+pub fn mailbox(cloud: &Cloud) -> Result<&'static Mailbox, Failure> {
+    opened(cloud).map(|(mailbox, _)| mailbox)
+}
+
+/// Every message sent so far, the oldest first.
+pub fn inbox(cloud: &Cloud) -> Result<Vec<Mail>, Failure> {
+    opened(cloud).map(|(mailbox, body)| (mailbox.read)(&body))
+}
+
+/// By account.
+fn mails_of_ministack(body: &Value) -> Vec<Mail> {
+    let accounts = body["messages"].as_object().into_iter().flatten();
+    let mails = accounts.filter_map(|(_, mails)| mails.as_array()).flatten();
+    mails.map(|it| mail(&it["To"], &it["Subject"], &it["BodyText"])).collect()
+}
+
+fn mails_of_localstack(body: &Value) -> Vec<Mail> {
+    let mails = body["messages"].as_array().into_iter().flatten();
+    let read = |it: &Value| {
+        mail(&it["Destination"]["ToAddresses"], &it["Subject"], &it["Body"]["text_part"])
+    };
+    mails.map(read).collect()
+}
+
+fn mail(to: &Value, subject: &Value, text: &Value) -> Mail {
+    let to = to.as_array().into_iter().flatten();
+    let text_of = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    Mail { to: to.map(text_of).collect(), subject: text_of(subject), text: text_of(text) }
 }
 
 /// Never the same twice on this machine; the API wants nothing more of it.
@@ -301,13 +339,20 @@ mod tests {
     }
 
     #[test]
-    fn a_kept_message_is_read_in_the_words_of_mail() {
-        let kept =
-            json!({ "To": ["ada@example.org"], "Subject": "Welcome", "BodyText": "Dear Ada" });
-        let mail = mail(&kept);
-        assert_eq!(
-            (mail.to, mail.subject.as_str()),
-            (vec!["ada@example.org".to_owned()], "Welcome")
-        );
+    fn a_kept_message_is_read_whichever_local_cloud_keeps_it() {
+        let ministack = json!({ "messages": { "000000000000": [
+            { "To": ["ada@example.org"], "Subject": "Welcome", "BodyText": "Dear Ada" },
+        ] } });
+        let localstack = json!({ "messages": [{
+            "Destination": { "ToAddresses": ["ada@example.org"] },
+            "Subject": "Welcome",
+            "Body": { "text_part": "Dear Ada", "html_part": null },
+        }] });
+        for (mailbox, kept) in MAILBOXES.iter().zip([ministack, localstack]) {
+            let mails = (mailbox.read)(&kept);
+            let [mail] = &mails[..] else { panic!("{} gives {mails:?}", mailbox.path) };
+            assert_eq!(mail.to, ["ada@example.org"]);
+            assert_eq!((mail.subject.as_str(), mail.text.as_str()), ("Welcome", "Dear Ada"));
+        }
     }
 }

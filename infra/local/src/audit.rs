@@ -8,7 +8,7 @@ use crate::narration::{self, line};
 use crate::services::current;
 
 /// Contexts that keep a trail, each with an operation `prove-audit-trail`.
-const CONTEXTS: [&str; 3] = ["identity", "enrollment", "billing"];
+const CONTEXTS: [&str; 4] = ["identity", "enrollment", "billing", "moodle"];
 /// A call goes on for half a minute; so many are enough for a hundred million entries.
 const CALLS_MAX: u32 = 5_000;
 

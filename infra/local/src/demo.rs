@@ -1,13 +1,13 @@
 //! The demo: what one sees of Matricula in its first minutes, told step by step through the API.
-use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::api::Api;
+use crate::api::{Api, Reply};
 use crate::cloud::Cloud;
-use crate::failure::{CHECK_FILES, Explain, Failure};
+use crate::failure::{CHECK_FILES, Failure};
+use crate::imports::Import;
 use crate::narration;
 use crate::processes::output;
 
@@ -15,42 +15,65 @@ use crate::processes::output;
 pub struct Account {
     pub role: &'static str,
     pub email: &'static str,
-    pub password: &'static str,
 }
 
-const PASSWORD: &str = "a-demo-pass-phrase";
+/// Everybody's.
+pub const PASSWORD: &str = "a-demo-pass-phrase";
 
 pub const ACCOUNTS: &[Account] = &[
-    Account { role: "administrator", email: "administrator@matricula.example", password: PASSWORD },
-    Account { role: "registrar", email: "registrar@matricula.example", password: PASSWORD },
-    Account { role: "bursar", email: "bursar@matricula.example", password: PASSWORD },
-    Account { role: "head_of_department", email: "head@matricula.example", password: PASSWORD },
+    Account { role: "administrator", email: "administrator@matricula.example" },
+    Account { role: "registrar", email: "registrar@matricula.example" },
+    Account { role: "bursar", email: "bursar@matricula.example" },
+    Account { role: "head_of_department", email: "head@matricula.example" },
 ];
 
 /// A busy machine works off what an import has told for minutes.
 const MAIL_MAX: Duration = Duration::from_mins(5);
 const SAGA_MAX: Duration = Duration::from_mins(5);
-const IMPORT_MAX: Duration = Duration::from_mins(10);
 const PRICE_PER_CREDIT_XAF: i64 = 5_000;
 
-/// Safe to run again on the same cloud: it finds its accounts, and the import changes nothing.
-pub fn run(cloud: &Cloud, university: &Path, work: &Path) -> Result<(), Failure> {
+/// Safe to run again on the same cloud: it finds its accounts, and the import changes nothing. Answers the address of the
+/// student whom it follows.
+pub fn run(cloud: &Cloud, university: &Path, work: &Path) -> Result<String, Failure> {
     let api = Api::of(cloud)?;
     api.get("/readyz")?.expect_status(200)?.tell("the API is there", "GET /readyz");
     let staff = staff(cloud, &api)?;
-    let price = json!({ "per_credit": { "minor": PRICE_PER_CREDIT_XAF, "currency": "XAF" } });
-    let prices = staff.bursar.put("/price-groups/standard", &price)?.expect_status(200)?;
+    let prices = set_price(&staff.bursar)?;
     prices.tell("the bursar sets a price", "5,000 XAF a credit in price group standard");
     narration::heading("A university from a OneRoster 1.2 file");
     let file = work.join("university.zip");
     let student = generate(university, &file)?;
-    let credentials = json!({ "login": student.email, "password": PASSWORD });
-    if api.post("/sessions", &credentials)?.status == 200 {
+    if session(&api, &student.email)?.is_some() {
         narration::told("it is there already", "imported by an earlier run", Duration::ZERO);
     } else {
-        import(&staff.registrar, &file)?;
+        let import = Import::begin(&staff.registrar, &file)?;
+        let checked = import.check()?;
+        if checked.body["state"] != "validated" {
+            return Err(import.not_valid(&checked));
+        }
+        import.approve()?;
     }
-    register(&api, &staff, &student)
+    register(&api, &staff, &student)?;
+    Ok(student.email)
+}
+
+/// The registrar, who is made where the demo has not run.
+pub fn registrar<'a>(cloud: &Cloud, api: &Api<'a>) -> Result<Api<'a>, Failure> {
+    let account = ACCOUNTS.iter().find(|account| account.role == "registrar");
+    match account.map(|account| session(api, account.email)).transpose()?.flatten() {
+        Some(registrar) => Ok(registrar),
+        None => Ok(staff(cloud, api)?.registrar),
+    }
+}
+
+fn set_price(bursar: &Api) -> Result<Reply, Failure> {
+    const CODE: &str = "standard";
+    let known = bursar.get("/price-groups?limit=100")?.expect_status(200)?.body;
+    let mut groups = known["items"].as_array().into_iter().flatten();
+    let standing = groups.find(|group| group["code"] == CODE);
+    let version = standing.and_then(|group| group["version"].as_u64()).unwrap_or_default();
+    let price = json!({ "per_credit": { "minor": PRICE_PER_CREDIT_XAF, "currency": "XAF" } });
+    bursar.replace(&format!("/price-groups/{CODE}"), version, &price)?.expect_status(200)
 }
 
 struct Staff<'a> {
@@ -102,12 +125,19 @@ fn assign(
     Ok(())
 }
 
+/// The API as this person uses it, who may have no account yet.
+fn session<'a>(api: &Api<'a>, email: &str) -> Result<Option<Api<'a>>, Failure> {
+    let reply = api.post("/sessions", &json!({ "login": email, "password": PASSWORD }))?;
+    if reply.status != 200 {
+        return Ok(None);
+    }
+    Ok(Some(api.with_token(reply.text("/access_token")?)))
+}
+
 /// The API as this person uses it; who has no account yet registers, and proves the address by mail.
 fn log_in<'a>(api: &Api<'a>, email: &str, given: &str, family: &str) -> Result<Api<'a>, Failure> {
-    let credentials = json!({ "login": email, "password": PASSWORD });
-    let reply = api.post("/sessions", &credentials)?;
-    if reply.status == 200 {
-        return Ok(api.with_token(reply.text("/access_token")?));
+    if let Some(there) = session(api, email)? {
+        return Ok(there);
     }
     let name = json!({ "given": given, "family": family });
     let account = json!({ "email": email, "password": PASSWORD, "name": name, "locale": "en" });
@@ -119,8 +149,12 @@ fn log_in<'a>(api: &Api<'a>, email: &str, given: &str, family: &str) -> Result<A
     let verification = format!("/accounts/{account}/verification");
     api.post(&verification, &json!({ "code": code }))?.expect_status(200)?;
     registered.tell("registered, verified by mail", email);
-    let reply = api.post("/sessions", &credentials)?.expect_status(200)?;
-    Ok(api.with_token(reply.text("/access_token")?))
+    session(api, email)?.ok_or_else(|| {
+        Failure::new(
+            format!("{email} cannot log in"),
+            "Look into `cargo matricula logs identity-log-in`.",
+        )
+    })
 }
 
 /// The eight digits in a verification mail.
@@ -137,48 +171,6 @@ struct Student {
     email: String,
     given: String,
     family: String,
-}
-
-/// Imports a university of 2,000 students from a OneRoster file, as a registrar would.
-fn import(registrar: &Api<'_>, file: &Path) -> Result<(), Failure> {
-    let begun = registrar
-        .post("/imports", &json!({ "file_name": "university.zip" }))?
-        .expect_status(201)?;
-    let id = begun.text("/id")?.to_owned();
-    let bytes =
-        fs::read(file).explain(|| format!("{} cannot be read", file.display()), CHECK_FILES)?;
-    registrar.upload(begun.text("/upload_url")?, "application/zip", &bytes)?;
-    begun.tell("the registrar uploads it", &format!("{id}, {} KB", bytes.len() / 1_024));
-    let import = format!("/imports/{id}");
-    registrar.post(&format!("{import}/validation"), &json!({}))?.expect_status(200)?;
-    let over =
-        |body: &Value| matches!(body["state"].as_str(), Some("validated" | "invalid" | "failed"));
-    let validated = registrar.wait_for(&import, IMPORT_MAX, over)?;
-    if validated.body["state"] != "validated" {
-        let what = format!("the file was not valid: {:#}", validated.body);
-        return Err(Failure::new(what, format!("Read GET {import}/report.")));
-    }
-    let counts = validated.body["counts"].to_string();
-    validated.tell("every line is checked, nothing applied yet", &counts);
-    registrar
-        .post(&format!("{import}/approval"), &json!({ "approve": true }))?
-        .expect_status(200)?;
-    let applied = narration::step("rows applied", |progress| {
-        registrar.watch(&import, IMPORT_MAX, |body| {
-            let number = |name: &str| body["progress"][name].as_u64().unwrap_or_default();
-            let total = body["counts"].as_object().into_iter().flatten();
-            let total = total.filter_map(|(_, count)| count.as_u64()).sum();
-            progress.reach(number("applied") + number("unchanged") + number("refused"), total);
-            matches!(body["state"].as_str(), Some("applied" | "failed"))
-        })
-    })?;
-    if applied.body["state"] != "applied" {
-        let what = format!("the import failed: {:#}", applied.body);
-        return Err(Failure::new(what, "Start it again: it goes on where it stopped."));
-    }
-    let progress = applied.body["progress"].to_string();
-    applied.tell("the import is applied", &progress);
-    Ok(())
 }
 
 /// Runs the generator; it names a student whom one can follow.
@@ -248,10 +240,7 @@ fn open_term(terms: &Value) -> Option<String> {
 }
 
 /// Submits a section that needs approval and one that does not; those of the first page that go through.
-fn submit(
-    api: &Api<'_>,
-    term: &str,
-) -> Result<Option<(crate::api::Reply, Option<String>)>, Failure> {
+fn submit(api: &Api<'_>, term: &str) -> Result<Option<(Reply, Option<String>)>, Failure> {
     let sections = api.get(&format!("/sections?term={term}&limit=100"))?.expect_status(200)?;
     let items = sections.body["items"].as_array().cloned().unwrap_or_default();
     let of_kind = |approval: bool| {

@@ -130,6 +130,8 @@ impl Deployment<'_> {
             format!("paymentProviderUrl={}", self.provider_url),
             format!("paymentWebhookSecret={}", provider::WEBHOOK_SECRET),
             format!("paymentProviderKey={}", provider::API_KEY),
+            format!("mobileMoneyUrl={}", self.provider_url),
+            format!("mobileMoneyCredentials={}", provider::MOBILE_MONEY_CREDENTIALS),
         ];
         given.into_iter().flat_map(|pair| ["--context".to_owned(), pair]).collect()
     }

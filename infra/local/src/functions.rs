@@ -21,10 +21,11 @@ const PAGES_MAX: usize = 20;
 const FOLLOW_POLL: Duration = Duration::from_millis(500);
 
 /// `logs`: the last hour of a function's log, then, if wished, whatever comes.
-pub fn logs(checkout: &Checkout, function: &str, follow: bool) -> Result<(), Failure> {
+pub fn logs(checkout: &Checkout, function: &str, follows: bool) -> Result<(), Failure> {
     let cloud = current(checkout)?;
     let mut from_ms = state::now().saturating_sub(HISTORY_S) * 1_000;
     let mut seen = HashSet::new();
+    let mut is_first = true;
     loop {
         let events = read_events(&cloud, function, from_ms)?;
         for event in events.iter().filter(|event| seen.insert(identity(event))) {
@@ -35,12 +36,13 @@ pub fn logs(checkout: &Checkout, function: &str, follow: bool) -> Result<(), Fai
                 return Ok(());
             }
         }
-        if !follow {
-            if seen.is_empty() {
-                line(&format!("  {function} has logged nothing in the last hour"));
-            }
+        if is_first && seen.is_empty() {
+            line(&format!("  {function} has logged nothing in the last hour"));
+        }
+        if !follows {
             return Ok(());
         }
+        is_first = false;
         thread::sleep(FOLLOW_POLL);
     }
 }

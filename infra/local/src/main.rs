@@ -10,6 +10,8 @@ mod endpoint;
 mod failure;
 mod fingerprints;
 mod functions;
+mod imports;
+mod mutations;
 mod narration;
 mod packages;
 mod processes;
@@ -61,13 +63,24 @@ enum Task {
     Demo,
     /// Say what runs, where, since when, and whether it answers
     Status,
-    /// Show the last hour of a function's log
+    /// Bring a OneRoster 1.2 zip, or people as CSV or XLSX, to the running cloud as the demo's registrar
+    Import {
+        /// It ends in .zip, .csv or .xlsx
+        file: PathBuf,
+        /// Approve and apply it once it is checked; else nothing is applied
+        #[arg(long)]
+        approve: bool,
+    },
+    /// Show the last hour of a function's log; on a terminal then whatever comes
     Logs {
         /// The function, such as enrollment-submit
         function: String,
-        /// Go on showing what comes
-        #[arg(long, short)]
+        /// Go on showing what comes, also where no terminal is
+        #[arg(long, short, conflicts_with = "no_follow")]
         follow: bool,
+        /// End with what is there
+        #[arg(long)]
+        no_follow: bool,
     },
     /// Call one function by itself
     Invoke {
@@ -94,7 +107,11 @@ enum Task {
         arguments: Vec<String>,
     },
     /// Run all checks and tests; the last line is their sum
-    Test,
+    Test {
+        /// Also the model of registration over 100,000 steps, and the defects that it must notice
+        #[arg(long)]
+        deep: bool,
+    },
 }
 
 #[derive(Subcommand)]
@@ -122,7 +139,11 @@ fn perform(task: Task, checkout: &Checkout) -> Result<ExitCode, Failure> {
         Task::Deploy => services::deploy(checkout)?,
         Task::Demo => services::demonstrate(checkout)?,
         Task::Status => services::status(checkout)?,
-        Task::Logs { function, follow } => functions::logs(checkout, &function, follow)?,
+        Task::Import { file, approve } => imports::import(checkout, &file, approve)?,
+        Task::Logs { function, follow, no_follow } => {
+            let follows = follow || (narration::is_watched() && !no_follow);
+            functions::logs(checkout, &function, follows)?;
+        }
         Task::Invoke { function, event } => {
             functions::invoke(checkout, &function, event.as_deref())?;
         }
@@ -132,7 +153,7 @@ fn perform(task: Task, checkout: &Checkout) -> Result<ExitCode, Failure> {
         }
         Task::Package { arch } => packages::package(checkout, arch)?,
         Task::Bench { arguments } => return bench(checkout, &arguments),
-        Task::Test => return suite::run(checkout),
+        Task::Test { deep } => return suite::run(checkout, deep),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -22,6 +22,11 @@ pub fn line(text: &str) -> bool {
     writeln!(std::io::stdout(), "{text}").is_ok()
 }
 
+/// Whether somebody sees what is said as it is said.
+pub fn is_watched() -> bool {
+    std::io::stdout().is_terminal()
+}
+
 /// What a person may do next, or a place to look: indented below the steps.
 pub fn fact(name: &str, value: &str) {
     line(&format!("  {name:<26}{value}"));
@@ -169,7 +174,7 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 fn paint(code: &str, text: &str) -> String {
-    if std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+    if is_watched() && std::env::var_os("NO_COLOR").is_none() {
         format!("\x1b[{code}m{text}\x1b[0m")
     } else {
         text.to_owned()

@@ -51,7 +51,7 @@ impl Arch {
 pub fn package(checkout: &Checkout, arch: Arch) -> Result<(), Failure> {
     heading(&format!("Packages for {}", arch.name()));
     let toolchain = Toolchain::check()?;
-    check_target(arch)?;
+    check_target(arch.target(), &library_of)?;
     let tools = toolchain.install_packager(checkout, &REQUIREMENTS)?;
     let folder = checkout.path(&format!("target/package/{}", arch.name()));
     narration::step("release bootstraps", |progress| {
@@ -105,12 +105,58 @@ fn without_places(checkout: &Checkout) -> String {
     flags
 }
 
-fn check_target(arch: Arch) -> Result<(), Failure> {
-    let target = arch.target();
-    let installed = output("rustc", &["--print", "target-libdir", "--target", target]);
-    if installed.is_some_and(|folder| Path::new(&folder).is_dir()) {
+/// Where Rust's standard library for a target lies, if rustc knows the target.
+fn library_of(target: &str) -> Option<String> {
+    output("rustc", &["--print", "target-libdir", "--target", target])
+}
+
+fn check_target(target: &str, library_of: &dyn Fn(&str) -> Option<String>) -> Result<(), Failure> {
+    if library_of(target).is_some_and(|folder| Path::new(&folder).is_dir()) {
         return Ok(());
     }
     let what = format!("Rust's standard library for {target} is not installed");
     Err(Failure::new(what, format!("Get it with `rustup target add {target}`.")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_target_that_is_not_installed_is_named_with_the_way_to_get_it() {
+        let there = std::env::temp_dir().to_string_lossy().into_owned();
+        check_target(Arch::Arm.target(), &|_| Some(there.clone())).expect("it is installed");
+        for lacking in [None, Some("/nowhere".to_owned())] {
+            let failure = check_target(Arch::Arm.target(), &|_| lacking.clone());
+            let failure = failure.expect_err("it is not installed");
+            assert!(failure.what.contains("aarch64-unknown-linux-gnu"), "{}", failure.what);
+            assert_eq!(
+                failure.advice,
+                "Get it with `rustup target add aarch64-unknown-linux-gnu`."
+            );
+        }
+    }
+
+    #[test]
+    fn the_same_bootstrap_gives_the_same_zip_whenever_it_was_written() {
+        let folder = std::env::temp_dir().join(format!("matricula-package-{}", std::process::id()));
+        let zips = ["first", "second"].map(|name| {
+            let own = folder.join(name);
+            fs::create_dir_all(&own).expect("writable");
+            let (bootstrap, zip) = (own.join("bootstrap"), own.join("context.zip"));
+            let file = fs::File::create(&bootstrap).expect("writable");
+            fs::write(&bootstrap, "the same program").expect("writable");
+            let hour = if name == "first" { 1 } else { 2 };
+            let changed = std::time::UNIX_EPOCH + std::time::Duration::from_hours(500_000 + hour);
+            file.set_modified(changed).expect("its time can be set");
+            let mut python = Command::new("python3");
+            let status = python.args(["-c", ZIP]).arg(&zip).arg(&bootstrap).output();
+            assert!(status.expect("python3 is there").status.success());
+            fs::read(zip).expect("it was written")
+        });
+        assert!(zips[0].starts_with(b"PK") && zips[0] == zips[1]);
+        fs::remove_dir_all(folder).expect("removable");
+    }
 }

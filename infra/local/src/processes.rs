@@ -20,6 +20,10 @@ const POLL: Duration = Duration::from_millis(50);
 /// A cloud with some hundred functions takes about three seconds to stop; many more on a busy machine, with its
 /// whole state to write. Longer than the leash below waits.
 const GRACE_MAX: Duration = Duration::from_secs(75);
+/// In the environment of everything that this program runs, and of what that runs: by which of its processes.
+const STARTED_BY: &str = "MATRICULA_STARTED_BY";
+/// A compiler's cache stays for the next one by its nature.
+const MAY_STAY: &str = "sccache";
 
 /// A process that outlives this program, known again by its pid and the moment of its birth.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,6 +121,7 @@ impl Service {
             .stdout(output)
             .stderr(errors)
             .process_group(0)
+            .env(STARTED_BY, own_mark())
             .spawn()
             .explain(
                 || format!("{name} cannot be started"),
@@ -211,6 +216,7 @@ pub fn run_with_status(
     let (reader, writer) = std::io::pipe().explain(|| "no pipe can be made".into(), CHECK_FILES)?;
     let second = writer.try_clone().explain(|| "no pipe can be made".into(), CHECK_FILES)?;
     program.stdin(Stdio::null()).stdout(writer).stderr(second);
+    program.env(STARTED_BY, own_mark());
     let mut child =
         program.spawn().explain(|| format!("{name} cannot be run"), "Put it on the PATH.")?;
     // The command keeps its ends of the pipe until it is told to use others; then the reader sees
@@ -237,6 +243,46 @@ pub fn run_with_status(
 pub fn output(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).stderr(Stdio::null()).output().ok()?;
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// What this program has started and what still lives after a moment: a pid and its command line each. Only where there
+/// is `/proc`.
+pub fn left_behind() -> Vec<String> {
+    const ENDING_MAX: Duration = Duration::from_secs(5);
+    let asked = Instant::now();
+    loop {
+        let left = started_here();
+        if left.is_empty() || asked.elapsed() > ENDING_MAX {
+            return left;
+        }
+        thread::sleep(POLL);
+    }
+}
+
+/// No other run's, though its pid may have been the same.
+fn own_mark() -> String {
+    let pid = std::process::id();
+    format!("{pid}.{}", birth(pid).unwrap_or_default())
+}
+
+fn started_here() -> Vec<String> {
+    let mark = format!("{STARTED_BY}={}", own_mark());
+    let mut left = Vec::new();
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        // Who has ended meanwhile, or belongs to somebody else, cannot be read.
+        let Ok(environment) = fs::read(process.path().join("environ")) else { continue };
+        if !environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes()) {
+            continue;
+        }
+        let command = fs::read(process.path().join("cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).replace('\0', " ");
+        let pid = process.file_name();
+        let lives = pid.to_string_lossy().parse().ok().and_then(birth).is_some();
+        if lives && !command.contains(MAY_STAY) {
+            left.push(format!("{} {}", pid.display(), command.trim_end()));
+        }
+    }
+    left
 }
 
 /// The first of these ports that nobody listens on, else one that the system picks.
@@ -336,6 +382,26 @@ mod tests {
         assert!(birth(pid).is_some());
         drop(service);
         assert_eq!(birth(pid), None);
+        fs::remove_file(log).expect("removable");
+    }
+
+    #[test]
+    fn what_a_service_has_started_is_found_for_as_long_as_it_lives() {
+        let log = log("left");
+        // A child of its own, as a local cloud has them.
+        let script = "sleep 30.25 & echo $!; wait";
+        let mut service = Service::start(&shell(script), Life::UntilStopped, &log).expect("starts");
+        let spoken = || fs::read_to_string(&log).unwrap_or_default();
+        service.wait_until(Duration::from_secs(5), || !spoken().is_empty()).expect("speaks");
+        let child = format!("{} sleep 30.25", spoken().trim());
+        let is_left = || started_here().contains(&child);
+        service.wait_until(Duration::from_secs(5), is_left).expect("the child is found");
+        service.recorded.stop().expect("stops");
+        let asked = Instant::now();
+        while is_left() && asked.elapsed() < GRACE_MAX {
+            thread::sleep(POLL);
+        }
+        assert!(!is_left());
         fs::remove_file(log).expect("removable");
     }
 

@@ -13,6 +13,7 @@ pub const USUAL_PORT: u16 = 4570;
 /// Known to everybody, and good for nothing but this machine.
 pub const WEBHOOK_SECRET: &str = "whsec_local";
 pub const API_KEY: &str = "sk_local";
+pub const MOBILE_MONEY_CREDENTIALS: &str = "local:local:local";
 
 const READY_MAX: Duration = Duration::from_secs(20);
 const ANSWER_MAX: Duration = Duration::from_secs(2);

@@ -1,6 +1,7 @@
 //! What runs on this machine between commands: bring it up, take it down, say how it stands.
 use std::time::{Duration, Instant};
 
+use crate::api::mailbox;
 use crate::bootstraps::{self, Programs};
 use crate::checkout::{Checkout, shown};
 use crate::cloud::{self, Cloud, Place};
@@ -16,16 +17,21 @@ use crate::state::{self, State, Turn};
 use crate::toolchain::{self, Toolchain, remove_folder};
 
 const READY_MAX: Duration = Duration::from_secs(5);
+/// What `up` takes at most where there is nothing to deploy.
+const UNCHANGED_MAX: Duration = Duration::from_mins(1);
 
 /// `up`: everything, from the tools of the machine to a demo that has run through.
 pub fn up(checkout: &Checkout, endpoint: Option<String>, with_demo: bool) -> Result<(), Failure> {
     let started = Instant::now();
-    let cloud = bring_up(checkout, endpoint)?;
-    if with_demo {
-        show_demo(checkout, &cloud)?;
-    }
-    say_what_is_there(&cloud)?;
+    let (cloud, has_changed) = bring_up(checkout, endpoint)?;
+    let student = with_demo.then(|| show_demo(checkout, &cloud)).transpose()?;
+    say_what_is_there(&cloud, student.as_deref())?;
     line(&format!("\n  ready after {}", narration::seconds(started.elapsed())));
+    if !has_changed && started.elapsed() > UNCHANGED_MAX {
+        line(
+            "  nothing was deployed: that is longer than it should take; see which step above took it",
+        );
+    }
     Ok(())
 }
 
@@ -37,10 +43,11 @@ pub fn deploy(checkout: &Checkout) -> Result<(), Failure> {
 
 /// `demo`: the demo alone, on what is deployed.
 pub fn demonstrate(checkout: &Checkout) -> Result<(), Failure> {
-    show_demo(checkout, &current(checkout)?)
+    show_demo(checkout, &current(checkout)?).map(drop)
 }
 
-fn show_demo(checkout: &Checkout, cloud: &Cloud) -> Result<(), Failure> {
+/// Answers the address of the student whom the demo follows.
+fn show_demo(checkout: &Checkout, cloud: &Cloud) -> Result<String, Failure> {
     heading("Demo");
     // Built beside the bootstraps, by the same cargo call.
     demo::run(cloud, &checkout.path("target/debug/university"), &checkout.local(""))
@@ -56,7 +63,8 @@ pub fn current(checkout: &Checkout) -> Result<Cloud, Failure> {
     Ok(Cloud::new(Endpoint::at(url), provider_url, deployed.outputs))
 }
 
-fn bring_up(checkout: &Checkout, given: Option<String>) -> Result<Cloud, Failure> {
+/// Says too whether anything was deployed.
+fn bring_up(checkout: &Checkout, given: Option<String>) -> Result<(Cloud, bool), Failure> {
     let _turn = Turn::take(checkout)?;
     heading("Matricula on a local cloud");
     let toolchain = Toolchain::check()?;
@@ -80,12 +88,13 @@ fn bring_up(checkout: &Checkout, given: Option<String>) -> Result<Cloud, Failure
         folder: checkout.local("deployment"),
     };
     let deployed = deployment.bring_about(state.deployment.as_ref())?;
+    let has_changed = state.deployment.as_ref() != Some(&deployed);
     state.deployment = Some(deployed.clone());
     state.save(checkout)?;
     let cloud = Cloud::new(endpoint, provider::url(port), deployed.outputs);
     ensure_provider(checkout, &programs, &cloud, port, &mut state)?;
     state.save(checkout)?;
-    Ok(cloud)
+    Ok((cloud, has_changed))
 }
 
 fn use_given_cloud(url: &str, state: &mut State) -> Result<Endpoint, Failure> {
@@ -261,25 +270,30 @@ pub fn status(checkout: &Checkout) -> Result<(), Failure> {
     Ok(())
 }
 
-fn say_what_is_there(cloud: &Cloud) -> Result<(), Failure> {
+/// With the accounts of the demo, where it has run.
+fn say_what_is_there(cloud: &Cloud, student: Option<&str>) -> Result<(), Failure> {
     let api = cloud.api_url()?;
     heading("What is there");
     fact("API", &api);
     fact("its description", &format!("{api}/docs"));
-    fact("sent mail", &format!("{}/_ministack/ses/messages", cloud.endpoint.url()));
+    if let Ok(mailbox) = mailbox(cloud) {
+        fact("sent mail", &format!("{}{}", cloud.endpoint.url(), mailbox.path));
+    }
     fact(
         "local cloud",
         &format!("{} (key and secret: test, region {})", cloud.endpoint.url(), REGION),
     );
     fact("payment provider", &cloud.provider_url);
-    if !demo::ACCOUNTS.is_empty() {
+    if let Some(student) = student {
         heading("Demo accounts");
-        for account in demo::ACCOUNTS {
-            fact(account.role, &format!("{}  password: {}", account.email, account.password));
+        let staff = demo::ACCOUNTS.iter().map(|account| (account.role, account.email));
+        for (role, email) in staff.chain([("student", student)]) {
+            fact(role, &format!("{email}  password: {}", demo::PASSWORD));
         }
     }
     heading("What to try next");
-    fact("logs", "cargo matricula logs enrollment-submit --follow");
+    fact("logs", "cargo matricula logs enrollment-submit");
+    fact("a file of people", "cargo matricula import FILE");
     fact("one function", "cargo matricula invoke operations-health");
     fact("after an edit", "cargo matricula deploy");
     fact("all tests", "cargo matricula test");

@@ -10,18 +10,21 @@ use crate::checkout::{Checkout, shown};
 use crate::cloud::{self, Cloud, Place, use_endpoint};
 use crate::deployment::Deployment;
 use crate::failure::Failure;
+use crate::mutations::{self, MODEL};
 use crate::narration::{self, Progress, heading, line};
-use crate::processes::{Life, free_port, output, run_with_status};
+use crate::processes::{Life, free_port, left_behind, output, run_with_status};
 use crate::provider;
 use crate::sign_in_provider;
 use crate::state::State;
 use crate::tally::{Reader, Tally};
 use crate::toolchain::{self, Toolchain};
 
-/// The test target that needs a deployed stack; the plain run of tests leaves it out.
 /// They wait for the cloud more than they compute.
 const JOURNEYS_AT_ONCE: &str = "6";
+/// The test target that needs a deployed stack; the plain run of tests leaves it out.
 const JOURNEYS: &str = "journeys";
+/// Steps of the model where there is time.
+const DEEP_STEPS: &str = "100000";
 /// The journeys between whose halves the cloud is restarted.
 const HALVES: &str = "the_restart";
 
@@ -32,8 +35,9 @@ struct Suite<'a> {
     tally: Tally,
 }
 
-/// Runs every phase, whatever the ones before it said. Its last line is the sum.
-pub fn run(checkout: &Checkout) -> Result<ExitCode, Failure> {
+/// Runs every phase, whatever the ones before it said; the deep ones only where they are asked for. Its last line is the
+/// sum.
+pub fn run(checkout: &Checkout, deep: bool) -> Result<ExitCode, Failure> {
     heading("Tests of Matricula");
     let toolchain = Toolchain::check()?;
     let has_nextest = output("cargo", &["nextest", "--version"]).is_some();
@@ -46,6 +50,9 @@ pub fn run(checkout: &Checkout) -> Result<ExitCode, Failure> {
     );
     let mut tests = suite.plain_tests();
     suite.phase("tests", &mut tests);
+    if deep && let Err(failure) = suite.deep() {
+        suite.fail(&failure);
+    }
     match toolchain::install_cdk(checkout) {
         Ok(()) => {
             suite.phase("template", Command::new("npm").arg("test").current_dir(checkout.cdk()));
@@ -55,6 +62,7 @@ pub fn run(checkout: &Checkout) -> Result<ExitCode, Failure> {
     if let Err(failure) = suite.journeys(&toolchain) {
         suite.fail(&failure);
     }
+    suite.expect_nothing_left();
     line(&format!("\n  logs: {}", shown(&checkout.path("target/test-logs"))));
     line(&suite.tally.to_string());
     Ok(if suite.tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -76,6 +84,16 @@ impl Suite<'_> {
             narration::failure(&failure);
             // A phase without tests of its own counts as one, so that the sum never hides it.
             self.tally.failed += u64::from(tally.failed == 0);
+        }
+    }
+
+    /// Everything that was started here has ended.
+    fn expect_nothing_left(&mut self) {
+        let left = left_behind();
+        if !left.is_empty() {
+            let what =
+                format!("{} processes of this run are left:\n{}", left.len(), left.join("\n"));
+            self.fail(&Failure::new(what, "End each by its pid, and see who started it."));
         }
     }
 
@@ -115,8 +133,8 @@ impl Suite<'_> {
 
     fn journey_tests(&self, half: Option<&str>) -> Command {
         if !self.has_nextest {
-            let mut test =
-                cargo(&["test", "--workspace", "--no-fail-fast", "--test", JOURNEYS, "--"]);
+            let mut test = cargo(&["test", "--workspace", "--no-fail-fast", "--test", JOURNEYS]);
+            test.args(["--", "--test-threads", JOURNEYS_AT_ONCE]);
             match half {
                 None => test.args(["--skip", HALVES]),
                 Some(half) => test.arg(half),
@@ -129,6 +147,25 @@ impl Suite<'_> {
         let which = half.map_or(format!("not test({HALVES})"), |half| format!("test({half})"));
         nextest.arg(format!("binary({JOURNEYS}) and {which}"));
         nextest
+    }
+
+    /// The model of registration for longer; and each defect on purpose, which it must notice.
+    fn deep(&mut self) -> Result<(), Failure> {
+        let mut model = cargo(&["test", "--workspace", "--test", MODEL, "--", "--nocapture"]);
+        self.phase("model, deep", model.env("MODEL_STEPS", DEEP_STEPS));
+        heading("Defects on purpose");
+        let copy = mutations::Copy::prepare(self.checkout)?;
+        for mutation in mutations::all(self.checkout)? {
+            let log = self.log(&format!("mutation {}", mutation.name));
+            let outcome = narration::step(&mutation.name, |progress| {
+                mutation.must_be_noticed((self.checkout, &copy), &log, progress)
+            });
+            match outcome {
+                Ok(()) => self.tally.passed += 1,
+                Err(failure) => self.fail(&failure),
+            }
+        }
+        Ok(())
     }
 
     /// On a cloud that enforces permissions, started for this and gone after it, come what may.

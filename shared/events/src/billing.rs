@@ -67,6 +67,29 @@ impl Event for ChargeSettled {
     }
 }
 
+/// What is left of the charge may be paid later, as a plan that is kept or a moved due date says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ChargeSecured {
+    pub charge: ChargeId,
+    pub bundle: BundleId,
+    pub student: PersonId,
+    pub invoice: InvoiceId,
+}
+
+impl Event for ChargeSecured {
+    const NAME: &'static str = "billing.charge.secured";
+    const VERSION: u32 = 1;
+
+    fn subject(&self) -> String {
+        self.charge.to_string()
+    }
+
+    fn example() -> Self {
+        let ChargePosted { charge, bundle, student, invoice, .. } = ChargePosted::example();
+        Self { charge, bundle, student, invoice }
+    }
+}
+
 /// The charge, or what a dropped registration was of it, was taken back with a credit note.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChargeReversed {

@@ -13,9 +13,10 @@ mod verification;
 
 pub use billing::{
     AccountUnfinished, BalanceHoldLifted, BalanceHoldPlaced, ChargePosted, ChargeReversed,
-    ChargeSettled, ChargebackBooked, ChargebackReversed, DunningMeasure, DunningStepTaken,
-    InvoiceDeferred, PaymentFailed, PaymentPlanBegun, PaymentPlanCancelled, PaymentRefunded,
-    PaymentSucceeded, ReceiptMatched, ReceiptRejected, ReceiptSubmitted, RefundFailed,
+    ChargeSecured, ChargeSettled, ChargebackBooked, ChargebackReversed, DunningMeasure,
+    DunningStepTaken, InvoiceDeferred, PaymentFailed, PaymentPlanBegun, PaymentPlanCancelled,
+    PaymentRefunded, PaymentSucceeded, ReceiptMatched, ReceiptRejected, ReceiptSubmitted,
+    RefundFailed,
 };
 pub use catalog::{
     CalendarChanged, CourseChanged, CourseCreated, CourseVersion, CrossListing, OfferedCourse,
@@ -94,6 +95,7 @@ pub fn catalogue() -> Vec<Description> {
         Description::of::<GradePosted>(),
         Description::of::<ChargePosted>(),
         Description::of::<ChargeSettled>(),
+        Description::of::<ChargeSecured>(),
         Description::of::<ChargeReversed>(),
         Description::of::<PaymentSucceeded>(),
         Description::of::<PaymentFailed>(),

@@ -19,7 +19,7 @@ pub use id::{
 };
 pub use meeting::{Meeting, Room, Weekday};
 pub use money::{Currency, Money, MoneyError};
-pub use person::{Email, Locale, PersonName, WrongEmail};
+pub use person::{Email, Locale, PersonName, PhoneNumber, WrongEmail, WrongPhoneNumber};
 pub use requirement::{
     AcademicRecord, Attempt, GradeScale, Graph, Proof, ProofReason, Requirement,
     RequirementSyntaxError, Verdict, cycle_through,

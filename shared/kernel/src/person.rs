@@ -107,6 +107,67 @@ impl JsonSchema for Email {
     }
 }
 
+/// A telephone number as E.164 writes it, with its country.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct PhoneNumber(String);
+
+const PHONE_NUMBER_PATTERN: &str = r"^\+[1-9][0-9]{6,14}$";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a telephone number")]
+pub struct WrongPhoneNumber;
+
+impl PhoneNumber {
+    /// Without the plus.
+    pub fn digits(&self) -> &str {
+        self.0.trim_start_matches('+')
+    }
+
+    /// So much of it that whoever knows it knows it again.
+    pub fn masked(&self) -> String {
+        let digits = self.digits();
+        let (first, last) = (digits.get(..3), digits.get(digits.len() - 2..));
+        format!("+{}…{}", first.unwrap_or_default(), last.unwrap_or_default())
+    }
+}
+
+impl FromStr for PhoneNumber {
+    type Err = WrongPhoneNumber;
+
+    fn from_str(text: &str) -> Result<Self, WrongPhoneNumber> {
+        let digits = text.strip_prefix('+').ok_or(WrongPhoneNumber)?;
+        let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+        if !is_number || digits.starts_with('0') || !(7..=15).contains(&digits.len()) {
+            return Err(WrongPhoneNumber);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// Personal data does not reach a log.
+impl fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PhoneNumber({})", self.masked())
+    }
+}
+
+impl<'de> Deserialize<'de> for PhoneNumber {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl JsonSchema for PhoneNumber {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "PhoneNumber".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": PHONE_NUMBER_PATTERN })
+    }
+}
+
 /// The languages Matricula speaks.
 #[derive(
     Debug,
@@ -203,6 +264,18 @@ mod tests {
             [kelvin_for_k, "\u{430}da@example.edu", "ada@ex\u{430}mple.edu", "\u{131}@e.fr"]
         {
             assert_eq!(wrong.parse::<Email>(), Err(WrongEmail), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_telephone_number_has_its_country_and_is_never_printed_whole() {
+        let number: PhoneNumber = "+237670123489".parse().expect("a number");
+        assert_eq!(number.digits(), "237670123489");
+        assert_eq!(format!("{number:?}"), "PhoneNumber(+237…89)");
+        for wrong in
+            ["", "+", "237670123489", "+0237670123", "+23767", "+2376701234891234", "+23767a123489"]
+        {
+            assert_eq!(wrong.parse::<PhoneNumber>(), Err(WrongPhoneNumber), "{wrong:?}");
         }
     }
 

@@ -30,4 +30,5 @@ field-too-long = At most { $limit } are allowed.
 field-too-small = The least is { $limit }.
 field-too-large = The most is { $limit }.
 field-not-unique = Each may stand here only once.
+field-repeated = This field stands in the request more than once.
 field-invalid = This value cannot be used here.

@@ -30,4 +30,5 @@ field-too-long = Se permiten como máximo { $limit }.
 field-too-small = El mínimo es { $limit }.
 field-too-large = El máximo es { $limit }.
 field-not-unique = Cada valor solo puede figurar una vez.
+field-repeated = Este campo figura más de una vez en la petición.
 field-invalid = Este valor no puede usarse aquí.

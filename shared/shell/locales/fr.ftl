@@ -30,4 +30,5 @@ field-too-long = Pas plus de { $limit }.
 field-too-small = Le minimum est { $limit }.
 field-too-large = Le maximum est { $limit }.
 field-not-unique = Chaque valeur ne peut figurer qu'une fois.
+field-repeated = Ce champ figure plus d'une fois dans la requête.
 field-invalid = Cette valeur ne peut pas être utilisée ici.

@@ -116,8 +116,10 @@ impl From<Page<AuditEntry>> for Listing<TrailEntry> {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TrailQuestion {
-    /// Whom or what they concern: a person or a service client by its id, or `provider:<code>`.
-    #[schemars(regex(pattern = r"^([a-z]{3}_[0-9a-f]{32}|provider:[a-z][a-z0-9-]{0,19})$"))]
+    /// Whom or what they concern: a person or a service client by its id, `provider:<code>`, or `site:<code>`.
+    #[schemars(regex(
+        pattern = r"^([a-z]{3}_[0-9a-f]{32}|(provider|site):[a-z][a-z0-9-]{0,19})$"
+    ))]
     pub subject: Option<String>,
     /// A person or a service client by its id, or `system`.
     #[schemars(regex(pattern = r"^(system|[a-z]{3}_[0-9a-f]{32})$"))]

@@ -15,11 +15,11 @@ use table::{IdempotencyKey, PageRequest, Position, StoredReply};
 use tokio::time::Instant;
 
 use crate::failure::Fault;
-use crate::request::FieldError;
+use crate::request::{FieldError, Wrong};
 use crate::telemetry::Outcome;
 use crate::{
-    Access, Call, Caller, Context, Failure, Method, Raw, Refuse, RequestRefusal, Route, Scope,
-    ServiceClient, cursor, problem, runtime, secret, validation,
+    Access, Body, Call, Caller, Context, Failure, Method, Raw, Refuse, RequestRefusal, Route,
+    Scope, ServiceClient, cursor, json_document, problem, runtime, secret, validation,
 };
 
 /// Largest request body that an operation reads, in bytes.
@@ -138,14 +138,24 @@ impl<'r, C: DeserializeOwned + JsonSchema> Door<'r, C> {
         request: &Request<'_>,
     ) -> Result<Value, Failure> {
         let reach = request.reach(self.route)?;
-        let (input, page) = request.input(self.route).await?;
-        let key = request.idempotency_key(self.route, &input)?;
-        let validator = self.validator.get_or_init(|| validation::validator(&schema_for!(C)));
-        let command = validation::command(validator, input)?;
-        let call = request.call(self.route, command, key, page, reach);
-        if self.route.edits && call.if_match.is_none() {
-            return Err(RequestRefusal::IfMatchRequired.into());
+        let Input { fields, page, mut wrong } = request.input(self.route).await?;
+        let key = match request.idempotency_key(self.route, &fields) {
+            Err(refusal @ RequestRefusal::IdempotencyKeyRequired) => {
+                wrong.besides(refusal, "Idempotency-Key", "REQUIRED");
+                None
+            }
+            Err(refusal @ RequestRefusal::IdempotencyKeyInvalid) => {
+                wrong.besides(refusal, "Idempotency-Key", "WRONG_FORMAT");
+                None
+            }
+            other => other?,
+        };
+        if self.route.edits && request.if_match().is_none() {
+            wrong.besides(RequestRefusal::IfMatchRequired, "If-Match", "REQUIRED");
         }
+        let validator = self.validator.get_or_init(|| validation::validator(&schema_for!(C)));
+        let command = wrong.judged(validation::command(validator, fields))?;
+        let call = request.call(self.route, command, key, page, reach);
         with_cursor(self.route, carry_out(context, handler, &call).await?).await
     }
 }
@@ -168,10 +178,19 @@ async fn run<X, C, R>(
 ) -> Result<R, Failure> {
     const RUNS_MAX: u32 = 8;
     let mut run = 1;
+    let mut in_the_way = None;
     loop {
-        let result = handler(context, call).await;
-        let conflict = matches!(result, Err(Failure::Conflict { .. }));
-        if !conflict || run == RUNS_MAX || table::deadline::back_off(run).await.is_none() {
+        let result = match handler(context, call).await {
+            // A run that came too late tells nothing new of what was in the way of those before.
+            Err(Failure::Fault(fault)) if table::deadline::left() < table::deadline::BEGIN_MIN => {
+                let fault = Failure::Fault(fault);
+                Err(in_the_way.map_or(fault, |with_twin| Failure::Conflict { with_twin }))
+            }
+            result => result,
+        };
+        let Err(Failure::Conflict { with_twin }) = result else { return result };
+        in_the_way = Some(with_twin);
+        if run == RUNS_MAX || table::deadline::back_off(run).await.is_none() {
             return result;
         }
         run += 1;
@@ -220,6 +239,13 @@ async fn with_cursor(route: &Route, mut body: Value) -> Result<Value, Failure> {
         body["next_cursor"] = cursor::write(key.as_bytes(), route.operation, &position).into();
     }
     Ok(body)
+}
+
+/// What an operation is asked: its fields as they came, the page, and what is wrong as far as the schema does not say.
+struct Input {
+    fields: Value,
+    page: PageRequest,
+    wrong: Wrong,
 }
 
 /// An event of API Gateway, read without trust.
@@ -319,51 +345,68 @@ impl<'e> Request<'e> {
         }
     }
 
-    /// Path, query and body as one object, for the schema to judge; and the page asked for.
-    async fn input(&self, route: &Route) -> Result<(Value, PageRequest), Failure> {
+    /// Path, query and body as one object, for the schema to judge.
+    async fn input(&self, route: &Route) -> Result<Input, Failure> {
         let has_body = !matches!(route.method, Method::Get | Method::Delete);
         let body = if has_body { self.body()? } else { String::new() };
-        let mut input =
-            if body.trim().is_empty() { Value::Object(Map::new()) } else { self.json(&body)? };
+        let (mut input, mut wrong) = (Value::Object(Map::new()), Wrong::default());
+        if !body.trim().is_empty() {
+            let repeated;
+            (input, repeated) = self.parsed(route, &body)?;
+            wrong.fields(repeated, "REPEATED");
+        }
         let mut page = PageRequest::default();
-        let Some(fields) = input.as_object_mut() else { return Ok((input, page)) };
-        for name in route.path_parameters() {
-            if fields.contains_key(name) {
-                let unknown = FieldError {
-                    field: format!("/{name}"),
-                    code: "UNKNOWN",
-                    arguments: Vec::new(),
-                };
-                return Err(RequestRefusal::InvalidInput(vec![unknown]).into());
+        if let Some(fields) = input.as_object_mut() {
+            if let Some((header, field)) = route.header_field
+                && let Some(text) = self.headers.get(header)
+                && !fields.contains_key(field)
+            {
+                fields.insert(field.to_owned(), text.clone().into());
             }
-            fields.insert(name.to_owned(), self.event["pathParameters"][name].clone());
-        }
-        for (name, value) in texts(&self.event["queryStringParameters"]) {
-            match name {
-                "cursor" if route.paged => page.after = Some(self.position(route, value).await?),
-                "limit" if route.paged => page.limit = limit(value)?,
-                // A query fills no field twice, and none of a body.
-                _ if has_body || fields.contains_key(name) => {
-                    let field = format!("/{name}");
-                    let unknown = FieldError { field, code: "UNKNOWN", arguments: Vec::new() };
-                    return Err(RequestRefusal::InvalidInput(vec![unknown]).into());
-                }
-                _ => {
-                    fields.insert(name.to_owned(), value.into());
+            for name in route.path_parameters() {
+                let value = self.event["pathParameters"][name].clone();
+                if fields.insert(name.to_owned(), value).is_some() {
+                    wrong.fields([format!("/{name}")], "UNKNOWN");
                 }
             }
+            for (name, value) in texts(&self.event["queryStringParameters"]) {
+                match name {
+                    "cursor" if route.paged => match self.position(route, value).await {
+                        Ok(position) => page.after = Some(position),
+                        Err(Failure::Refused(_)) => {
+                            wrong.besides(RequestRefusal::CursorInvalid, "/cursor", "INVALID");
+                        }
+                        Err(failure) => return Err(failure),
+                    },
+                    "limit" if route.paged => match limit(value) {
+                        Ok(limit) => page.limit = limit,
+                        Err(error) => wrong.push(error),
+                    },
+                    // A query fills no field twice, and none of a body.
+                    _ if has_body || fields.contains_key(name) => {
+                        wrong.fields([format!("/{name}")], "UNKNOWN");
+                    }
+                    _ => drop(fields.insert(name.to_owned(), value.into())),
+                }
+            }
         }
-        Ok((input, page))
+        Ok(Input { fields: input, page, wrong })
     }
 
-    fn json(&self, body: &str) -> Result<Value, RequestRefusal> {
+    /// The body, and each of its members that stands there again.
+    fn parsed(&self, route: &Route, body: &str) -> Result<(Value, Vec<String>), RequestRefusal> {
         let content_type = self.headers.get("content-type").map_or("", String::as_str);
         let media_type =
             content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        if route.also_form && media_type == Body::Form.media_type() {
+            let fields = form_urlencoded::parse(body.as_bytes());
+            let fields = fields.map(|(name, text)| (name, text.into_owned())).collect();
+            return Ok((fields, Vec::new()));
+        }
         if !matches!(media_type.as_str(), "application/json" | "application/merge-patch+json") {
             return Err(RequestRefusal::ContentTypeUnsupported);
         }
-        serde_json::from_str(body).map_err(|_| RequestRefusal::MalformedJson)
+        json_document::read(body).map_err(|_| RequestRefusal::MalformedJson)
     }
 
     async fn position(&self, route: &Route, cursor: &str) -> Result<Position, Failure> {
@@ -405,8 +448,6 @@ impl<'e> Request<'e> {
         page: PageRequest,
         reach: Vec<(Scope, Option<String>)>,
     ) -> Call<C> {
-        let if_match =
-            self.headers.get("if-match").and_then(|tag| tag.trim().trim_matches('"').parse().ok());
         Call {
             command,
             caller: self.caller().ok().flatten().filter(|_| route.access != Access::Public),
@@ -416,9 +457,14 @@ impl<'e> Request<'e> {
             locale: self.locale,
             correlation_id: self.correlation_id.clone(),
             idempotency_key,
-            if_match,
+            if_match: self.if_match(),
             page,
         }
+    }
+
+    /// The version that the caller read last.
+    fn if_match(&self) -> Option<u64> {
+        self.headers.get("if-match")?.trim().trim_matches('"').parse().ok()
     }
 
     /// The reply to the gateway; the outcome is logged here, once, with the whole chain of what broke.
@@ -439,6 +485,9 @@ impl<'e> Request<'e> {
     }
 
     fn carried_out(&self, route: &Route, body: &Value) -> Value {
+        if let Some(media_type) = route.document {
+            return self.document(media_type, body);
+        }
         let etag = body["version"].as_u64().map(|version| format!("\"{version}\""));
         let mut headers =
             vec![("content-type", "application/json"), ("x-correlation-id", &self.correlation_id)];
@@ -450,6 +499,29 @@ impl<'e> Request<'e> {
         let status = if body.is_null() { 204 } else { route.status };
         let body = if body.is_null() { String::new() } else { body.to_string() };
         reply(status, &headers, &body)
+    }
+
+    /// The bytes of a [`crate::Document`], under its name. They are not sent to whoever has them already.
+    fn document(&self, media_type: &str, document: &Value) -> Value {
+        let text = |field: &str| document[field].as_str().unwrap_or_default();
+        let etag = format!("\"{}\"", hashed(Sha256::digest(text("content"))));
+        let disposition = format!("inline; filename=\"{}\"", text("file_name"));
+        let mut headers = vec![
+            ("etag", etag.as_str()),
+            ("x-correlation-id", &self.correlation_id),
+            ("cache-control", "no-store"),
+        ];
+        let known = self.headers.get("if-none-match").map_or("", String::as_str);
+        // A tag that a cache has weakened stands for the same text.
+        let mut known = known.split(',').map(|tag| tag.trim().trim_start_matches("W/"));
+        if known.any(|tag| tag == etag || tag == "*") {
+            return reply(304, &headers, "");
+        }
+        headers
+            .extend([("content-type", media_type), ("content-disposition", disposition.as_str())]);
+        let mut reply = reply(200, &headers, text("content"));
+        reply["isBase64Encoded"] = true.into();
+        reply
     }
 
     fn refused(&self, failure: &Failure) -> (&'static str, Value) {
@@ -494,13 +566,10 @@ fn hashed(digest: impl AsRef<[u8]>) -> String {
     base64::engine::general_purpose::STANDARD_NO_PAD.encode(digest)
 }
 
-fn limit(text: &str) -> Result<u32, RequestRefusal> {
-    let error = |code, limit: u32| {
-        RequestRefusal::InvalidInput(vec![FieldError {
-            field: "/limit".to_owned(),
-            code,
-            arguments: vec![("limit", limit.to_string())],
-        }])
+fn limit(text: &str) -> Result<u32, FieldError> {
+    let error = |code, limit: u32| FieldError {
+        arguments: vec![("limit", limit.to_string())],
+        ..FieldError::new("/limit", code)
     };
     match text.parse::<u32>() {
         Ok(0) | Err(_) => Err(error("TOO_SMALL", 1)),

@@ -3,7 +3,7 @@
 use kernel::Locale;
 use serde_json::{Map, Value, json};
 
-use crate::{Access, ClientScope, HttpOperation, Method, Route, Scope, Sentences, sentence};
+use crate::{Access, Body, ClientScope, HttpOperation, Method, Route, Scope, Sentences, sentence};
 
 /// The whole API as one document, with every code that a context can refuse with.
 pub fn document(operations: &[HttpOperation], sentences: &[&Sentences]) -> Value {
@@ -75,8 +75,11 @@ fn described(operation: &HttpOperation, components: &mut Components) -> Value {
     });
     if let Some(schema) = body {
         let media_type = route.body.media_type();
-        described["requestBody"] =
-            json!({ "required": true, "content": { media_type: { "schema": schema } } });
+        let mut content = json!({ media_type: { "schema": schema } });
+        if route.also_form {
+            content[Body::Form.media_type()] = content[media_type].clone();
+        }
+        described["requestBody"] = json!({ "required": true, "content": content });
     }
     described
 }
@@ -91,7 +94,12 @@ fn responses(route: &Route, reply: Option<Value>) -> Value {
         Some(schema) => {
             json!({ "description": "Carried out.", "content": { "application/json": { "schema": schema } } })
         }
-        None => json!({ "description": "The document." }),
+        None => match route.document {
+            Some(media_type) => {
+                json!({ "description": "The document.", "content": { media_type: {} } })
+            }
+            None => json!({ "description": "The document." }),
+        },
     };
     let status = if carried_out.get("content").is_none() && route.method == Method::Delete {
         204

@@ -5,10 +5,13 @@ use serde_json::{Map, Value, json};
 
 use crate::{Refuse, Sentences, sentence};
 
+/// Enough for a person to mend a form; a hostile body gets no longer a reply.
+pub(crate) const ERRORS_MAX: usize = 50;
+
 /// What is wrong with one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
-    /// JSON pointer into the request (RFC 6901), such as `/items/0/section`.
+    /// JSON pointer into the request (RFC 6901), such as `/items/0/section`; or a header's name.
     pub field: String,
     pub code: &'static str,
     /// For the sentence: a limit, or what was expected.
@@ -16,10 +19,54 @@ pub struct FieldError {
 }
 
 impl FieldError {
+    pub(crate) fn new(field: impl Into<String>, code: &'static str) -> Self {
+        Self { field: field.into(), code, arguments: Vec::new() }
+    }
+
     fn spoken(&self, locale: Locale) -> Value {
         let code = format!("FIELD_{}", self.code);
         let message = sentence(&SENTENCES, locale, &code, &self.arguments);
         json!({ "field": self.field, "code": self.code, "message": message })
+    }
+}
+
+/// What is wrong with a request, gathered so that all of it is told at once.
+#[derive(Debug, Default)]
+pub(crate) struct Wrong {
+    errors: Vec<FieldError>,
+    /// What has a refusal of its own as long as nothing else is wrong.
+    besides: Vec<(RequestRefusal, FieldError)>,
+}
+
+impl Wrong {
+    pub(crate) fn push(&mut self, error: FieldError) {
+        self.errors.push(error);
+    }
+
+    pub(crate) fn fields(&mut self, fields: impl IntoIterator<Item = String>, code: &'static str) {
+        self.errors.extend(fields.into_iter().map(|field| FieldError::new(field, code)));
+    }
+
+    pub(crate) fn besides(&mut self, refusal: RequestRefusal, field: &str, code: &'static str) {
+        self.besides.push((refusal, FieldError::new(field, code)));
+    }
+
+    /// The command, if nothing at all is wrong.
+    pub(crate) fn judged<C>(
+        mut self,
+        command: Result<C, Vec<FieldError>>,
+    ) -> Result<C, RequestRefusal> {
+        match command {
+            Ok(command) if self.errors.is_empty() && self.besides.is_empty() => return Ok(command),
+            Ok(_) => {}
+            Err(errors) => self.errors.extend(errors),
+        }
+        if let ([], [(refusal, _)]) = (self.errors.as_slice(), self.besides.as_slice()) {
+            return Err(refusal.clone());
+        }
+        self.errors.extend(self.besides.into_iter().map(|(_, error)| error));
+        self.errors.truncate(ERRORS_MAX);
+        Err(RequestRefusal::InvalidInput(self.errors))
     }
 }
 

@@ -77,10 +77,16 @@ pub struct Route {
     /// Whether `limit` and `cursor` are understood.
     pub paged: bool,
     pub body: Body,
+    /// Whether a form is taken as well, each of its fields as a text.
+    pub also_form: bool,
+    /// A field that may come in a header instead, by the header's name.
+    pub header_field: Option<(&'static str, &'static str)>,
     /// What a service client must be allowed to call it; absent where none may. It reaches every record then.
     pub client_scope: Option<ClientScope>,
     /// How long anybody may keep the reply, in seconds; absent where nobody may.
     pub cached_s: Option<u32>,
+    /// The media type of the reply where it is a [`crate::Document`].
+    pub document: Option<&'static str>,
 }
 
 impl Route {
@@ -200,8 +206,11 @@ impl Route {
             edits: false,
             paged: false,
             body: Body::Json,
+            also_form: false,
+            header_field: None,
             client_scope: None,
             cached_s: None,
+            document: None,
         }
     }
 
@@ -209,6 +218,20 @@ impl Route {
     #[must_use]
     pub const fn form(mut self) -> Self {
         self.body = Body::Form;
+        self
+    }
+
+    /// Takes a form as well as JSON, for callers who can send nothing else.
+    #[must_use]
+    pub const fn also_form(mut self) -> Self {
+        self.also_form = true;
+        self
+    }
+
+    /// Takes the field out of this header where the body has none.
+    #[must_use]
+    pub const fn or_header(mut self, field: &'static str, header: &'static str) -> Self {
+        self.header_field = Some((header, field));
         self
     }
 
@@ -223,6 +246,13 @@ impl Route {
     #[must_use]
     pub const fn cached_s(mut self, seconds: u32) -> Self {
         self.cached_s = Some(seconds);
+        self
+    }
+
+    /// Replies with a file of this kind.
+    #[must_use]
+    pub const fn document(mut self, media_type: &'static str) -> Self {
+        self.document = Some(media_type);
         self
     }
 

@@ -1,8 +1,12 @@
-//! Secrets from Secrets Manager: read when first needed, then kept for the life of the environment.
+//! Secrets from Secrets Manager: read when first needed, then kept for the life of the environment. And those that are
+//! handed out: random, shown once, and kept as a digest.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use aws_lc_rs::{digest, rand};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::Mutex;
 
 use crate::Fault;
@@ -43,4 +47,17 @@ async fn known_or_read(variable: &str, id: impl FnOnce() -> String) -> Result<Ar
     let secret: Arc<str> = text.into();
     known.insert(variable.to_owned(), Arc::clone(&secret));
     Ok(secret)
+}
+
+/// A text of 256 random bits, which nobody guesses and a path may hold.
+pub fn random_text() -> Result<String, Fault> {
+    let mut bytes = [0; 32];
+    rand::fill(&mut bytes).map_err(|error| Fault::outside("there is no randomness", error))?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// By which such a text is known again. There are too many of them to try, so that a digest that is quick to compute is
+/// enough.
+pub fn digest_of(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, text.as_bytes()))
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::telemetry::Outcome;
-use crate::{Context, Failure, Refuse, operation, runtime, validation};
+use crate::{Context, Failure, Refuse, RequestRefusal, operation, runtime, validation};
 
 /// One call of a saga step.
 #[derive(Debug, Clone)]
@@ -54,7 +54,8 @@ where
         let correlation_id = take_correlation_id(&mut input, &invocation.request_id);
         let validator = validator.get_or_init(|| validation::validator(&schema_for!(C)));
         let work = async {
-            let command = validation::command(validator, input)?;
+            let command =
+                validation::command(validator, input).map_err(RequestRefusal::InvalidInput)?;
             let step = Step { command, now: crate::now(), correlation_id: correlation_id.clone() };
             run_step(async || handler(context, &step).await).await
         };

@@ -7,10 +7,7 @@ use schemars::Schema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::request::{FieldError, RequestRefusal};
-
-/// Enough for a person to mend a form; a hostile body gets no longer a reply.
-const ERRORS_MAX: usize = 50;
+use crate::request::{ERRORS_MAX, FieldError};
 
 pub(crate) fn validator(schema: &Schema) -> Validator {
     jsonschema::validator_for(schema.as_value())
@@ -21,23 +18,19 @@ pub(crate) fn validator(schema: &Schema) -> Validator {
 pub(crate) fn command<C: DeserializeOwned>(
     validator: &Validator,
     input: Value,
-) -> Result<C, RequestRefusal> {
+) -> Result<C, Vec<FieldError>> {
     let errors: Vec<FieldError> = validator
         .iter_errors(&input)
         .take(ERRORS_MAX)
         .flat_map(|error| field_errors(&error))
         .collect();
     if !errors.is_empty() {
-        return Err(RequestRefusal::InvalidInput(errors));
+        return Err(errors);
     }
     // What a schema cannot say, such as the 30th of February, the type itself refuses.
     serde_path_to_error::deserialize(input).map_err(|error| {
         let field = error.path().to_string().replace(['.', '['], "/").replace(']', "");
-        RequestRefusal::InvalidInput(vec![FieldError {
-            field: format!("/{field}"),
-            code: "INVALID",
-            arguments: Vec::new(),
-        }])
+        vec![FieldError::new(format!("/{field}"), "INVALID")]
     })
 }
 
@@ -46,19 +39,14 @@ fn field_errors(error: &ValidationError<'_>) -> Vec<FieldError> {
     let one = |code, arguments| vec![FieldError { field: at.clone(), code, arguments }];
     let limit = |limit: &dyn ToString| vec![("limit", limit.to_string())];
     match error.kind() {
-        ValidationErrorKind::Required { property } => vec![FieldError {
-            field: format!("{at}/{}", property.as_str().unwrap_or_default()),
-            code: "REQUIRED",
-            arguments: Vec::new(),
-        }],
+        ValidationErrorKind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            vec![FieldError::new(format!("{at}/{name}"), "REQUIRED")]
+        }
         ValidationErrorKind::AdditionalProperties { unexpected }
         | ValidationErrorKind::UnevaluatedProperties { unexpected } => unexpected
             .iter()
-            .map(|name| FieldError {
-                field: format!("{at}/{name}"),
-                code: "UNKNOWN",
-                arguments: Vec::new(),
-            })
+            .map(|name| FieldError::new(format!("{at}/{name}"), "UNKNOWN"))
             .collect(),
         ValidationErrorKind::Type { kind } => {
             one("WRONG_TYPE", vec![("expected", expected_type(kind))])
@@ -129,13 +117,13 @@ mod tests {
 
     fn codes(input: Value) -> Vec<String> {
         match command::<Order>(&validator(&schema_for!(Order)), input) {
-            Err(RequestRefusal::InvalidInput(errors)) => {
+            Err(errors) => {
                 let mut codes: Vec<String> =
                     errors.iter().map(|error| format!("{} {}", error.field, error.code)).collect();
                 codes.sort();
                 codes
             }
-            other => panic!("not refused: {other:?}"),
+            Ok(order) => panic!("not refused: {order:?}"),
         }
     }
 

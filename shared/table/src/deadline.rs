@@ -37,3 +37,28 @@ pub async fn back_off(attempt: u32) -> Option<()> {
     tokio::time::sleep(wait).await;
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nobody_waits_so_long_that_nothing_can_be_begun_after_it() {
+        let waited = async |left: Duration| {
+            let began = Instant::now();
+            (within(began + left, back_off(1)).await, began.elapsed())
+        };
+        let (none, _) = waited(BEGIN_MIN).await;
+        assert_eq!(none, None);
+        let (some, waited) = waited(Duration::from_mins(1)).await;
+        assert_eq!(some, Some(()));
+        assert!(waited >= Duration::from_millis(1), "{waited:?}");
+    }
+
+    #[tokio::test]
+    async fn the_time_left_is_that_of_whoever_set_the_deadline() {
+        assert_eq!(left(), Duration::from_mins(1), "nobody did");
+        let past = Instant::now().checked_sub(Duration::from_secs(1)).expect("a second ago");
+        assert_eq!(within(past, async { left() }).await, Duration::ZERO);
+    }
+}

@@ -87,6 +87,8 @@ impl Batch {
 /// DynamoDB's own limit of keys in one batch.
 const BATCH_KEYS_MAX: usize = 100;
 const BATCH_ROUNDS_MAX: u32 = 5;
+/// A query answers with 1 MB at most: what is larger than 16 MB is no collection that belongs together.
+const COLLECTION_CALLS_MAX: u32 = 16;
 
 impl Table {
     pub async fn get<R: Record>(&self, key: &Key<R>) -> Result<Option<Stored<R>>, ReadFailure> {
@@ -137,21 +139,31 @@ impl Table {
         if wanted.is_empty() { Ok(batch) } else { Err(ReadFailure::Throttled) }
     }
 
-    /// Everything that lies under one partition key: things of several kinds that belong together, in one call.
+    /// Everything that lies under one partition key: things of several kinds that belong together, in one call for each
+    /// megabyte of them.
     pub async fn get_collection(&self, pk: &str) -> Result<Batch, ReadFailure> {
-        let reply = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .consistent_read(true)
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
-            .send()
-            .await
-            .map_err(read_failure)?;
         let mut batch = Batch::default();
-        batch.insert_all(reply.items.unwrap_or_default());
-        Ok(batch)
+        let mut behind = None;
+        for _ in 0..COLLECTION_CALLS_MAX {
+            let reply = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .consistent_read(true)
+                .key_condition_expression("pk = :pk")
+                .expression_attribute_values(":pk", AttributeValue::S(pk.to_owned()))
+                .set_exclusive_start_key(behind)
+                .send()
+                .await
+                .map_err(read_failure)?;
+            batch.insert_all(reply.items.unwrap_or_default());
+            behind = reply.last_evaluated_key;
+            if behind.is_none() {
+                return Ok(batch);
+            }
+        }
+        let why = format!("it does not end within {COLLECTION_CALLS_MAX} calls");
+        Err(ReadFailure::Unreadable { kind: "collection", why })
     }
 
     /// A page of a list.

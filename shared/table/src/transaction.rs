@@ -235,7 +235,7 @@ enum Write {
     Change(Change),
 }
 
-/// What is written together or not at all; at most 100 items.
+/// What is written together or not at all; at most [`Transaction::ITEMS_MAX`] items.
 #[derive(Debug)]
 pub struct Transaction<'t> {
     table: &'t Table,
@@ -258,6 +258,9 @@ impl Table {
 }
 
 impl Transaction<'_> {
+    /// DynamoDB's own limit.
+    pub const ITEMS_MAX: usize = 100;
+
     /// Writes a record that must not exist yet.
     pub fn create<R: Record>(&mut self, record: &R) -> Place {
         self.push((&record.key()).into(), Write::Put(to_item(record, 1), Expected::Absent))
@@ -359,26 +362,29 @@ impl Transaction<'_> {
         self.writes.is_empty()
     }
 
+    /// Number of items that it writes or checks.
+    pub fn len(&self) -> usize {
+        self.writes.len()
+    }
+
     /// Carries the transaction out, again and again while others are in the way, as long as the deadline allows.
     pub async fn commit(self) -> Result<(), CommitFailure> {
         const ATTEMPTS_MAX: u32 = 12;
-        let mut attempt = 0;
-        loop {
+        let mut met = CommitFailure::OutOfTime;
+        for attempt in 1..=ATTEMPTS_MAX {
             if deadline::left() < deadline::BEGIN_MIN {
-                return Err(CommitFailure::OutOfTime);
+                break;
             }
-            let failure = match self.send().await {
+            met = match self.send().await {
                 Ok(()) => return Ok(()),
-                Err(failure @ (CommitFailure::Conflict { .. } | CommitFailure::Throttled)) => {
-                    failure
-                }
+                Err(met @ (CommitFailure::Conflict { .. } | CommitFailure::Throttled)) => met,
                 Err(failure) => return Err(failure),
             };
-            attempt += 1;
             if attempt == ATTEMPTS_MAX || deadline::back_off(attempt).await.is_none() {
-                return Err(failure);
+                break;
             }
         }
+        Err(met)
     }
 
     fn push(&mut self, key: (String, String), write: Write) -> Place {
@@ -508,5 +514,108 @@ fn condition(expected: &Expected) -> (Option<String>, Option<Values>) {
                 HashMap::from([(":read".to_owned(), AttributeValue::N(version.to_string()))]);
             (Some("version = :read".to_owned()), Some(values))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::Client;
+    use aws_sdk_dynamodb::config::{BehaviorVersion, Config};
+
+    use super::*;
+
+    /// A table that nobody asks anything.
+    fn table() -> Table {
+        let config = Config::builder().behavior_version(BehaviorVersion::latest()).build();
+        Table::new(Client::from_conf(config), "test")
+    }
+
+    fn counter() -> Key<StoredReply> {
+        Key::new("COUNTER", "COUNTER")
+    }
+
+    fn now() -> Timestamp {
+        Timestamp::UNIX_EPOCH
+    }
+
+    /// What reasons with these codes come to: for a counter, another, and a marker of the event, or of the command.
+    fn failure(of_command: bool, codes: [&str; 3]) -> String {
+        let table = table();
+        let mut transaction = table.transaction();
+        transaction.change(Change::of(&counter()).add("taken", 1));
+        transaction.change(Change::of(&Key::<StoredReply>::new("COUNTER", "2")).add("taken", 1));
+        if of_command {
+            let key = IdempotencyKey { scope: "ada".into(), input_hash: "hash".into() };
+            transaction.reply(&key, &"reply", now());
+        } else {
+            transaction.seen("on-it", "event", now());
+        }
+        let reason = |code| CancellationReason::builder().code(code).message("why").build();
+        format!("{:?}", transaction.failure_of_reasons(&codes.map(reason)))
+    }
+
+    #[test]
+    fn every_reason_is_a_thing_of_its_own_and_the_one_that_settles_the_matter_counts() {
+        let invalid = |place: u32| format!("Invalid(\"item {place}: why\")");
+        let failed = |places: &str| format!("ConditionFailed([{places}])");
+        let cases = [
+            (["None", "ValidationError", "None"], invalid(1)),
+            (["ItemCollectionSizeLimitExceeded", "None", "None"], invalid(0)),
+            (["AccessDenied", "None", "None"], invalid(0)),
+            (["None", "ConditionalCheckFailed", "None"], failed("Place(1)")),
+            (
+                ["ConditionalCheckFailed", "ConditionalCheckFailed", "None"],
+                failed("Place(0), Place(1)"),
+            ),
+            (["None", "None", "ConditionalCheckFailed"], "DoneBefore".to_owned()),
+            (["TransactionConflict", "None", "None"], "Conflict { with_twin: false }".to_owned()),
+            (["None", "ThrottlingError", "None"], "Throttled".to_owned()),
+            (["ProvisionedThroughputExceeded", "None", "None"], "Throttled".to_owned()),
+            // Several at once.
+            (["ConditionalCheckFailed", "None", "ConditionalCheckFailed"], "DoneBefore".to_owned()),
+            (["TransactionConflict", "None", "ConditionalCheckFailed"], "DoneBefore".to_owned()),
+            (["ConditionalCheckFailed", "ValidationError", "None"], invalid(1)),
+            (["TransactionConflict", "ConditionalCheckFailed", "None"], failed("Place(1)")),
+            (["ThrottlingError", "ConditionalCheckFailed", "None"], failed("Place(1)")),
+            (
+                ["ThrottlingError", "TransactionConflict", "None"],
+                "Conflict { with_twin: false }".to_owned(),
+            ),
+        ];
+        for (codes, expected) in cases {
+            assert_eq!(failure(false, codes), expected, "{codes:?}");
+            assert_eq!(failure(true, codes), expected, "{codes:?}");
+        }
+        assert!(failure(true, ["SomethingNew", "None", "None"]).starts_with("Invalid(\"unknown"));
+    }
+
+    #[test]
+    fn a_conflict_at_the_command_s_own_record_is_one_with_its_twin() {
+        let codes = ["None", "None", "TransactionConflict"];
+        assert_eq!(failure(true, codes), "Conflict { with_twin: true }");
+        assert_eq!(failure(false, codes), "Conflict { with_twin: false }", "an event has no twin");
+    }
+
+    #[test]
+    fn changes_of_one_item_are_one_with_all_that_each_asks() {
+        let table = table();
+        let mut transaction = table.transaction();
+        let pool = || Field::of_map("taken_in_pools", "a");
+        let first = Change::of(&counter()).add("taken", 1).at_most("taken", 30);
+        let second = Change::of(&counter()).add("taken", 1).add(pool(), 1).still("version", 7);
+        let place = transaction.change(first);
+        assert_eq!(transaction.change(second), place);
+        assert_eq!(transaction.len(), 1);
+        let [Write::Change(merged)] = transaction.writes.as_slice() else {
+            panic!("an item stands once in a transaction");
+        };
+        assert_eq!(merged.adds, BTreeMap::from([(Field::from("taken"), 2), (pool(), 1)]));
+        assert_eq!(merged.bounds, BTreeMap::from([(Field::from("taken"), 30)]));
+        let still = AttributeValue::N("7".to_owned());
+        assert_eq!(merged.equals, BTreeMap::from([(Field::from("version"), still)]));
+        let update = merged.clone().into_update("test");
+        let values = update.expression_attribute_values().expect("there are some");
+        let most = AttributeValue::N("28".to_owned());
+        assert!(values.values().any(|value| *value == most), "room for two is asked: {values:?}");
     }
 }

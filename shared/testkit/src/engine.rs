@@ -1,9 +1,10 @@
-//! DynamoDB in the test's own process, behind a front that counts calls and can put faults on the wire.
+//! DynamoDB in the test's own process, behind a front that counts calls and can put faults on the wire, or the limits
+//! that DynamoDB has.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::Client;
@@ -21,23 +22,29 @@ use table::Table;
 use tokio::net::TcpListener;
 
 use crate::faults::Verdict;
+use crate::limits::{Admission, Limited, Limits};
+use crate::units::{self, Units};
 use crate::{Faults, step_functions};
 
 /// An engine with its front. It stops when it is dropped.
 pub struct Engine {
     url: String,
     direct_url: String,
-    database: dynoxide::Database,
-    front: Arc<Front>,
+    pub(crate) database: dynoxide::Database,
+    pub(crate) front: Arc<Front>,
     tasks: Vec<tokio::task::JoinHandle<()>>,
 }
 
-struct Front {
+pub(crate) struct Front {
     engine_url: String,
     client: reqwest::Client,
     faults: Mutex<Faults>,
     calls: Mutex<BTreeMap<String, u64>>,
     transaction_items: AtomicU64,
+    /// Nothing as long as nobody wants to know.
+    units: Mutex<Option<Units>>,
+    limits: OnceLock<Arc<Limits>>,
+    written: Mutex<BTreeSet<(String, String)>>,
     secrets: Mutex<BTreeMap<String, Secret>>,
 }
 
@@ -49,9 +56,21 @@ impl Engine {
 
     /// Starts an empty engine whose front listens on `address`.
     pub async fn start_on(address: &str) -> Self {
+        let database = dynoxide::Database::memory().expect("an engine in memory");
+        Self::of(database, address).await
+    }
+
+    /// Starts an engine whose tables lie in this folder, on disk.
+    pub async fn start_in(folder: &Path) -> Self {
+        let file = folder.join("tables.sqlite");
+        let file = file.to_str().expect("the folder's path is text");
+        let database = dynoxide::Database::new(file).expect("an engine on disk");
+        Self::of(database, "127.0.0.1:0").await
+    }
+
+    async fn of(database: dynoxide::Database, address: &str) -> Self {
         let engine = bind("127.0.0.1:0").await;
         let direct_url = url_of(&engine);
-        let database = dynoxide::Database::memory().expect("an engine in memory");
         let serving = tokio::spawn(dynoxide::server::serve_on(engine, database.clone()));
         let front = Arc::new(Front {
             engine_url: direct_url.clone(),
@@ -59,6 +78,9 @@ impl Engine {
             faults: Mutex::new(Faults::none()),
             calls: Mutex::default(),
             transaction_items: AtomicU64::new(0),
+            units: Mutex::default(),
+            limits: OnceLock::new(),
+            written: Mutex::default(),
             secrets: Mutex::default(),
         });
         let listener = bind(address).await;
@@ -107,6 +129,27 @@ impl Engine {
         self.front.transaction_items.swap(0, Ordering::Relaxed)
     }
 
+    /// Capacity units since they were last taken. None are counted before the first time.
+    pub fn take_units(&self) -> Units {
+        let mut units = self.front.units.lock().expect("no test panics while it counts");
+        units.replace(Units::default()).unwrap_or_default()
+    }
+
+    /// From now on calls through the front meet DynamoDB's own limits.
+    pub fn impose_limits(&self) {
+        self.front.limits.get_or_init(Arc::default);
+    }
+
+    /// How often they were met since the last time this was taken.
+    pub fn take_limited(&self) -> Limited {
+        self.front.limits.get().map(|limits| limits.take_limited()).unwrap_or_default()
+    }
+
+    /// Partition and place of every item that was written in process since the last time this was taken.
+    pub fn take_written(&self) -> BTreeSet<(String, String)> {
+        std::mem::take(&mut *self.front.written.lock().expect("noting does not panic"))
+    }
+
     /// Configuration of a client that talks through the front.
     pub fn sdk_config(&self) -> SdkConfig {
         config(&self.url)
@@ -116,6 +159,19 @@ impl Engine {
     pub async fn table(&self, name: &str) -> Table {
         create_table(&Client::new(&config(&self.direct_url)), name).await;
         Table::new(Client::new(&self.sdk_config()), name)
+    }
+}
+
+impl Front {
+    /// Counts the call, and asks the faults what becomes of it.
+    pub(crate) fn judge(&self, call: &str, body: &[u8]) -> Verdict {
+        let mut calls = self.calls.lock().expect("counting does not panic");
+        *calls.entry(call.to_owned()).or_default() += 1;
+        self.faults.lock().expect("a verdict does not panic").judge(call, body)
+    }
+
+    pub(crate) fn note_written(&self, keys: impl Iterator<Item = (String, String)>) {
+        self.written.lock().expect("noting does not panic").extend(keys);
     }
 }
 
@@ -202,22 +258,29 @@ async fn create_table(client: &Client, name: &str) {
         .expect("the table is created");
 }
 
-/// Counts the call, asks the faults what becomes of it, and passes it on.
+/// Asks what becomes of the call, and passes it on.
 async fn forward(State(front): State<Arc<Front>>, headers: HeaderMap, body: Bytes) -> Response {
     let target =
         headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or_default();
     let call = target.rsplit('.').next().unwrap_or_default().to_owned();
-    *front.calls.lock().expect("counting does not panic").entry(call.clone()).or_default() += 1;
     if call == "TransactWriteItems" {
         let request: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         let items = request["TransactItems"].as_array().map_or(0, Vec::len);
         front.transaction_items.fetch_add(items as u64, Ordering::Relaxed);
     }
-    let verdict = front.faults.lock().expect("a verdict does not panic").judge(&call, &body);
+    let verdict = front.judge(&call, &body);
+    let passage = match front.limits.get().map(|limits| limits.admit(&call, &body)) {
+        Some(Admission::Refused(body)) => return json_reply(StatusCode::BAD_REQUEST, body),
+        Some(Admission::Granted(passage)) => Some(passage),
+        None => None,
+    };
+    if let Some(passage) = &passage {
+        passage.take_time().await;
+    }
     match verdict {
-        Verdict::Pass => carry_out(&front, headers, body).await,
+        Verdict::Pass => carry_out(&front, &call, headers, body).await,
         Verdict::DropReply => {
-            drop(carry_out(&front, headers, body).await);
+            drop(carry_out(&front, &call, headers, body).await);
             let broken = futures_util::stream::once(async {
                 Err::<Bytes, _>(std::io::Error::other("dropped"))
             });
@@ -230,16 +293,18 @@ async fn forward(State(front): State<Arc<Front>>, headers: HeaderMap, body: Byte
     }
 }
 
-async fn carry_out(front: &Front, headers: HeaderMap, body: Bytes) -> Response {
+async fn carry_out(front: &Front, call: &str, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     if target.is_some_and(|target| target.starts_with("secretsmanager.")) {
         let mut secrets = front.secrets.lock().expect("a secret does not panic");
         let puts = target.is_some_and(|call| call.ends_with(".PutSecretValue"));
         return secret(&mut secrets, puts, &body);
     }
-    if let Some(call) = target.and_then(|target| target.strip_prefix("AWSStepFunctions.")) {
+    if target.is_some_and(|target| target.starts_with("AWSStepFunctions.")) {
         return json_reply(StatusCode::OK, step_functions::positive(call).to_string());
     }
+    let counts_units = front.units.lock().expect("counting does not panic").is_some();
+    let body = if counts_units { units::asking(&body) } else { body };
     let mut request = front.client.post(&front.engine_url).body(body);
     for name in ["x-amz-target", "content-type", "authorization", "x-amz-date"] {
         if let Some(value) = headers.get(name) {
@@ -249,8 +314,11 @@ async fn carry_out(front: &Front, headers: HeaderMap, body: Bytes) -> Response {
     let reply = request.send().await.expect("the engine answers");
     let status = reply.status();
     let checksum = reply.headers().get("x-amz-crc32").cloned();
-    let mut response =
-        json_reply(status, reply.bytes().await.expect("the engine's reply is whole"));
+    let body = reply.bytes().await.expect("the engine's reply is whole");
+    if let Some(units) = front.units.lock().expect("counting does not panic").as_mut() {
+        units.add(call, &body);
+    }
+    let mut response = json_reply(status, body);
     if let Some(checksum) = checksum {
         response.headers_mut().insert("x-amz-crc32", checksum);
     }

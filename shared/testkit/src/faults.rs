@@ -15,9 +15,12 @@ pub enum Fault {
     Throttle,
     /// The call is not carried out, because others write to the same items. Only writes meet it.
     Conflict,
+    /// As a conflict, but of every item of a transaction: a twin of the same command is under way.
+    TwinConflict,
 }
 
 impl Fault {
+    /// What any call may meet, whoever else is there.
     pub const ALL: [Self; 4] = [Self::DropReply, Self::FailBefore, Self::Throttle, Self::Conflict];
 }
 
@@ -102,20 +105,21 @@ fn verdict(fault: Fault, call: &str, body: &[u8]) -> Verdict {
         (Fault::Throttle, _) => {
             answer(StatusCode::BAD_REQUEST, "ProvisionedThroughputExceededException", message)
         }
-        (Fault::Conflict, "TransactWriteItems") => {
+        (Fault::Conflict | Fault::TwinConflict, "TransactWriteItems") => {
             let request: Value = serde_json::from_slice(body).unwrap_or_default();
             let items = request["TransactItems"].as_array().map_or(1, Vec::len);
             let mut reasons = vec![json!({ "Code": "None" }); items];
-            reasons[0] = json!({ "Code": "TransactionConflict", "Message": "Transaction is ongoing for the item" });
+            let met = if fault == Fault::TwinConflict { items } else { 1 };
+            reasons[..met].fill(json!({ "Code": "TransactionConflict", "Message": "Transaction is ongoing for the item" }));
             let members = json!({
                 "Message": "Transaction cancelled, please refer cancellation reasons for specific reasons",
                 "CancellationReasons": reasons,
             });
             answer(StatusCode::BAD_REQUEST, "TransactionCanceledException", members)
         }
-        (Fault::Conflict, "PutItem" | "UpdateItem" | "DeleteItem") => {
+        (Fault::Conflict | Fault::TwinConflict, "PutItem" | "UpdateItem" | "DeleteItem") => {
             answer(StatusCode::BAD_REQUEST, "TransactionConflictException", message)
         }
-        (Fault::Conflict, _) => Verdict::Pass,
+        (Fault::Conflict | Fault::TwinConflict, _) => Verdict::Pass,
     }
 }

@@ -64,6 +64,8 @@ pub struct MoodleReplay {
 #[derive(Default)]
 struct Shared {
     playing: Mutex<Option<MoodleRecording>>,
+    /// Fields that are not compared.
+    left_out: Mutex<Vec<String>>,
     refused: Mutex<Vec<String>>,
 }
 
@@ -89,6 +91,14 @@ impl MoodleReplay {
 
     /// From now on this recording is answered, to its own request only.
     pub fn play(&self, recording: &MoodleRecording) {
+        self.play_without(recording, &[]);
+    }
+
+    /// As [`play`](Self::play), to a request that has other values for these fields, or none, or has them where none
+    /// was recorded: `summary` in any item, or `options[1][value]` alone.
+    pub fn play_without(&self, recording: &MoodleRecording, left_out: &[&str]) {
+        let left_out = left_out.iter().map(|name| (*name).to_owned()).collect();
+        *self.shared.left_out.lock().expect("no test panics here") = left_out;
         *self.shared.playing.lock().expect("no test panics here") = Some(recording.clone());
     }
 
@@ -113,7 +123,10 @@ async fn answer(
     let playing = shared.playing.lock().expect("no test panics here").clone();
     let refusal = match &playing {
         None => Some("nothing is played".to_owned()),
-        Some(recording) => objection(recording, &method, &uri, &body),
+        Some(recording) => {
+            let left_out = shared.left_out.lock().expect("no test panics here").clone();
+            objection(recording, &left_out, &method, &uri, &body)
+        }
     };
     match (refusal, playing) {
         (None, Some(recording)) => {
@@ -139,6 +152,7 @@ async fn answer(
 /// Why this request is not the recorded one.
 fn objection(
     recording: &MoodleRecording,
+    left_out: &[String],
     method: &Method,
     uri: &Uri,
     body: &[u8],
@@ -162,6 +176,12 @@ fn objection(
         }
     }
     let mut recorded = recording.form.clone();
+    let is_compared = |(name, _): &(String, String)| {
+        let last = name.rsplit('[').next().unwrap_or(name).trim_end_matches(']');
+        !left_out.iter().any(|one| one == name || one == last)
+    };
+    recorded.retain(is_compared);
+    form.retain(is_compared);
     recorded.sort();
     form.sort();
     (form != recorded).then(|| format!("{form:?} was not recorded, but {recorded:?}"))

@@ -7,7 +7,7 @@ mod results;
 mod site;
 mod teaching;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::time::Instant;
 
 use crate::moodle_recording;
 use results::{Completion, Grade};
@@ -27,6 +28,7 @@ use site::Site;
 #[derive(Debug, Clone)]
 pub struct MoodleSiteSettings {
     pub address: String,
+    /// The token that is taken; any where this is empty.
     pub token: String,
     /// Share of the measured latencies that every answer takes, in hundredths; 0 answers at once.
     pub latency_per_cent: u32,
@@ -68,6 +70,10 @@ pub enum MoodleFault {
     CarriedOutUnanswered,
     /// The request is carried out, and the answer is a page of the web server.
     CarriedOutBadGateway,
+    /// The request is carried out, and the answer is a page of PHP's, with status 200.
+    CarriedOutPage,
+    /// The request is carried out, and the answer is `null`, which is success where nothing is to be told.
+    CarriedOutNull,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +95,8 @@ pub struct MoodleAsked {
     pub items: BTreeMap<String, u64>,
     /// The most requests that were under way at once.
     pub at_once_max: u64,
+    /// The most requests that came within a second.
+    pub a_second_max: u64,
 }
 
 /// A site that answers until it is dropped.
@@ -109,9 +117,11 @@ struct Inner {
     planned: Option<Planned>,
     asked: MoodleAsked,
     under_way: u64,
+    /// When the requests of the last second came.
+    came: VecDeque<Instant>,
     token_revoked: bool,
-    /// Look-ups that name one of these are refused whole.
-    not_looked_up: BTreeSet<String>,
+    /// Calls with one of these texts are refused whole.
+    not_taken: BTreeSet<String>,
 }
 
 /// Longer than anybody waits for an answer.
@@ -147,9 +157,14 @@ impl MoodleSite {
         self.shared.inner().planned = Some(planned);
     }
 
-    /// Refuses every look-up that names this value, as Moodle does with a value that its own clean-up would change.
-    pub fn refuse_look_ups_of(&self, value: &str) {
-        self.shared.inner().not_looked_up.insert(value.to_owned());
+    /// Refuses every call with this text in it, as Moodle does with a value that its own clean-up would change.
+    pub fn refuse_calls_with(&self, text: &str) {
+        self.shared.inner().not_taken.insert(text.to_owned());
+    }
+
+    /// Somebody leaves a course each time that a page of its list behind the first one is read.
+    pub fn move_lists(&self) {
+        self.shared.inner().site.moves_lists = true;
     }
 
     /// Nothing is wrong any more.
@@ -247,12 +262,11 @@ impl Shared {
     fn answer_of(&self, function: &str, parameters: &Value, token: &str) -> Value {
         let raw = parameters["moodlewssettingraw"].as_str() == Some("1");
         let mut inner = self.inner();
-        if token != self.settings.token || inner.token_revoked {
+        let is_known = self.settings.token.is_empty() || token == self.settings.token;
+        if !is_known || inner.token_revoked {
             return site::failure("invalidtoken", "Invalid token - token not found");
         }
-        let values = form::list(&parameters["values"]);
-        if values.iter().filter_map(|one| one.as_str()).any(|one| inner.not_looked_up.contains(one))
-        {
+        if form::holds(parameters, &|text| inner.not_taken.contains(text)) {
             return site::invalid_parameter();
         }
         inner.site.call(function, parameters, raw, shell::now().as_second())
@@ -260,6 +274,15 @@ impl Shared {
 }
 
 impl Inner {
+    fn count_in_second(&mut self) {
+        let now = Instant::now();
+        self.came.push_back(now);
+        while self.came.front().is_some_and(|came| now - *came >= Duration::from_secs(1)) {
+            self.came.pop_front();
+        }
+        self.asked.a_second_max = self.asked.a_second_max.max(self.came.len() as u64);
+    }
+
     /// The fault that this request meets, if it meets one.
     fn fault(&mut self, function: &str) -> Option<MoodleFault> {
         let planned = self.planned.as_mut()?;
@@ -287,6 +310,7 @@ async fn answer(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
         let items = site::items(&function, &form);
         *inner.asked.requests.entry(function.clone()).or_default() += 1;
         *inner.asked.items.entry(function.clone()).or_default() += items;
+        inner.count_in_second();
         inner.under_way += 1;
         inner.asked.at_once_max = inner.asked.at_once_max.max(inner.under_way);
         (inner.fault(&function), items)
@@ -329,6 +353,15 @@ async fn reply(
             tokio::time::sleep(NEVER).await;
             shared.inner().under_way += 1;
             recorded("transport/nginx_bad_gateway_502_php_down")
+        }
+        Some(MoodleFault::CarriedOutPage) => {
+            drop(shared.answer_of(function, form, token));
+            let page = "<html><body>Fatal error: Allowed memory size exhausted</body></html>";
+            Response::new(Body::from(page))
+        }
+        Some(MoodleFault::CarriedOutNull) => {
+            drop(shared.answer_of(function, form, token));
+            json_reply(&Value::Null)
         }
         Some(MoodleFault::CarriedOutBadGateway) => {
             drop(shared.answer_of(function, form, token));

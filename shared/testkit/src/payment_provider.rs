@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use tokio::net::TcpListener;
 
+use crate::mobile_money::MobileMoney;
+
 /// How the provider is set up; `Default` is one on a free port that sends no webhooks.
 #[derive(Debug, Clone)]
 pub struct PaymentProviderSettings {
@@ -42,6 +44,7 @@ impl Default for PaymentProviderSettings {
 pub struct PaymentProvider {
     url: String,
     shared: Arc<Shared>,
+    mobile_money: Arc<MobileMoney>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -117,6 +120,7 @@ impl PaymentProvider {
     pub async fn start(settings: PaymentProviderSettings) -> Self {
         let listener = TcpListener::bind(&settings.address).await.expect("the address is free");
         let url = format!("http://{}", listener.local_addr().expect("the listener is bound"));
+        let mobile_money = MobileMoney::beside(settings.webhook_url.as_deref());
         let shared =
             Arc::new(Shared { settings, client: reqwest::Client::new(), book: Mutex::default() });
         let router = Router::new()
@@ -126,11 +130,12 @@ impl PaymentProvider {
             .route("/v1/refunds", post(refund).get(list_refunds))
             .route("/v1/refunds/{id}", get(read_refund))
             .route("/v1/disputes/{id}", post(give_evidence))
-            .with_state(Arc::clone(&shared));
+            .with_state(Arc::clone(&shared))
+            .merge(mobile_money.router());
         let task = tokio::spawn(async {
             axum::serve(listener, router).await.expect("the provider serves");
         });
-        Self { url, shared, task }
+        Self { url, shared, mobile_money, task }
     }
 
     pub fn url(&self) -> &str {
@@ -140,6 +145,11 @@ impl PaymentProvider {
     /// Every payment intent there is, in no particular order.
     pub fn intents(&self) -> Vec<Value> {
         self.shared.book().intents.values().cloned().collect()
+    }
+
+    /// Everything that payers were asked for on their telephones.
+    pub fn pushes(&self) -> Vec<Value> {
+        self.mobile_money.pushes().values().cloned().collect()
     }
 
     /// Every refund there is.

@@ -1,5 +1,6 @@
 //! A made-up university as a OneRoster 1.2 zip: the same seed gives the same bytes. Names are common given and family
-//! names put together at random; whoever bears one is nobody in particular.
+//! names put together at random; whoever bears one is nobody in particular. The lists of names were put together by us, and
+//! are under the project's licence.
 
 use std::io::{Cursor, Write};
 

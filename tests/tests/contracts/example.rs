@@ -17,6 +17,8 @@ const TEXTS: &[&str] = &[
     "123456",
     "2027-01-15T08:30:00Z",
     "a@matricula.example",
+    "+237670123456",
+    "90ee892e36cc2bc0f3d43cb04922f47e0ace20ebea716a11a499be62f60926f7",
 ];
 
 /// Values for fields that no event has.

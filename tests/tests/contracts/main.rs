@@ -3,8 +3,10 @@
 //! generated from the code, checked in, and compared here; `UPDATE=1` rewrites it.
 
 mod access;
+mod archive;
 mod events;
 mod example;
 mod openapi;
+mod requests;
 mod samples;
 mod sentences;

@@ -30,7 +30,7 @@ pub struct Call {
     method: &'static str,
     path: String,
     headers: Vec<(String, String)>,
-    body: String,
+    body: Vec<u8>,
     tries: u32,
 }
 
@@ -61,7 +61,7 @@ impl Api {
             method,
             path: path.to_owned(),
             headers: Vec::new(),
-            body: String::new(),
+            body: Vec::new(),
             tries: TRIES_MAX,
         };
         let call = call.header("accept-language", "en");
@@ -84,8 +84,10 @@ impl Api {
         self.call("POST", path).key(key).json(body).send()
     }
 
-    pub fn put(&self, path: &str, body: &Value) -> Reply {
-        self.call("PUT", path).json(body).send()
+    /// In the place of what is at this version; 0 where there is nothing yet.
+    pub fn replace(&self, path: &str, version: u64, body: &Value) -> Reply {
+        let call = self.call("PUT", path).header("if-match", &format!("\"{version}\""));
+        call.json(body).send()
     }
 
     /// Every item of a list, page by page.
@@ -126,7 +128,11 @@ impl Call {
         self.text("application/json", &body.to_string())
     }
 
-    pub fn text(mut self, content_type: &str, body: &str) -> Self {
+    pub fn text(self, content_type: &str, body: &str) -> Self {
+        self.bytes(content_type, body.as_bytes())
+    }
+
+    pub fn bytes(mut self, content_type: &str, body: &[u8]) -> Self {
         body.clone_into(&mut self.body);
         self.header("content-type", content_type)
     }

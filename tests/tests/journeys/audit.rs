@@ -48,7 +48,7 @@ fn what_an_office_decides_about_a_student_stands_in_the_trail_of_its_context() {
 #[test]
 fn all_chains_of_the_cloud_are_whole() {
     newcomer("Louis");
-    for context in ["identity", "enrollment", "billing"] {
+    for context in ["identity", "enrollment", "billing", "moodle"] {
         prove_all(&format!("{context}-prove-audit-trail"));
     }
 }

@@ -11,6 +11,7 @@ use tests::repository;
 use crate::api::{Api, Call, Reply, unique};
 use crate::courses::Term;
 use crate::people::{DEPARTMENT, Person, log_in, newcomer, staff};
+use crate::receipts;
 use crate::sagas::{Bundle, start_payment, submit_one};
 use crate::service_clients::{self, everything};
 
@@ -173,6 +174,7 @@ struct Owner<'p> {
     bundle: Bundle<'p>,
     invoice: String,
     payment: String,
+    receipt: String,
 }
 
 impl<'p> Owner<'p> {
@@ -185,17 +187,17 @@ impl<'p> Owner<'p> {
         let hold = json!({ "kind": "academic", "reason": "a journey" });
         staff().registrar.api.post(&format!("{student}/holds"), &hold).expect(201);
         let record = json!({ "record": { "standing": 1 } });
-        let put = staff().registrar.api.call("PUT", &format!("{student}/record")).json(&record);
-        put.header("if-match", "\"0\"").send().expect(200);
+        staff().registrar.api.replace(&format!("{student}/record"), 0, &record).expect(200);
         let population = json!({ "population": { "level": "1" } });
         let path = format!("{student}/population");
-        staff().bursar.api.put(&path, &population).expect(200);
+        staff().bursar.api.replace(&path, 0, &population).expect(200);
         let offer = json!({
             "name": "In one part", "term_code": "2027S", "instalments": [{ "due": "2099-01-30" }],
             "is_for_students": true,
         });
-        staff().bursar.api.put("/plan-offers/in-one-part", &offer).expect(200);
-        Self { person, bundle, invoice, payment }
+        staff().bursar.api.replace("/plan-offers/in-one-part", 0, &offer).expect(200);
+        let receipt = receipts::hand_in(person);
+        Self { person, bundle, invoice, payment, receipt }
     }
 
     /// A call on what is this student's, by whomever.
@@ -207,11 +209,14 @@ impl<'p> Owner<'p> {
         match operation {
             "read-submission" => get(format!("/submissions/{}", self.bundle.submission)),
             "list-registrations" => get(format!("/registrations?student={student}")),
+            "read-schedule" => get(format!("/schedules/{}?student={student}", term.id)),
             "read-registration" => get(format!("/registrations/{}", self.bundle.registration)),
             "list-holds" => get(format!("/students/{student}/holds")),
             "read-student-record" => get(format!("/students/{student}/record")),
             "list-invoices" => get(format!("/invoices?student={student}")),
             "read-invoice" => get(format!("/invoices/{}", self.invoice)),
+            "read-invoice-document" => get(format!("/invoices/{}/document", self.invoice)),
+            "read-statement-document" => get(format!("/statement?student={student}")),
             "read-payment" => get(format!("/payments/{}", self.payment)),
             "read-student-population" => get(format!("/students/{student}/population")),
             "read-account" => get(format!("/account?student={student}")),
@@ -221,13 +226,13 @@ impl<'p> Owner<'p> {
                 post("/tuition-previews", &body)
             }
             "list-receipts" => get(format!("/receipts?student={student}")),
-            "submit-receipt" => {
-                let receipt = json!({
-                    "student": student, "channel": "bank_transfer", "bank": "Afriland",
-                    "reference": unique("TX"), "amount": { "minor": 100, "currency": "XAF" },
-                    "paid_on": "2026-01-15",
-                });
-                post("/receipts", &receipt)
+            "submit-receipt" => post("/receipts", &receipts::transfer(student)),
+            "attach-receipt-file" => {
+                let path = format!("/receipts/{}/file", self.receipt);
+                post(&path, &receipts::announcement(student))
+            }
+            "read-receipt-file" => {
+                get(format!("/receipts/{}/file?student={student}", self.receipt))
             }
             "read-payment-plans" => get(format!("/payment-plans?student={student}")),
             "begin-payment-plan" => {
@@ -260,15 +265,21 @@ impl<'p> Owner<'p> {
 }
 
 /// What names nobody: it is the caller's by its nature.
-const OF_THE_CALLER: [&str; 5] =
-    ["submit", "validate-submission", "join-waitlist", "set-cart", "read-cart"];
+const OF_THE_CALLER: [&str; 7] = [
+    "submit",
+    "validate-submission",
+    "join-waitlist",
+    "set-cart",
+    "read-cart",
+    "issue-schedule-feed",
+    "revoke-schedule-feed",
+];
 /// What needs a line that somebody stands in: `leave_waitlist.rs` tries another's.
 const OF_A_LINE: [&str; 2] = ["leave-waitlist", "accept-offer"];
 /// What needs a withdrawal that has begun: `on_term_withdrawal_advanced.rs` tries another's.
 const OF_A_WITHDRAWAL: [&str; 1] = ["read-term-withdrawal"];
 /// Lists in which these students have nothing.
-const EMPTY: [&str; 4] =
-    ["list-overrides", "list-waitlist-entries", "list-refunds", "list-receipts"];
+const EMPTY: [&str; 3] = ["list-overrides", "list-waitlist-entries", "list-refunds"];
 
 /// Refused as if it were not there, or told as if there were nothing.
 fn tells_nothing(reply: &Reply) -> bool {

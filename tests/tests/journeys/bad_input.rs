@@ -51,6 +51,7 @@ fn cases() -> Vec<Case> {
         cart("a list", "[]", 422, "INVALID_INPUT"),
         cart("a word", "\"cart\"", 422, "INVALID_INPUT"),
         cart("nothing", "", 422, "INVALID_INPUT"),
+        cart("a member twice", TERM_SAID_TWICE, 422, "INVALID_INPUT"),
         cart("half a surrogate", "{\"term\": \"\\ud800\"}", 400, "MALFORMED_JSON"),
         cart("a cart without end", &huge, 413, "BODY_TOO_LARGE"),
         Case {
@@ -85,6 +86,11 @@ fn cases() -> Vec<Case> {
 const TERM_TWICE: &str =
     "/terms/trm_01a20000000070008000000000000000?term=trm_01a20000000070008000000000000001";
 const CART_WITH_TERM: &str = "/submissions?term=trm_01a20000000070008000000000000001";
+const TERM_SAID_TWICE: &str = r#"{
+    "term": "trm_01a20000000070008000000000000000",
+    "term": "trm_01a20000000070008000000000000001",
+    "sections": ["sec_01a20000000070008000000000000000"]
+}"#;
 const WHOLE_CART: &str = r#"{
     "term": "trm_01a20000000070008000000000000000",
     "sections": ["sec_01a20000000070008000000000000000"]
@@ -119,6 +125,31 @@ fn every_mistake_in_a_request_has_its_own_answer_in_three_languages() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn bytes_that_are_no_utf_8_are_refused_as_such() {
+    let student = newcomer("Ulf");
+    let call = student.api.call("POST", "/submissions").key(&unique("bad"));
+    // Gateways that take these for text hand on what replaces them, which is no JSON.
+    let call = call.bytes("application/json", &[0xff, 0xfe]).once();
+    let replies = LANGUAGES.map(|language| call.clone().language(language).send());
+    assert_three_languages(&replies, "bytes");
+    for reply in replies {
+        let reply = reply.expect(400);
+        let code = reply.text("/code");
+        assert!(["NOT_UTF8", "MALFORMED_JSON"].contains(&code.as_str()), "{code}");
+    }
+}
+
+#[test]
+fn a_member_that_is_said_twice_is_told_by_its_path() {
+    let student = newcomer("Tilda");
+    let call = student.api.call("POST", "/submissions").key(&unique("twice"));
+    let reply = call.text("application/json", TERM_SAID_TWICE).send();
+    let reply = reply.expect_refusal(422, "INVALID_INPUT");
+    let error = &reply.body["errors"][0];
+    assert_eq!((&error["field"], &error["code"]), (&json!("/term"), &json!("REPEATED")));
 }
 
 /// The same refusal three times, each in the language that was asked for.

@@ -43,11 +43,20 @@ pub fn stored(context: &str, pk: &str, sk: &str) -> Option<Value> {
     reply.pointer("/Item/data/M").cloned()
 }
 
+/// An execution by its name, of the machine that this setting names.
+fn execution(machine: &str, name: &str) -> String {
+    let execution = setting(machine).replacen(":stateMachine:", ":execution:", 1);
+    format!("{execution}:{name}")
+}
+
 /// The execution that carries a bundle.
 fn saga(bundle: &str, attempt: u32) -> String {
-    let machine = setting("MATRICULA_ENROLLMENT_STATE_MACHINE_ARN");
-    let execution = machine.replacen(":stateMachine:", ":execution:", 1);
-    format!("{execution}:{bundle}-{attempt}")
+    execution("MATRICULA_ENROLLMENT_STATE_MACHINE_ARN", &format!("{bundle}-{attempt}"))
+}
+
+/// The execution that works on an import.
+fn import_run(import: &str, run: u32) -> String {
+    execution("MATRICULA_IMPORT_STATE_MACHINE_ARN", &format!("{import}-{run}"))
 }
 
 /// The states that an execution has entered so far, the first thousand events of it.
@@ -61,7 +70,22 @@ pub fn entered_states(bundle: &str, attempt: u32) -> Vec<String> {
 
 /// Ends the execution that carries a bundle, as an operator could, or a defect of the service.
 pub fn stop_saga(bundle: &str, attempt: u32) {
-    let execution = saga(bundle, attempt);
+    stop(&saga(bundle, attempt));
+}
+
+/// The same with one that works on an import.
+pub fn stop_import(import: &str, run: u32) {
+    stop(&import_run(import, run));
+}
+
+/// How an execution that works on an import stands: `RUNNING`, `SUCCEEDED`, `ABORTED`.
+pub fn import_status(import: &str, run: u32) -> String {
+    let question = json!({ "executionArn": import_run(import, run) });
+    let execution = json_call("states", "AWSStepFunctions.DescribeExecution", &question);
+    execution["status"].as_str().unwrap_or_default().to_owned()
+}
+
+fn stop(execution: &str) {
     let order = json!({ "executionArn": execution, "error": "Stopped", "cause": "a journey" });
     json_call("states", "AWSStepFunctions.StopExecution", &order);
 }

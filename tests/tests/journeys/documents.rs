@@ -32,6 +32,24 @@ fn the_api_says_that_it_answers_and_what_it_can_do() {
 }
 
 #[test]
+fn invoice_and_statement_come_as_a_pdf_in_the_language_asked_for() {
+    let (term, student) = (Term::open(), newcomer("Agnes"));
+    let invoice = submit_one(&student, &term, &term.plain_section()).await_invoice();
+    for path in [format!("/invoices/{invoice}/document"), "/statement".to_owned()] {
+        let file = |language| {
+            let reply = student.api.get(&format!("{path}?language={language}")).expect(200);
+            assert_eq!(reply.header("content-type"), "application/pdf", "{path}");
+            assert!(reply.header("content-disposition").ends_with(".pdf\""), "{path}");
+            let bytes = reply.body.as_str().expect("bytes").to_owned();
+            assert!(bytes.starts_with("%PDF-"), "{path}: {bytes:.20}");
+            bytes
+        };
+        assert_eq!(file("en"), file("en"), "{path}: the same file, asked for twice");
+        assert_ne!(file("en"), file("fr"), "{path}");
+    }
+}
+
+#[test]
 fn every_event_of_a_registration_is_kept_in_the_bucket() {
     let (term, student) = (Term::open(), newcomer("Elsa"));
     let bundle = submit_one(&student, &term, &term.plain_section());

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
 use zip::{ZipArchive, ZipWriter};
 
-use crate::api::agent;
+use crate::api::{agent, unique};
 use crate::patience::eventually;
-use crate::people::{log_in, register, staff, verify};
+use crate::people::{log_in, newcomer, register, staff, verify};
 use crate::{mail, people};
 
 /// Chunk by chunk through a state machine, with pauses for what travels by events.
@@ -52,6 +52,38 @@ fn a_university_moves_in_once_and_its_students_claim_their_accounts() {
     assert_eq!(me["roles"], json!([{ "role": "student", "department": null }]));
     assert_ne!(me["name"]["given"], "Whatever", "the register's name stands");
     assert_eq!(log_in(&number).id, student.id, "the number is a log-in too");
+}
+
+#[test]
+fn whose_address_is_somebody_elses_is_told_before_anybody_approves() {
+    let taken = newcomer("Tilda").email;
+    let (first, second) = (unique("o"), unique("o"));
+    let manifest = "propertyName,value\nmanifest.version,1.0\noneroster.version,1.2\n\
+                    file.academicSessions,absent\nfile.classes,absent\nfile.courses,absent\n\
+                    file.enrollments,absent\nfile.orgs,absent\nfile.roles,bulk\nfile.users,bulk\n";
+    let users = format!(
+        "sourcedId,givenName,familyName,identifier,email\n\
+         {first},Til,Other,{first},{taken}\n{second},Ana,Other,{second},{}\n",
+        people::address(&second)
+    );
+    let roles = format!(
+        "sourcedId,userSourcedId,role,orgSourcedId\n\
+         r{first},{first},student,\nr{second},{second},student,\n"
+    );
+    let file = archive([
+        ("manifest.csv", manifest.to_owned()),
+        ("users.csv", users),
+        ("roles.csv", roles),
+    ]);
+    let import = upload(&file);
+    await_validated(&import);
+    let report = staff().registrar.api.list(&format!("/imports/{import}/report"));
+    let refusal = report.iter().find(|line| line["code"] == "WOULD_BE_REFUSED");
+    let refusal = refusal.unwrap_or_else(|| panic!("{report:?}"));
+    assert_eq!((&refusal["file"], &refusal["row"]), (&json!("users.csv"), &json!(2)));
+    assert!(refusal.to_string().contains("EMAIL_TAKEN"), "{refusal}");
+    let progress = &approve_and_await(&import)["progress"];
+    assert_eq!((&progress["applied"], &progress["refused"]), (&json!(1), &json!(1)));
 }
 
 #[test]
@@ -98,6 +130,52 @@ fn what_is_no_archive_at_all_is_explained_too() {
     let report = staff().registrar.api.list(&format!("/imports/{import}/report"));
     assert_eq!(report.len(), 1, "{report:?}");
     assert_eq!(report[0]["code"], "ARCHIVE_UNREADABLE");
+}
+
+#[test]
+fn an_import_whose_execution_was_stopped_goes_on_where_it_was() {
+    /// Of three chunks.
+    const PEOPLE: u32 = 250;
+    let own = crate::api::unique("stopped");
+    let mut table = "source_id,given_name,family_name,student_number,roles\n".to_owned();
+    for number in 0..PEOPLE {
+        table += &format!("{own}-{number},Ana,{own} {number},{own}-{number},student\n");
+    }
+    let import = upload_as("people_csv", table.as_bytes());
+    let validated = await_validated(&import);
+    assert_eq!((rows(&validated), &validated["progress"]["chunks"]), (250, &json!(3)));
+    let registrar = &staff().registrar.api;
+    let path = format!("/imports/{import}");
+    let decision = json!({ "approve": true });
+    registrar.post(&format!("{path}/approval"), &decision).expect(200);
+    eventually("its first chunk is applied", APPLIED_WITHIN, || {
+        let found = registrar.get(&path).expect(200).body;
+        let done = found["progress"]["chunks_done"].as_u64() > Some(0);
+        if done { Ok(()) } else { Err(found.to_string()) }
+    });
+    crate::cloud::stop_import(&import, 1);
+    let stopped = registrar.get(&path).expect(200).body;
+    assert_eq!(stopped["state"], "applying", "it was stopped too late to show anything: {stopped}");
+
+    registrar.post(&format!("{path}/validation"), &json!({})).expect(200);
+    let applied = await_state(&import, "applied", APPLIED_WITHIN);
+    let progress = &applied["progress"];
+    assert_eq!(progress["chunks_done"], progress["chunks"], "{applied}");
+    // A chunk that was being applied at the stop is found standing there by the next run.
+    let number = |name: &str| progress[name].as_u64().expect("a number");
+    assert_eq!(number("applied") + number("unchanged"), u64::from(PEOPLE), "{applied}");
+    assert_eq!(number("refused"), 0, "{applied}");
+    assert_eq!(crate::cloud::import_status(&import, 1), "ABORTED");
+    eventually("the second execution has ended well", APPLIED_WITHIN, || {
+        let status = crate::cloud::import_status(&import, 2);
+        if status == "SUCCEEDED" { Ok(()) } else { Err(status) }
+    });
+
+    let again = upload_as("people_csv", table.as_bytes());
+    await_validated(&again);
+    let progress = &approve_and_await(&again)["progress"];
+    let counted = (&progress["applied"], &progress["unchanged"], &progress["refused"]);
+    assert_eq!(counted, (&json!(0), &json!(PEOPLE), &json!(0)), "each was applied once");
 }
 
 fn upload(file: &[u8]) -> String {
@@ -250,6 +328,10 @@ fn broken_university() -> Vec<u8> {
             "sourcedId,courseSourcedId,classCode,termSourcedIds\nbk1,nothing,BRK-A,bt2\n".to_owned(),
         ),
     ];
+    archive(files)
+}
+
+fn archive<const N: usize>(files: [(&str, String); N]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in files {
         zip.start_file(name, SimpleFileOptions::default()).expect("a file begins");

@@ -24,12 +24,12 @@ struct Site {
 impl Site {
     /// `mark` tells journeys of one process apart.
     fn add(mark: char, url: &str, token: &str) -> Self {
-        let secret = unique("secret");
-        cloud::create_secret(&format!("matricula/dev/moodle/{secret}"), token);
-        cloud::create_secret(&format!("matricula/dev/moodle/{secret}-webhook"), WEBHOOK_SECRET);
+        let code = format!("{mark}{:x}{:x}", shell::now().as_millisecond(), std::process::id());
+        cloud::create_secret(&format!("matricula/dev/moodle/{code}"), token);
+        cloud::create_secret(&format!("matricula/dev/moodle/{code}-webhook"), WEBHOOK_SECRET);
         let department = unique("D");
         let description = json!({ "settings": {
-            "title": "Academics", "url": url, "token_secret": secret, "is_active": true,
+            "title": "Academics", "url": url, "token_secret": code, "is_active": true,
             "people": [], "courses": { "kind": "departments", "departments": [department] },
             "roles": { "student": 5 }, "cohorts": [], "auth": "manual",
             "naming": {
@@ -37,9 +37,8 @@ impl Site {
                 "course_short_name": "{section_code} {term_code}", "categories": ["{department}"],
             },
         } });
-        let code = format!("{mark}{:x}{:x}", shell::now().as_millisecond(), std::process::id());
         let site = Self { path: format!("/moodle/sites/{code}"), department, description };
-        staff().administrator.api.put(&site.path, &site.description).expect(200);
+        staff().administrator.api.replace(&site.path, 0, &site.description).expect(200);
         site
     }
 
@@ -61,7 +60,8 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         self.description["settings"]["is_active"] = false.into();
-        staff().administrator.api.put(&self.path, &self.description);
+        let version = self.read()["version"].as_u64().unwrap_or_default();
+        staff().administrator.api.replace(&self.path, version, &self.description);
     }
 }
 

@@ -47,6 +47,34 @@ fn a_payment_that_is_told_late_is_awaited_and_no_second_one_is_begun() {
     assert_settled_once(&student, &id);
 }
 
+#[test]
+fn a_payer_who_is_asked_on_the_telephone_pays_once_even_if_it_is_told_twice_or_late() {
+    for number in ["+46733123461", "+46733123462"] {
+        let (term, student) = (Term::open(), newcomer("Tessa"));
+        let bundle = submit_one(&student, &term, &term.plain_section());
+        let id = bundle.await_invoice();
+        let pushed = json!({ "invoice": id, "phone": number });
+        let payment = student.api.post("/payments", &pushed).expect(201);
+        assert_eq!(payment.text("/channel"), "mobile_money");
+        assert!(!payment.body.to_string().contains(&number[1..]), "a number is shown whole");
+        await_payment(&student, &payment.text("/id"), "succeeded");
+        bundle.await_state("confirmed");
+        assert_settled_once(&student, &id);
+    }
+}
+
+#[test]
+fn a_payer_who_declines_on_the_telephone_leaves_the_invoice_open() {
+    let (term, student) = (Term::open(), newcomer("Doro"));
+    let bundle = submit_one(&student, &term, &term.plain_section());
+    let id = bundle.await_invoice();
+    let pushed = json!({ "invoice": id, "phone": "+46733123451" });
+    let payment = student.api.post("/payments", &pushed).expect(201).text("/id");
+    let failed = await_payment(&student, &payment, "failed");
+    assert_eq!(failed["failure_reason"], "approval_rejected");
+    assert_eq!(invoice(&student, &id)["state"], "issued");
+}
+
 fn assert_booked_once(given: &str, method: &str) {
     let (term, student) = (Term::open(), newcomer(given));
     let bundle = submit_one(&student, &term, &term.plain_section());

@@ -141,7 +141,10 @@ fn appoint() -> Staff {
         administrator,
     };
     let price = json!({ "per_credit": { "minor": PER_CREDIT, "currency": "XAF" } });
-    staff.bursar.api.put("/price-groups/standard", &price).expect(200);
+    let known = staff.bursar.api.list("/price-groups");
+    let standing = known.iter().find(|group| group["code"] == "standard");
+    let version = standing.and_then(|group| group["version"].as_u64()).unwrap_or_default();
+    staff.bursar.api.replace("/price-groups/standard", version, &price).expect(200);
     staff
 }
 

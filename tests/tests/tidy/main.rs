@@ -3,16 +3,19 @@
 
 mod consumed_events;
 mod dependencies;
+mod fault_walks;
 mod features;
 mod file_names;
 mod first_lines;
 mod leftovers;
 mod lengths;
 mod licences;
+mod mutations;
 mod operations;
 mod readmes;
 mod routes;
 mod service_clients;
+mod test_names;
 
 use std::collections::BTreeSet;
 

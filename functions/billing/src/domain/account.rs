@@ -8,7 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::{Account, Booking, JournalEntry, Line, Source};
-use super::{ChargeCode, Deferral, Dunned, Invoice, PaymentPlan, PlanState, Refusal};
+use super::{
+    BilledLate, ChargeCode, Deferral, Dunned, Invoice, PaymentPlan, PlanState, Refusal,
+    SponsorContractCode, SponsoredLine, Sponsorship,
+};
 
 /// A line of an invoice of which something is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,6 +49,8 @@ pub enum FundKind {
     Credit,
     /// Stands for what is given up of one invoice, and for nothing else.
     WriteOff { invoice: InvoiceId },
+    /// Stands for what a sponsor pays by contract, where the contract says so, and for nothing else.
+    Sponsor { contract: SponsorContractCode },
 }
 
 impl FundKind {
@@ -58,6 +63,7 @@ impl Fund {
     fn may_pay(&self, line: &OpenLine) -> bool {
         let is_meant = match self.kind {
             FundKind::WriteOff { invoice } => line.invoice == invoice,
+            FundKind::Sponsor { .. } => false,
             FundKind::Payment | FundKind::Credit => true,
         };
         is_meant && (self.only.is_empty() || self.only.contains(&line.code))
@@ -127,6 +133,17 @@ pub struct StudentAccount {
     /// What was done about what was overdue, by the day on which it was due.
     #[serde(default)]
     pub(super) dunned: BTreeMap<Date, Dunned>,
+    /// Lines about which late fees were billed, however their due dates are moved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) billed_late: Vec<BilledLate>,
+    /// The contracts that the student is under, those that pay first in front.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) sponsorships: Vec<Sponsorship>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) sponsored: Vec<SponsoredLine>,
+    /// Invoices whose charges do not follow yet what may be paid later.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    unfollowed: BTreeSet<InvoiceId>,
 }
 
 impl StudentAccount {
@@ -143,7 +160,25 @@ impl StudentAccount {
             plans: Vec::new(),
             deferrals: BTreeMap::new(),
             dunned: BTreeMap::new(),
+            billed_late: Vec::new(),
+            sponsorships: Vec::new(),
+            sponsored: Vec::new(),
+            unfollowed: BTreeSet::new(),
         }
+    }
+
+    /// Notes invoices whose charges are to follow the account, now or with another transaction.
+    pub fn let_follow(&mut self, invoices: impl IntoIterator<Item = InvoiceId>) {
+        self.unfollowed.extend(invoices);
+    }
+
+    /// Takes one of the invoices that were noted.
+    pub fn take_unfollowed(&mut self) -> Option<InvoiceId> {
+        self.unfollowed.pop_first()
+    }
+
+    pub fn has_unfollowed(&self) -> bool {
+        !self.unfollowed.is_empty()
     }
 
     pub fn is_held(&self) -> bool {
@@ -204,6 +239,9 @@ impl StudentAccount {
         let owed = self.take_what_nobody_owes();
         lines.push(Line::new(Account::UnappliedCash, owed));
         lines.push(Line::new(Account::WriteOffs, owed.negated()?));
+        let sponsored = self.take_what_sponsors_owe_no_longer();
+        lines.push(Line::new(Account::UnappliedCash, sponsored));
+        lines.push(Line::new(Account::SponsorReceivable, sponsored.negated()?));
         let entry = JournalEntry::new(Some(self.student), booking, source, lines)
             .expect("what happened is booked on both sides");
         self.book(&entry)?;
@@ -220,6 +258,14 @@ impl StudentAccount {
                 && !open_lines.iter().any(|line| unapplied.fund.may_pay(line))
         };
         let taken = unapplied.extract_if(.., is_nobodys);
+        Money::new(taken.map(|unapplied| unapplied.left).sum(), self.currency)
+    }
+
+    /// A sponsor's part that was freed, as by a credit note, is nobody's money.
+    fn take_what_sponsors_owe_no_longer(&mut self) -> Money {
+        let is_sponsors =
+            |unapplied: &mut Unapplied| matches!(unapplied.fund.kind, FundKind::Sponsor { .. });
+        let taken = self.unapplied.extract_if(.., is_sponsors);
         Money::new(taken.map(|unapplied| unapplied.left).sum(), self.currency)
     }
 
@@ -314,19 +360,20 @@ impl StudentAccount {
         overdrawn.map(|unapplied| unapplied.fund.payment)
     }
 
-    /// Whether a turn left something over: money that is gone and still pays for lines, or money that could pay for
-    /// lines which are open.
+    /// Whether a turn left something over: money that is gone and still pays for lines, money that could pay for lines
+    /// which are open, or charges that do not follow yet.
     pub fn is_unfinished(&self) -> bool {
         let may_pay = |unapplied: &Unapplied| {
             self.open_lines.iter().any(|line| line.open > 0 && unapplied.fund.may_pay(line))
         };
-        self.unapplied.iter().any(|unapplied| unapplied.left < 0 || may_pay(unapplied))
+        self.has_unfollowed()
+            || self.unapplied.iter().any(|unapplied| unapplied.left < 0 || may_pay(unapplied))
     }
 
     /// Applies whatever may be applied, the oldest money first, to what it is meant for first: the invoice that is
-    /// named, then its term and its codes, then what is due longest, by invoice number and line. Answers the rows to
-    /// be kept; the invoices have to take them over. What is too much for one transaction, beside what the same turn
-    /// has freed, waits for the next turn.
+    /// named, then its term and its codes, then what is due longest, by invoice number and line; of a plan no more
+    /// than its next instalment at a time. Answers the rows to be kept; the invoices have to take them over. What is
+    /// too much for one transaction, beside what the same turn has freed, waits for the next turn.
     pub(super) fn apply(
         &mut self,
         named: Option<&Invoice>,
@@ -334,34 +381,54 @@ impl StudentAccount {
         now: Timestamp,
     ) -> Vec<Allocation> {
         let rows_max = ROWS_MAX.saturating_sub(freed.len());
-        let mut rows = Vec::new();
-        let dues = self.dues_under_plans();
-        let due_of = |line: &OpenLine| *dues.get(&(line.invoice, line.line)).unwrap_or(&line.due);
-        self.open_lines.sort_by_cached_key(|line| order_of(line, due_of(line), named));
-        for unapplied in &mut self.unapplied {
-            let payable = self.open_lines.iter_mut().filter(|line| unapplied.fund.may_pay(line));
-            for line in payable {
-                let minor = unapplied.left.min(line.open);
-                if minor <= 0 || rows.len() == rows_max {
-                    continue;
-                }
-                unapplied.left -= minor;
-                line.open -= minor;
-                rows.push(Allocation {
-                    student: self.student,
-                    turn: self.turn,
-                    place: 0,
-                    fund: unapplied.fund.clone(),
-                    invoice: line.invoice,
-                    line: line.line,
-                    amount: Money::new(minor, self.currency),
-                    allocated_at: now,
+        let mut rows: Vec<Allocation> = Vec::new();
+        let mut unapplied = std::mem::take(&mut self.unapplied);
+        for Unapplied { fund, left } in &mut unapplied {
+            while *left > 0 {
+                let Some((at, most)) = self.next_payable(fund, named) else { break };
+                let minor = most.min(*left);
+                let line = &mut self.open_lines[at];
+                let known = rows.iter().position(|row| {
+                    (row.fund.payment, row.invoice, row.line)
+                        == (fund.payment, line.invoice, line.line)
                 });
+                if known.is_none() && rows.len() == rows_max {
+                    break;
+                }
+                match known {
+                    Some(at) => rows[at].amount.minor += minor,
+                    None => rows.push(Allocation {
+                        student: self.student,
+                        turn: self.turn,
+                        place: 0,
+                        fund: fund.clone(),
+                        invoice: line.invoice,
+                        line: line.line,
+                        amount: Money::new(minor, self.currency),
+                        allocated_at: now,
+                    }),
+                }
+                *left -= minor;
+                line.open -= minor;
             }
         }
+        unapplied.retain(|unapplied| unapplied.left != 0);
+        self.unapplied = unapplied;
         self.open_lines.retain(|line| line.open > 0);
-        self.unapplied.retain(|unapplied| unapplied.left != 0);
         rows
+    }
+
+    /// The line that this money pays next, by its place, and how much of it before another may come first.
+    fn next_payable(&self, fund: &Fund, named: Option<&Invoice>) -> Option<(usize, i64)> {
+        let nexts = self.next_under_plans();
+        let next_of = |line: &OpenLine| nexts.get(&(line.invoice, line.line));
+        let payable = self.open_lines.iter().enumerate();
+        let payable = payable.filter(|(_, line)| line.open > 0 && fund.may_pay(line));
+        let (at, line) = payable.min_by_key(|(_, line)| {
+            let due = next_of(line).map_or(line.due, |next| next.due);
+            order_of(line, due, named)
+        })?;
+        Some((at, next_of(line).map_or(line.open, |next| next.amount.min(line.open))))
     }
 
     /// Frees all that this payment pays for, but for what is under a plan.

@@ -1,6 +1,7 @@
-//! The charge of a bundle: posted with its invoice, settled when nothing is left to pay, taken back with credit notes.
+//! The charge of a bundle: posted with its invoice, secured while what is left may be paid later, settled when nothing
+//! is left to pay, taken back with credit notes.
 
-use kernel::{BundleId, ChargeId, Id, InvoiceId, Money, PersonId, TermId};
+use kernel::{BundleId, ChargeId, Date, Id, InvoiceId, Money, PersonId, TermId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -12,8 +13,22 @@ use super::{CreditNote, Invoice, InvoiceDocument, Refusal};
 #[serde(rename_all = "snake_case")]
 pub enum ChargeState {
     Posted,
+    /// What is open of it may be paid later, as a plan that is kept or a moved due date says.
+    Secured,
     Settled,
     Reversed,
+}
+
+impl ChargeState {
+    /// Something of it is open.
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Posted | Self::Secured)
+    }
+
+    /// Whoever waits for its payment need wait no longer.
+    pub fn lets_go_on(self) -> bool {
+        matches!(self, Self::Secured | Self::Settled)
+    }
 }
 
 /// What was posted for a bundle.
@@ -92,14 +107,24 @@ impl Charge {
         self.posted.filter(|_| self.state != ChargeState::Reversed).ok_or(Refusal::ChargeReversed)
     }
 
-    /// Becomes what the account says is open of its invoices. That an invoice is credited does not reverse the charge:
-    /// what a new calculation took back, it has billed elsewhere. What is reversed stays so.
-    pub fn follow(&mut self, account: &StudentAccount) {
+    /// Becomes what the account says is open of its invoices, and when that is to be paid. That an invoice is credited
+    /// does not reverse the charge: what a new calculation took back, it has billed elsewhere. What is reversed stays
+    /// so.
+    pub fn follow(&mut self, account: &StudentAccount, today: Date) {
         if self.state == ChargeState::Reversed {
             return;
         }
-        let is_open = account.open_lines().iter().any(|line| self.is_billed_by(line.invoice));
-        self.state = if is_open { ChargeState::Posted } else { ChargeState::Settled };
+        let secured = account.secured_lines(today);
+        let of_it = account.open_lines().iter().filter(|line| self.is_billed_by(line.invoice));
+        let mut states = of_it.map(|line| {
+            let is_secured = secured.contains(&(line.invoice, line.line));
+            if is_secured { ChargeState::Secured } else { ChargeState::Posted }
+        });
+        self.state = match states.next() {
+            None => ChargeState::Settled,
+            Some(first) if states.all(|state| state == first) => first,
+            Some(_) => ChargeState::Posted,
+        };
     }
 
     /// Nobody is registered for any of it, now or ever: nobody waits any longer.

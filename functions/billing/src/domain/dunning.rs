@@ -1,13 +1,13 @@
 //! What is done about what is overdue, step by step: a reminder, a late fee, a hold. Each step is taken once for what
-//! was due on one day, and one of them a day.
+//! was due on one day, and one of them a day. A fee is billed once about a line, on whichever days it was due.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kernel::{Currency, Date, Money};
+use kernel::{Currency, Date, InvoiceId, Money, PaymentPlanId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BillingPolicy, ChargeCode, Refusal, StudentAccount};
+use super::{BillingPolicy, ChargeCode, Claim, Refusal, StudentAccount};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -78,6 +78,22 @@ pub struct Dunned {
     holds: bool,
 }
 
+/// That a step has billed a late fee about a line. However its due date is moved, it bills it no more: only of one plan
+/// every instalment is late for itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BilledLate {
+    line: (InvoiceId, u32),
+    plan: Option<PaymentPlanId>,
+    step: String,
+    on: Date,
+}
+
+impl Claim {
+    fn is_dunned(&self) -> bool {
+        self.code != Some(ChargeCode::late_fee())
+    }
+}
+
 /// A step whose time has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueStep {
@@ -97,44 +113,83 @@ impl StudentAccount {
     /// The steps that are to be taken today, for what has been due longest first. What is owed for being late is itself
     /// dunned no more.
     pub fn due_steps(&self, policy: &BillingPolicy, today: Date) -> Vec<DueStep> {
-        let mut overdue: BTreeMap<Date, (i64, String)> = BTreeMap::new();
-        for claim in self.claims() {
-            if claim.due < today && claim.code != Some(ChargeCode::late_fee()) {
-                overdue.entry(claim.due).or_insert((0, claim.term_code)).0 += claim.open;
+        let mut overdue: BTreeMap<Date, Vec<Claim>> = BTreeMap::new();
+        for claim in self.claims().into_iter().filter(Claim::is_dunned) {
+            if claim.due < today {
+                overdue.entry(claim.due).or_default().push(claim);
             }
         }
-        let due_step = |(due, (minor, term_code)): (Date, (i64, String))| {
-            let taken = self.dunned.get(&due);
-            if taken.is_some_and(|taken| taken.last >= today) {
-                return None;
-            }
-            let mut steps = policy
-                .dunning
-                .iter()
-                .filter(|step| step.from.currency == self.currency && minor >= step.from.minor);
-            let is_taken =
-                |step: &DunningStep| taken.is_some_and(|taken| taken.steps.contains(&step.code));
-            let step = steps.find(|step| !is_taken(step))?;
-            let days = (today - due).get_days();
-            (days >= i32::from(step.after_days)).then(|| DueStep {
-                due,
-                overdue: Money::new(minor, self.currency),
-                term_code,
-                step: step.clone(),
-            })
-        };
+        let due_step =
+            |(due, claims): (Date, Vec<Claim>)| self.due_step(policy, due, &claims, today);
         overdue.into_iter().filter_map(due_step).take(Self::STEPS_MAX).collect()
     }
 
+    /// The step that is to be taken today about what was due on one day. One that bills is about what it has not
+    /// billed.
+    fn due_step(
+        &self,
+        policy: &BillingPolicy,
+        due: Date,
+        claims: &[Claim],
+        today: Date,
+    ) -> Option<DueStep> {
+        let taken = self.dunned.get(&due);
+        if taken.is_some_and(|taken| taken.last >= today) {
+            return None;
+        }
+        let applies = |step: &&DunningStep| {
+            let counts = |claim: &&Claim| step.fee().is_none() || !self.was_billed(claim, step);
+            let open: i64 = claims.iter().filter(counts).map(|claim| claim.open).sum();
+            step.from.currency == self.currency && open >= step.from.minor
+        };
+        let is_taken =
+            |step: &DunningStep| taken.is_some_and(|taken| taken.steps.contains(&step.code));
+        let mut steps = policy.dunning.iter().filter(applies);
+        let step = steps.find(|step| !is_taken(step))?;
+        let overdue = claims.iter().map(|claim| claim.open).sum();
+        let days = (today - due).get_days();
+        (days >= i32::from(step.after_days)).then(|| DueStep {
+            due,
+            overdue: Money::new(overdue, self.currency),
+            term_code: claims[0].term_code.clone(),
+            step: step.clone(),
+        })
+    }
+
+    /// Whether the step has billed a fee about all of a claim, when it was due on another day or under another plan.
+    fn was_billed(&self, claim: &Claim, step: &DunningStep) -> bool {
+        claim.lines.iter().all(|line| {
+            self.billed_late.iter().any(|billed| {
+                let is_other = claim.plan.is_none() || billed.plan != claim.plan;
+                billed.line == *line && billed.step == step.code && is_other
+            })
+        })
+    }
+
     pub fn take_step(&mut self, taken: &DueStep, today: Date) {
-        let open: BTreeSet<Date> = self.claims().into_iter().map(|claim| claim.due).collect();
-        self.dunned
-            .retain(|due, _| open.contains(due) || (today - *due).get_days() < Self::DUNNED_DAYS);
+        let claims = self.claims();
+        let open: BTreeSet<Date> = claims.iter().map(|claim| claim.due).collect();
+        let is_young = |day: Date| (today - day).get_days() < Self::DUNNED_DAYS;
+        self.dunned.retain(|due, _| open.contains(due) || is_young(*due));
         let none = Dunned { steps: Vec::new(), last: today, holds: false };
         let dunned = self.dunned.entry(taken.due).or_insert(none);
         dunned.last = today;
         dunned.steps.push(taken.step.code.clone());
         dunned.holds |= taken.step.action == DunningAction::Hold;
+        if taken.step.fee().is_none() {
+            return;
+        }
+        let open: BTreeSet<(InvoiceId, u32)> =
+            claims.iter().flat_map(|claim| claim.lines.iter().copied()).collect();
+        self.billed_late.retain(|billed| open.contains(&billed.line) || is_young(billed.on));
+        for claim in claims.iter().filter(|claim| claim.due == taken.due && claim.is_dunned()) {
+            self.billed_late.extend(claim.lines.iter().map(|line| BilledLate {
+                line: *line,
+                plan: claim.plan,
+                step: taken.step.code.clone(),
+                on: today,
+            }));
+        }
     }
 
     /// Whether a step holds the student, and what it is about is still open.

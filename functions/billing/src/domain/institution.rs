@@ -37,6 +37,12 @@ impl Institution {
         }
     }
 
+    /// The first day of the fiscal year of this date.
+    pub fn fiscal_year_of(&self, date: Date) -> Date {
+        Date::new(self.fiscal_year(date), self.fiscal_year_first_month, 1)
+            .expect("every month has a first day")
+    }
+
     /// The calendar year in which the fiscal year of this date begins.
     pub fn fiscal_year(&self, date: Date) -> i16 {
         if date.month() < self.fiscal_year_first_month { date.year() - 1 } else { date.year() }

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::account::{Freed, FundKind};
-use super::{Allocation, Fund, Refusal};
+use super::{Allocation, Fund, Refusal, SponsorContractCode};
 
 /// What a line is for, such as `TUITION`: it says which money may pay for it, and under which name it is earned.
 #[derive(
@@ -162,6 +162,12 @@ impl Invoice {
         self.money(self.paid.iter().filter(is_write_off).map(|paid| paid.amount).sum())
     }
 
+    /// What sponsors pay of it by contract; it counts among what is paid.
+    pub fn sponsored(&self) -> Money {
+        let is_sponsors = |paid: &&Paid| matches!(paid.fund.kind, FundKind::Sponsor { .. });
+        self.money(self.paid.iter().filter(is_sponsors).map(|paid| paid.amount).sum())
+    }
+
     pub fn credits(&self) -> &[Credit] {
         &self.credits
     }
@@ -257,14 +263,8 @@ impl Invoice {
                 return Err(Refusal::CreditTooLarge);
             }
             total = total.checked_add(*amount)?;
-            let mut beyond = amount.minor - self.open_of(*line).min(amount.minor);
-            for paid in self.paid.iter().rev().filter(|paid| paid.line == *line) {
-                let part = beyond.min(paid.amount);
-                if part > 0 {
-                    freed.push((paid.fund.clone(), *line, part));
-                    beyond -= part;
-                }
-            }
+            let beyond = amount.minor - self.open_of(*line).min(amount.minor);
+            freed.extend(self.latest_of(*line, beyond, |_| true));
             credits.push(Credit {
                 line: *line,
                 registration: self.document.lines[*line as usize].registration,
@@ -284,6 +284,34 @@ impl Invoice {
             total,
         };
         Ok((note, freed))
+    }
+
+    /// So much of what paid for a line, the latest money first.
+    fn latest_of(&self, line: u32, minor: i64, counts: impl Fn(&FundKind) -> bool) -> Freed {
+        let mut left = minor;
+        let mut freed = Vec::new();
+        let of_line = self.paid.iter().rev().filter(|paid| paid.line == line);
+        for paid in of_line.filter(|paid| counts(&paid.fund.kind)) {
+            let part = left.min(paid.amount);
+            if part > 0 {
+                freed.push((paid.fund.clone(), line, part));
+                left -= part;
+            }
+        }
+        freed
+    }
+
+    /// So much of what was paid of a line by others than sponsors, the latest money first.
+    pub(super) fn paid_by_students(&self, line: u32, minor: i64) -> Freed {
+        self.latest_of(line, minor, |kind| !matches!(kind, FundKind::Sponsor { .. }))
+    }
+
+    /// What sponsors of other contracts pay of a line, in minor units.
+    pub(super) fn sponsored_by_others(&self, line: u32, own: &SponsorContractCode) -> i64 {
+        let is_others =
+            |kind: &FundKind| matches!(kind, FundKind::Sponsor { contract } if contract != own);
+        let paid = self.paid.iter().filter(|paid| paid.line == line);
+        paid.filter(|paid| is_others(&paid.fund.kind)).map(|paid| paid.amount).sum()
     }
 
     /// Takes the note over, once what it frees is freed.

@@ -93,6 +93,7 @@ struct World {
     entries: Vec<JournalEntry>,
     rows: Vec<Allocation>,
     credit_notes: NumberCounter,
+    contract: Option<SponsorContract>,
 }
 
 impl World {
@@ -109,7 +110,45 @@ impl World {
             entries: Vec::new(),
             rows: Vec::new(),
             credit_notes: NumberCounter::new("MAT-CN-2027".into()),
+            contract: None,
         }
+    }
+
+    /// Puts the student under a contract of this share, up to so much in all.
+    fn agree(&mut self, basis_points: u16, in_all: i64) {
+        let code = SponsorContractCode("ministry".into());
+        let terms = SponsorTerms {
+            sponsor: "A ministry".into(),
+            currency: francs(0).currency,
+            first_day: today(),
+            last_day: today(),
+            rules: vec![SponsorRule {
+                codes: Vec::new(),
+                pays: Reduction::Share { basis_points, cap: None },
+            }],
+            per_term: None,
+            per_student: None,
+            in_all: Some(francs(in_all)),
+            payment_terms_days: 7,
+            falls_back_after_days: None,
+        };
+        let contract = code.clone();
+        self.account.put_under_contract(Sponsorship { contract, from: today(), until: None });
+        self.contract = Some(SponsorContract::new(code, terms, student()));
+    }
+
+    /// What the sponsor pays follows what the invoices have become.
+    fn let_sponsor_pay(&mut self) {
+        let Some(mut contract) = self.contract.take() else { return };
+        let ids: Vec<InvoiceId> = self.invoices.keys().copied().collect();
+        for id in ids {
+            let invoice = self.invoices.get_mut(&id).expect("it was issued");
+            let turn = sponsor(&mut self.account, invoice, &mut contract, today(), booking());
+            if let Some(turn) = turn.expect("in range") {
+                self.take_over(turn);
+            }
+        }
+        self.contract = Some(contract);
     }
 
     fn happen(&mut self, happening: Happening) {
@@ -144,7 +183,7 @@ impl World {
             self.invoices.get_mut(&row.invoice).expect("it was issued").take_over(row);
         }
         for charge in self.charges.values_mut() {
-            charge.follow(&self.account);
+            charge.follow(&self.account, today());
         }
         self.entries.push(turn.entry);
         self.rows.extend(turn.freed);
@@ -417,6 +456,13 @@ impl World {
         let given_up =
             self.invoices.values().map(|invoice| invoice.written_off().minor).sum::<i64>();
         assert_eq!(self.balance(Account::WriteOffs), given_up, "only what is owed is given up");
+        let sponsored: i64 = self.invoices.values().map(|one| one.sponsored().minor).sum();
+        assert_eq!(self.balance(Account::SponsorReceivable), sponsored, "a sponsor owes its part");
+        if let Some(contract) = &self.contract {
+            assert_eq!(contract.pledged, sponsored, "the contract knows what it pays");
+            let most = contract.terms.in_all.expect("it has a cap");
+            assert!(sponsored <= most.minor, "no sponsor pays beyond a cap");
+        }
         assert_eq!(self.balance(Account::Receivable), open, "what is owed is what is open");
         let known: i64 = self.account.open_lines().iter().map(|line| line.open).sum();
         assert_eq!(known, open, "the account knows every open line");
@@ -465,9 +511,12 @@ fn now() -> Timestamp {
     "2027-01-15T08:30:00Z".parse().expect("a timestamp")
 }
 
+fn today() -> kernel::Date {
+    Institution::example().date(now())
+}
+
 fn booking() -> Booking {
-    let institution = Institution::example();
-    Booking::at(now(), institution.date(now()), &institution, None)
+    Booking::at(now(), today(), &Institution::example(), None)
 }
 
 fn code(at: u32) -> ChargeCode {
@@ -515,6 +564,7 @@ fn payment(nth: usize, amount: Money, channel: Channel) -> Payment {
         amount,
         channel,
         payment_method: "pm".into(),
+        phone: None,
         only: Vec::new(),
         state: PaymentState::Initiated,
         provider_ref: None,
@@ -535,6 +585,24 @@ proptest! {
         let mut world = World::new(prices);
         for happening in happenings {
             world.happen(happening);
+            world.check();
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_same_holds_where_a_sponsor_pays_a_part(
+        prices in prop::array::uniform3(0_i64..100_000),
+        basis_points in 1_u16..=10_000,
+        in_all in 1_i64..300_000,
+        happenings in prop::collection::vec(happening(), 0..40),
+    ) {
+        let mut world = World::new(prices);
+        world.agree(basis_points, in_all);
+        for happening in happenings {
+            world.happen(happening);
+            world.let_sponsor_pay();
             world.check();
         }
     }

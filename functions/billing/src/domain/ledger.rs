@@ -17,6 +17,8 @@ use super::{Channel, ChargeCode, Institution, Refusal};
 pub enum Account {
     /// What a student owes.
     Receivable,
+    /// What sponsors are to pay for students.
+    SponsorReceivable,
     Revenue,
     /// What the provider took in and has not paid out to us yet.
     ProviderClearing,
@@ -24,6 +26,8 @@ pub enum Account {
     Cash,
     /// What came by bank transfer.
     Bank,
+    /// What the provider of mobile money took in and has not paid out to us yet.
+    MobileMoneyClearing,
     /// What a student paid and does not owe.
     UnappliedCash,
     /// What is to be paid back and has not left us yet.
@@ -96,6 +100,9 @@ pub enum SourceKind {
     /// The bursar's office charged or credited by hand.
     Adjustment,
     LateFee,
+    /// What of an invoice a sponsor pays changed.
+    Sponsorship,
+    SponsorPayment,
     SuspenseItem,
     SuspenseItemAssigned,
 }

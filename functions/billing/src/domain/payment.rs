@@ -1,6 +1,6 @@
 //! Payments: what was initiated, what the provider reports or the cashier counts, and what then becomes of the money.
 
-use kernel::{Id, InvoiceId, Money, PaymentId, PersonId, SuspenseItemId, Timestamp};
+use kernel::{Id, InvoiceId, Money, PaymentId, PersonId, PhoneNumber, SuspenseItemId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -26,26 +26,51 @@ pub enum PaymentState {
 
 /// By which way the money comes.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Default,
+    Serialize,
+    Deserialize,
+    JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Channel {
     /// Through the payment provider.
+    #[default]
     Card,
+    /// Through the provider of mobile money, which asks the payer on their telephone.
+    MobileMoney,
     Cash,
     BankTransfer,
 }
 
 impl Channel {
-    pub const ALL: [Self; 3] = [Self::Card, Self::Cash, Self::BankTransfer];
+    pub const ALL: [Self; 4] = [Self::Card, Self::MobileMoney, Self::Cash, Self::BankTransfer];
 
     /// Where money lies that came this way.
     pub fn account(self) -> Account {
         match self {
             Self::Card => Account::ProviderClearing,
+            Self::MobileMoney => Account::MobileMoneyClearing,
             Self::Cash => Account::Cash,
             Self::BankTransfer => Account::Bank,
         }
+    }
+
+    /// Whether what came this way goes back this way by itself; all else goes back by hand.
+    pub fn pays_back(self) -> bool {
+        self == Self::Card
+    }
+
+    /// Where money lies that is on its way back; what goes back by hand is gone at once.
+    pub fn account_of_refunds(self) -> Account {
+        if self.pays_back() { Account::RefundsPayable } else { self.account() }
     }
 }
 
@@ -59,6 +84,9 @@ pub struct Payment {
     pub channel: Channel,
     /// The provider's name for the means of payment; card numbers never come here.
     pub payment_method: String,
+    /// On which the payer is asked, where it is mobile money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<PhoneNumber>,
     /// Pays for charges of these codes only; for all where there are none.
     pub only: Vec<ChargeCode>,
     pub state: PaymentState,
@@ -82,6 +110,8 @@ pub struct Report {
     /// Our payment, as the provider was told when it was asked.
     pub payment: Option<PaymentId>,
     pub amount: Money,
+    /// By which way it says so.
+    pub channel: Channel,
     pub word: Word,
 }
 
@@ -265,6 +295,9 @@ pub struct SuspenseItem {
     /// The payment that the provider named, whether we know it or not.
     pub payment: Option<PaymentId>,
     pub amount: Money,
+    /// By which way it came.
+    #[serde(default)]
+    pub channel: Channel,
     /// What was asked for, where it is known. Another amount or currency than this is never taken for it, in part
     /// either: the payment fails, and the invoice stays open.
     pub expected: Option<Money>,
@@ -321,21 +354,21 @@ impl SuspenseItem {
             given => format!("{}#{given}", self.id),
         };
         let source = Source { kind: SourceKind::SuspenseItemAssigned, id };
-        let entry = self.leave(Account::ProviderClearing, source, booking)?;
+        let entry = self.leave(self.channel.account(), source, booking)?;
         self.assigned = Some(payment);
         self.given += self.left().minor;
         let received = Source { kind: SourceKind::SuspenseItem, id: self.id.to_string() };
         Ok(entry.reversing(JournalEntry::id_of(&received)))
     }
 
-    /// All that is left of it is on its way back.
+    /// All that is left of it is on its way back, or gone where it goes by hand.
     pub fn begin_return(
         &mut self,
         refund: &str,
         booking: Booking,
     ) -> Result<JournalEntry, Refusal> {
         let source = Source { kind: SourceKind::Refund, id: refund.to_owned() };
-        let entry = self.leave(Account::RefundsPayable, source, booking)?;
+        let entry = self.leave(self.channel.account_of_refunds(), source, booking)?;
         self.returned += self.left().minor;
         Ok(entry)
     }
@@ -362,6 +395,7 @@ impl SuspenseItem {
             provider_ref: report.provider_ref.clone(),
             payment: report.payment,
             amount: report.amount,
+            channel: report.channel,
             expected,
             reason: match expected {
                 Some(_) => SuspenseReason::AmountDiffers,
@@ -378,7 +412,7 @@ impl SuspenseItem {
             booking,
             Source { kind: SourceKind::SuspenseItem, id: item.id.to_string() },
             [
-                Line::new(Account::ProviderClearing, report.amount),
+                Line::new(report.channel.account(), report.amount),
                 Line::new(Account::Suspense, report.amount.negated()?),
             ],
         )

@@ -1,7 +1,7 @@
 //! What is due when: payment plans, which let what is open of a term be paid in instalments, and due dates that were
 //! moved. Plans and deferrals change no document and no balance, only when something counts as overdue.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::{Date, InvoiceId, Money, PaymentPlanId, PersonId, Timestamp};
 use schemars::JsonSchema;
@@ -28,6 +28,9 @@ pub struct PlanOffer {
     pub instalments: Vec<InstalmentRule>,
     /// Whether students may choose it; the others are assigned by the bursar.
     pub is_for_students: bool,
+    /// Whether the first instalment has to be paid, whatever its day, before a seat is the student's.
+    #[serde(default)]
+    pub is_first_at_once: bool,
 }
 
 #[derive(
@@ -90,6 +93,8 @@ pub struct PaymentPlan {
     pub term_code: String,
     pub lines: Vec<(InvoiceId, u32)>,
     pub instalments: Vec<Instalment>,
+    #[serde(default)]
+    pub is_first_at_once: bool,
     pub begun_by: PersonId,
     pub begun_at: Timestamp,
     pub cancelled: Option<Decided>,
@@ -113,6 +118,14 @@ impl PaymentPlan {
         }
         left
     }
+
+    /// Whether all is paid that has to be by now, where so much of the plan is open.
+    fn is_kept(&self, open: i64, today: Date) -> bool {
+        let left = self.left(open);
+        let first = left.first().filter(|_| self.is_first_at_once);
+        let due = left.iter().filter(|one| one.due <= today);
+        due.chain(first).all(|one| one.amount == 0)
+    }
 }
 
 /// So much is due on a day: a line, or what is left of an instalment.
@@ -124,6 +137,10 @@ pub struct Claim {
     pub term_code: String,
     /// Absent of an instalment.
     pub code: Option<ChargeCode>,
+    /// The open lines that it is of.
+    pub lines: Vec<(InvoiceId, u32)>,
+    /// Of an instalment.
+    pub plan: Option<PaymentPlanId>,
 }
 
 /// That an invoice is due later than it says.
@@ -179,30 +196,52 @@ impl StudentAccount {
             open: line.open,
             term_code: line.term_code.clone(),
             code: Some(line.code.clone()),
+            lines: vec![(line.invoice, line.line)],
+            plan: None,
         };
         let is_free = |line: &&OpenLine| !self.is_under_plan(line.invoice, line.line);
         let mut claims: Vec<Claim> = self.open_lines.iter().filter(is_free).map(by_line).collect();
         for plan in self.plans_in_force() {
             let left = plan.left(self.open_of_plan(plan)).into_iter();
+            let of_plan = self.open_lines.iter().filter(|line| plan.is_of(line));
+            let lines: Vec<_> = of_plan.map(|line| (line.invoice, line.line)).collect();
             claims.extend(left.filter(|one| one.amount > 0).map(|one| Claim {
                 due: one.due,
                 open: one.amount,
                 term_code: plan.term_code.clone(),
                 code: None,
+                lines: lines.clone(),
+                plan: Some(plan.id),
             }));
         }
         claims
     }
 
-    /// When lines under a plan are due: with the first of its instalments of which something is left.
-    pub(super) fn dues_under_plans(&self) -> BTreeMap<(InvoiceId, u32), Date> {
-        let mut dues = BTreeMap::new();
+    /// What lines under a plan have to pay next: the first of its instalments of which something is left.
+    pub(super) fn next_under_plans(&self) -> BTreeMap<(InvoiceId, u32), Instalment> {
+        let mut nexts = BTreeMap::new();
         for plan in self.plans_in_force() {
             let left = plan.left(self.open_of_plan(plan));
             let Some(next) = left.into_iter().find(|one| one.amount > 0) else { continue };
-            dues.extend(plan.lines.iter().map(|line| (*line, next.due)));
+            nexts.extend(plan.lines.iter().map(|line| (*line, next.clone())));
         }
-        dues
+        nexts
+    }
+
+    /// Open lines that may be paid later: those under a plan that is kept, and those whose due date was moved and is
+    /// not past.
+    pub fn secured_lines(&self, today: Date) -> BTreeSet<(InvoiceId, u32)> {
+        let plans = self.plans_in_force();
+        let kept: Vec<&PaymentPlan> =
+            plans.filter(|plan| plan.is_kept(self.open_of_plan(plan), today)).collect();
+        let is_secured = |line: &&OpenLine| {
+            if self.is_under_plan(line.invoice, line.line) {
+                return kept.iter().any(|plan| plan.is_of(line));
+            }
+            self.deferral_of(line.invoice).is_some_and(|deferral| today <= deferral.until)
+        };
+        let secured = self.open_lines.iter().filter(is_secured);
+        secured.map(|line| (line.invoice, line.line)).collect()
     }
 
     /// Whether a student may choose an offer now: not to be out of what is overdue, nor into an instalment that is.
@@ -236,6 +275,7 @@ impl StudentAccount {
             term_code: offer.term_code.clone(),
             lines,
             instalments: offer.instalments_of(total)?,
+            is_first_at_once: offer.is_first_at_once,
             begun_by: beginning.by,
             begun_at: beginning.at,
             cancelled: None,
@@ -305,6 +345,7 @@ mod tests {
             term_code: "2027S".into(),
             instalments: shares.iter().map(rule).collect(),
             is_for_students: true,
+            is_first_at_once: false,
         }
     }
 
@@ -348,6 +389,7 @@ mod tests {
             term_code: "2027S".into(),
             lines: Vec::new(),
             instalments: offer.instalments_of(total).expect("in range"),
+            is_first_at_once: false,
             begun_by: PersonId::derived_from("ada"),
             begun_at: Timestamp::UNIX_EPOCH,
             cancelled: None,
@@ -358,5 +400,14 @@ mod tests {
         assert_eq!(left(30), [0, 30]);
         assert_eq!(left(0), [0, 0]);
         assert_eq!(left(130), [90, 40]);
+        let is_kept = |open, day| plan.is_kept(open, date(day));
+        assert!(is_kept(100, "2026-09-30"), "nothing is due yet");
+        assert!(!is_kept(41, "2026-10-01"), "what is due today is due");
+        assert!(is_kept(40, "2026-10-01") && is_kept(40, "2027-01-29"));
+        assert!(!is_kept(40, "2027-01-30"));
+        assert!(!is_kept(130, "2026-10-01"), "what was taken back is due with the first");
+        let at_once = PaymentPlan { is_first_at_once: true, ..plan.clone() };
+        assert!(!at_once.is_kept(41, date("2026-09-30")));
+        assert!(at_once.is_kept(40, date("2026-09-30")));
     }
 }

@@ -26,8 +26,23 @@ pub struct Known {
     pub amount: Money,
     /// Whether the money moved, or is said not to have.
     pub has_moved: bool,
+    /// Whether it moved the other way: what was refunded did not arrive, what was disputed was won.
+    pub has_come_back: bool,
     /// Whether the other side ought to know of it on the day that is compared.
     pub is_of_day: bool,
+}
+
+impl Known {
+    /// Whether the other side tells of nothing that is not so here. A report tells of one day, and not of what was
+    /// before.
+    fn bears_out(&self, there: &Self) -> bool {
+        (self.has_moved || !there.has_moved) && (self.has_come_back || !there.has_come_back)
+    }
+
+    /// What went and came back on one day comes to nothing.
+    fn is_nothing(&self) -> bool {
+        self.has_moved && self.has_come_back
+    }
 }
 
 #[derive(
@@ -68,10 +83,10 @@ pub fn reconcile(here: &[Known], there: &[Known]) -> Vec<Unreconciled> {
         let difference = match (here, there) {
             (None, Some(_)) => DifferenceKind::MissingHere,
             (Some(here), None) if here.has_moved && here.is_of_day => DifferenceKind::MissingThere,
-            (Some(here), Some(there)) if here.has_moved != there.has_moved => {
-                DifferenceKind::OtherState
+            (Some(here), Some(there)) if !here.bears_out(there) => DifferenceKind::OtherState,
+            (Some(here), Some(there)) if here.amount != there.amount && !there.is_nothing() => {
+                DifferenceKind::OtherAmount
             }
-            (Some(here), Some(there)) if here.amount != there.amount => DifferenceKind::OtherAmount,
             _ => return None,
         };
         let (here, there) = (here.map(|one| one.amount), there.map(|one| one.amount));
@@ -106,7 +121,7 @@ mod tests {
         let amount = Money::new(minor, "XAF".parse().expect("a currency"));
         let reference = reference.to_owned();
         let kind = MovementKind::Payment;
-        Known { kind, reference, amount, has_moved, is_of_day: true }
+        Known { kind, reference, amount, has_moved, has_come_back: false, is_of_day: true }
     }
 
     #[test]
@@ -137,6 +152,15 @@ mod tests {
                 ("other amount", DifferenceKind::OtherAmount),
             ]
         );
+        let won = Known { has_come_back: true, ..known("won later", 5, true) };
+        let told = |has_moved, has_come_back| Known { has_moved, has_come_back, ..won.clone() };
+        let both = Known { amount: Money::zero(won.amount.currency), ..told(true, true) };
+        for of_day in [told(true, false), told(false, true), both] {
+            assert_eq!(reconcile(std::slice::from_ref(&won), &[of_day]), []);
+        }
+        let lost = told(true, false);
+        let kind = |told: &[Unreconciled]| told[0].difference;
+        assert_eq!(kind(&reconcile(&[lost], &[told(false, true)])), DifferenceKind::OtherState);
         let silent = [known("never came", 5, false)];
         assert_eq!(reconcile(&silent, &[]), [], "what failed is in no report");
     }

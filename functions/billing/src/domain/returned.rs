@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::{StudentAccount, Turn};
 use super::ledger::{Account, Booking, Line, Source, SourceKind};
-use super::{Channel, Invoice, Payment, PaymentState, Refusal};
+use super::{Invoice, Payment, PaymentState, Refusal};
 
 /// Whose money goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -182,10 +182,7 @@ pub fn begin_refund(
     account.withdraw(payment.id, amount)?;
     payment.refunded = payment.refunded.checked_add(amount)?;
     payment.follow_returns();
-    let gone_to = match payment.channel {
-        Channel::Card => Account::RefundsPayable,
-        Channel::Cash | Channel::BankTransfer => payment.channel.account(),
-    };
+    let gone_to = payment.channel.account_of_refunds();
     let lines =
         vec![Line::new(Account::UnappliedCash, amount), Line::new(gone_to, amount.negated()?)];
     let source = Source { kind: SourceKind::Refund, id: refund.to_owned() };
@@ -327,6 +324,9 @@ pub struct Dispute {
     pub reason: String,
     pub state: DisputeState,
     pub opened_at: Timestamp,
+    /// When money first left because of it.
+    #[serde(default)]
+    pub withdrawn_at: Option<Timestamp>,
     pub changed_at: Timestamp,
 }
 
@@ -359,6 +359,7 @@ impl Dispute {
             reason: report.reason.clone(),
             state: DisputeState::Open,
             opened_at: now,
+            withdrawn_at: None,
             changed_at: now,
         }
     }
@@ -375,6 +376,9 @@ impl Dispute {
                 return (false, None);
             }
         };
+        if movement == Some(Movement::Out) {
+            self.withdrawn_at = Some(now);
+        }
         self.state = word;
         self.changed_at = now;
         (true, movement)

@@ -126,6 +126,24 @@ pub enum Reduction {
     Amount { amount: Money },
 }
 
+impl Reduction {
+    /// The most that it comes to in all, where it names one.
+    pub(super) fn most(&self) -> Option<Money> {
+        match self {
+            Self::Share { cap, .. } => *cap,
+            Self::Amount { amount } => Some(*amount),
+        }
+    }
+
+    /// What of one line it comes to, where there is room for it.
+    pub(super) fn part_of(&self, line: Money) -> Result<Money, Refusal> {
+        Ok(match self {
+            Self::Share { basis_points, .. } => line.fraction(i64::from(*basis_points), 10_000)?,
+            Self::Amount { .. } => line,
+        })
+    }
+}
+
 /// A scholarship or a discount: part of what the rules come to is not asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -143,17 +161,9 @@ pub struct Discount {
 }
 
 impl Discount {
-    /// The most that it takes off in all, where it names one.
-    fn most(&self) -> Option<Money> {
-        match &self.reduction {
-            Reduction::Share { cap, .. } => *cap,
-            Reduction::Amount { amount } => Some(*amount),
-        }
-    }
-
     /// Takes it off what the discounts before it have left. No price becomes less than nothing.
     fn reduce(&self, assessed: &mut [Assessed]) -> Result<(), Refusal> {
-        let most = self.most();
+        let most = self.reduction.most();
         let mut left = most.map_or(i64::MAX, |most| most.minor);
         let is_meant =
             |one: &&mut Assessed| self.codes.is_empty() || self.codes.contains(&one.code);
@@ -161,13 +171,7 @@ impl Discount {
             if most.is_some_and(|most| most.currency != one.amount.currency) {
                 return Err(Refusal::CurrenciesDiffer);
             }
-            let part = match &self.reduction {
-                Reduction::Share { basis_points, .. } => {
-                    one.amount.fraction(i64::from(*basis_points), 10_000)?
-                }
-                Reduction::Amount { .. } => one.amount,
-            };
-            let off = part.minor.min(left);
+            let off = self.reduction.part_of(one.amount)?.minor.min(left);
             if off > 0 {
                 left -= off;
                 one.amount.minor -= off;
@@ -311,7 +315,7 @@ impl TuitionRules {
                 not_negative(amount)?;
             }
         }
-        for most in self.discounts.iter().filter_map(Discount::most) {
+        for most in self.discounts.iter().filter_map(|one| one.reduction.most()) {
             not_negative(&most)?;
         }
         let rows = self.calendar.iter().flat_map(|calendar| &calendar.rows);

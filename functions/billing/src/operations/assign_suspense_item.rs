@@ -12,7 +12,7 @@ use super::BURSAR;
 use super::list_suspense_items::Item;
 use crate::Ctx;
 use crate::bookkeeping::{Bookkeeping, Wanted};
-use crate::domain::{Channel, Decided, Payment, PaymentState, Refusal, SuspenseItem, receive};
+use crate::domain::{Decided, Payment, PaymentState, Refusal, SuspenseItem, receive};
 use crate::store::{self, Cause, Opened};
 
 pub const ROUTE: Route = Route::act(
@@ -100,8 +100,9 @@ fn payment_of(
         invoice,
         student,
         amount,
-        channel: Channel::Card,
+        channel: item.channel,
         payment_method: "suspense".to_owned(),
+        phone: None,
         only: Vec::new(),
         state: PaymentState::Initiated,
         provider_ref: Some(item.provider_ref.clone()),

@@ -1,5 +1,5 @@
-//! Saga step: keeps the task token with which the saga is told that the charge is settled; tells it at once
-//! where it is.
+//! Saga step: keeps the task token with which the saga is told that the charge is settled, or secured by a plan or a
+//! deferral; tells it at once where it is.
 //! Nothing to undo. A later token replaces an earlier one.
 
 use kernel::BundleId;
@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use shell::{Failure, Step};
 
 use crate::Ctx;
-use crate::domain::{Charge, ChargeState, Refusal, WaitingSaga};
+use crate::bookkeeping::bring_to_today;
+use crate::domain::{Charge, Refusal, WaitingSaga};
 use crate::{store, task_tokens};
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -22,7 +23,7 @@ pub struct Command {
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct Reply {
-    pub settled: bool,
+    pub secured: bool,
 }
 
 pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
@@ -32,16 +33,19 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
         .get(&store::charge_key(Charge::id_of(bundle)))
         .await?
         .ok_or(Refusal::ChargeUnknown)?;
-    charge.value.standing()?;
-    let settled = charge.value.state == ChargeState::Settled;
-    if settled {
-        task_tokens::answer_settled(ctx, &task_token).await?;
-    } else if charge.value.wait(WaitingSaga { attempt, task_token })? {
+    let state_before = charge.value.state;
+    bring_to_today(ctx, &mut charge.value, step.now).await?;
+    let secured = charge.value.state.lets_go_on();
+    if secured {
+        task_tokens::answer_secured(ctx, &task_token).await?;
+    } else if charge.value.wait(WaitingSaga { attempt, task_token })?
+        || charge.value.state != state_before
+    {
         let mut transaction = ctx.table.transaction();
         transaction.update(&charge);
         transaction.commit().await?;
     }
-    Ok(Reply { settled })
+    Ok(Reply { secured })
 }
 
 #[cfg(test)]
@@ -55,8 +59,8 @@ mod tests {
         bundle, charge, code, ctx, ctx_with, pay, provider, wait_step, webhook, with_step_functions,
     };
 
-    fn told_settled() -> Value {
-        json!({ "taskToken": "token", "output": json!({ "settled": true }).to_string() })
+    fn told_secured() -> Value {
+        json!({ "taskToken": "token", "output": json!({ "secured": true }).to_string() })
     }
 
     async fn token(ctx: &Ctx, name: &str) -> Option<String> {
@@ -96,8 +100,8 @@ mod tests {
         let told = webhook(&provider.intents()[0]);
         receive_webhook::handle(&ctx, &told).await.expect("paid");
         let reply = handle(&ctx, &wait_step("one", "token")).await.expect("answered");
-        assert!(reply.settled);
-        assert_eq!(sfn.calls("SendTaskSuccess"), [told_settled()]);
+        assert!(reply.secured);
+        assert_eq!(sfn.calls("SendTaskSuccess"), [told_secured()]);
         for error in ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"] {
             sfn.refuse("SendTaskSuccess", error);
             handle(&ctx, &wait_step("one", "late")).await.expect("that nobody waits is no failure");
@@ -127,7 +131,7 @@ mod tests {
         let told = webhook(&provider.intents()[0]);
         receive_webhook::handle(&ctx, &told).await.expect("paid");
         on_charge_settled::handle(&ctx, &delivery).await.expect("told");
-        assert_eq!(sfn.calls("SendTaskSuccess"), [told_settled()]);
+        assert_eq!(sfn.calls("SendTaskSuccess"), [told_secured()]);
         sfn.refuse("SendTaskSuccess", "TaskTimedOut");
         on_charge_settled::handle(&ctx, &delivery).await.expect("a duplicate is harmless");
     }

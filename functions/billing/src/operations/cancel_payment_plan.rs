@@ -48,6 +48,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     }
     let term_code = plan.term_code.clone();
     let event = PaymentPlanCancelled { plan: payment_plan, student, term_code };
+    books.follow().await?;
     let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
     let mut transaction = ctx.table.transaction();
     books.write(&mut transaction, &[], cause);

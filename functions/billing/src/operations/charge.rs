@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use shell::{Failure, Step};
 
 use crate::Ctx;
-use crate::bookkeeping::{Bookkeeping, Wanted};
+use crate::bookkeeping::{Bookkeeping, Wanted, bring_to_today};
 use crate::domain::{
     Charge, ChargeCode, ChargeState, InvoiceDocument, InvoiceLine, Posted, Registered, Series,
     Source, SourceKind, Turn, post, registered, total_of,
@@ -35,6 +35,8 @@ pub struct Reply {
     pub amount: Money,
     /// Nothing is left to pay.
     pub settled: bool,
+    /// Nothing is left that has to be paid before the registrations are the student's.
+    pub secured: bool,
 }
 
 impl Reply {
@@ -45,6 +47,7 @@ impl Reply {
             invoice: posted.invoice,
             amount: posted.amount,
             settled: charge.state == ChargeState::Settled,
+            secured: charge.state.lets_go_on(),
         })
     }
 }
@@ -57,7 +60,8 @@ async fn charge(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
     let Command { bundle, student, term, term_code, registrations } = &step.command;
     let id = Charge::id_of(*bundle);
     let mut desk = TermDesk::read(ctx, *student, *term, Some(id), registrations).await?;
-    if let Some(standing) = desk.charge.take() {
+    if let Some(mut standing) = desk.charge.take() {
+        bring_to_today(ctx, &mut standing.value, step.now).await?;
         return Reply::of(&standing.value);
     }
     let today = ctx.institution().date(step.now);
@@ -74,11 +78,13 @@ async fn charge(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
     let (posted, turn) = issue(ctx, &mut books, step, (id, lines), currency)?;
     books.add_charge(Opened { value: Charge::posted(*bundle, posted), read_version: None });
     books.take_over(&turn).await?;
+    let mut turns = vec![turn];
+    turns.extend(books.sponsor(books.booking_today(step.now)).await?);
     bill.value.follow(books.invoice(posted.invoice));
     let cause = Cause { now: step.now, correlation_id: &step.correlation_id };
     let mut transaction = ctx.table.transaction();
     bill.write(&mut transaction);
-    books.write(&mut transaction, &[turn], cause);
+    books.write(&mut transaction, &turns, cause);
     books.tell_posted(&mut transaction, (id, posted.invoice), cause);
     transaction.commit().await?;
     Reply::of(&books.charge(id).value)

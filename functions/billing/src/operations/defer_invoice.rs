@@ -1,5 +1,5 @@
 //! Moves the due date of an invoice, with a reason. The document keeps its date; until the later one, nothing of it is
-//! overdue.
+//! overdue, and the seats that it is for wait for no money.
 
 use events::InvoiceDeferred;
 use kernel::{Date, InvoiceId};
@@ -47,6 +47,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let deferral = Deferral { until, decided };
     let (account, document) = books.account_and_invoice(invoice);
     account.defer(document, deferral.clone(), ctx.institution().date(call.now))?;
+    books.follow().await?;
     let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
     let mut transaction = ctx.table.transaction();
     books.write(&mut transaction, &[], cause);
@@ -61,8 +62,13 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use events::{ChargeSecured, Event};
+
+    use super::super::await_settlement;
     use super::*;
-    use crate::fixtures::{account, charge, code, ctx, francs, give, invoice};
+    use crate::fixtures::{
+        account, charge, code, count, ctx, francs, give, invoice, wait_step, with_step_functions,
+    };
 
     fn defer(invoice: InvoiceId, until: &str) -> Call<Command> {
         let until = until.parse().expect("a date");
@@ -85,9 +91,26 @@ mod tests {
                 assert_eq!(books.overdue(day_after), francs(150_000));
                 let document = invoice(&ctx, charged).await;
                 assert_eq!(document.document().due.to_string(), "2027-01-22");
+                assert_eq!(count(&ctx, ChargeSecured::NAME).await, 1);
             },
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn a_deferred_invoice_lets_its_registrations_go_on_until_the_later_date_is_past() {
+        let test = testkit::TestTable::new().await;
+        let sfn = testkit::StepFunctions::start().await;
+        let ctx = with_step_functions(&ctx(&test.table), &sfn, &test.engine);
+        let charged = charge(&ctx, "ada", "one").await;
+        handle(&ctx, &defer(charged.invoice, "2027-03-01")).await.expect("deferred");
+        for (days, expected) in [(0, true), (45, true), (46, false)] {
+            let mut step = wait_step("one", "token");
+            step.now += jiff::SignedDuration::from_hours(days * 24);
+            let waits = await_settlement::handle(&ctx, &step).await.expect("answered");
+            assert_eq!(waits.secured, expected, "after {days} days");
+        }
+        assert_eq!(sfn.calls("SendTaskSuccess").len(), 2);
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Event: more was to be moved on an account than one transaction holds. The next piece is moved, and where there is
-//! more, that is told again: what money paid for that has gone is open again in the end, however many lines that are.
+//! more, that is told again: what money paid for that has gone is open again in the end, however many lines that are,
+//! and every charge follows.
 
 use events::AccountUnfinished;
 use shell::{Delivery, Failure, Fault};
@@ -25,10 +26,11 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     if !books.account.value.is_unfinished() {
         return Ok(());
     }
+    let follows = books.account.value.has_unfollowed();
     let booking = books.booking_today(cause.now);
     let (account, mut paid) = books.account_and_invoices();
     let turn = go_on(overdrawn, &mut paid, (account, booking))?;
-    if turn.freed.is_empty() && turn.applied.is_empty() {
+    if turn.freed.is_empty() && turn.applied.is_empty() && !follows {
         // Told again it would go round for ever.
         let what = format!("nothing can be moved on the unfinished account of {student}");
         return Err(Fault::defect(what).into());
@@ -42,11 +44,13 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use events::{ChargebackBooked, Event};
+    use events::{ChargeSecured, ChargebackBooked, Event};
     use kernel::PaymentId;
     use serde_json::json;
 
-    use super::super::{assign_suspense_item, reallocate_payment, receive_webhook};
+    use super::super::{
+        assign_suspense_item, begin_payment_plan, reallocate_payment, receive_webhook,
+    };
     use super::*;
     use crate::domain::{Account, InvoiceState, SuspenseItem};
     use crate::fixtures::{
@@ -136,6 +140,22 @@ mod tests {
         assert_eq!(books.unapplied_cash(), francs(0));
         assert_eq!(opened(&ctx, &charges).await, 35);
         check_ledger(&ctx).await;
+    }
+
+    #[tokio::test]
+    async fn every_charge_of_a_plan_is_secured_whatever_their_number() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        begin_payment_plan::tests::offer(&ctx, true).await;
+        for at in 0..45 {
+            charge(&ctx, "ada", &at.to_string()).await;
+        }
+        let choice = begin_payment_plan::tests::choose();
+        begin_payment_plan::handle(&ctx, &choice).await.expect("begins");
+        assert_eq!(count(&ctx, ChargeSecured::NAME).await, ROWS_MAX);
+        assert_eq!(go_on_to_the_end(&ctx).await, 2);
+        assert_eq!(count(&ctx, ChargeSecured::NAME).await, 45);
+        assert_eq!(check_ledger(&ctx).await, 45, "nothing is booked");
     }
 
     #[tokio::test]

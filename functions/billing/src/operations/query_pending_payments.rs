@@ -33,13 +33,14 @@ pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<Reply, Failure> {
 async fn ask(ctx: &Ctx, payment: &Payment, tick: &Tick) -> Result<(), Failure> {
     let cause = Cause { now: tick.now, correlation_id: &tick.correlation_id };
     let is_given_up = payment.is_given_up(tick.now);
+    let provider = ctx.provider_of(payment.channel);
     let answer = match &payment.provider_ref {
         // Money that may still come in keeps the invoice busy: the provider is to say that it will not.
-        Some(provider_ref) if is_given_up => ctx.provider.cancel(provider_ref).await?,
-        Some(provider_ref) => ctx.provider.look_up(provider_ref).await?,
+        Some(provider_ref) if is_given_up => provider.cancel(provider_ref).await?,
+        Some(provider_ref) => provider.look_up(provider_ref).await?,
         None if is_given_up => Answer::Unknown,
         // The provider knows the payment's own id: asked again, it takes the money no second time.
-        None => ctx.provider.request(payment).await?,
+        None => provider.request(payment).await?,
     };
     match answer {
         Answer::Report(Report { word: Word::Failed { .. }, .. }) if is_given_up => {

@@ -72,12 +72,14 @@ async fn answer_about(
 mod tests {
     use std::time::Duration;
 
+    use events::{Event, PaymentRefunded};
     use shell::Call;
     use table::deadline;
 
-    use super::super::refund_payment;
+    use super::super::{list_refunds, refund_payment};
     use super::*;
-    use crate::fixtures::{ctx, ctx_with, francs, give_by_card, provider};
+    use crate::domain::RefundState;
+    use crate::fixtures::{count, ctx, ctx_with, francs, give_by_card, provider};
     use crate::inquiry::QUESTION_MAX;
 
     #[tokio::test]
@@ -112,4 +114,39 @@ mod tests {
     }
 
     const RUNS_MAX: usize = 200;
+
+    #[tokio::test]
+    async fn what_the_webhook_did_not_tell_is_asked_and_booked_once_whatever_happens_on_the_wire() {
+        let provider = provider().await;
+        let now = testkit::now() + jiff::SignedDuration::from_mins(10);
+        let tick = Tick { now, correlation_id: "test".into() };
+        testkit::under_every_fault(
+            async |table| {
+                let ctx = ctx_with(table, &provider);
+                let payment = give_by_card(&ctx, &provider, "pm_card_visa").await;
+                let (amount, reason) = (francs(150_000), "left".into());
+                let call = testkit::call(refund_payment::Command { payment, amount, reason });
+                refund_payment::handle(&ctx, &call).await.expect("asked for");
+                payment
+            },
+            async |table, _| {
+                let reply = handle(&ctx_with(table, &provider), &tick).await?;
+                if reply.unanswered == 0 {
+                    Ok(())
+                } else {
+                    Err(Fault::outside("the next tick asks again", "one fault").into())
+                }
+            },
+            async |table, payment| {
+                let ctx = ctx(table);
+                let call = testkit::call(list_refunds::Command { payment: *payment });
+                let refunds = list_refunds::handle(&ctx, &call).await.expect("lists").items;
+                let states: Vec<_> = refunds.iter().map(|refund| refund.status).collect();
+                assert_eq!(states, [RefundState::Paid]);
+                assert_eq!(count(&ctx, PaymentRefunded::NAME).await, 1);
+                assert_eq!(provider.refunds_of(*payment).len(), 1);
+            },
+        )
+        .await;
+    }
 }

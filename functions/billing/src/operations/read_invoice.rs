@@ -35,10 +35,12 @@ pub struct Reply {
     pub due: Date,
     pub lines: Vec<InvoiceLine>,
     pub total: Money,
-    /// By money, by credits of the bursar's office, and by what was given up.
+    /// By money, by credits of the bursar's office, by sponsors, and by what was given up.
     pub paid: Money,
     /// What of it was given up.
     pub written_off: Money,
+    /// What of it sponsors pay by contract.
+    pub sponsored: Money,
     pub credited: Money,
     /// Total less payments less credits.
     pub open: Money,
@@ -65,6 +67,7 @@ impl Reply {
             total: document.total,
             paid: invoice.paid(),
             written_off: invoice.written_off(),
+            sponsored: invoice.sponsored(),
             credited: invoice.credited(),
             open: invoice.open(),
             credits: invoice.credits().to_vec(),

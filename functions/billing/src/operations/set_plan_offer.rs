@@ -8,7 +8,7 @@ use crate::Ctx;
 use crate::domain::{InstalmentRule, PlanOffer, PlanOfferCode};
 use crate::store;
 
-pub const ROUTE: Route = Route::put(
+pub const ROUTE: Route = Route::replace(
     "set-plan-offer",
     "/plan-offers/{plan_offer}",
     Access::Roles(&[
@@ -31,6 +31,9 @@ pub struct Command {
     pub instalments: Vec<InstalmentRule>,
     /// Whether students may choose it; the others are assigned by the bursar.
     pub is_for_students: bool,
+    /// Whether the first instalment has to be paid, whatever its day, before a seat is the student's.
+    #[serde(default)]
+    pub is_first_at_once: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -41,15 +44,16 @@ pub struct Reply {
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
-    let Command { plan_offer: code, name, term_code, instalments, is_for_students } =
-        call.command.clone();
-    let offer = PlanOffer { code, name, term_code, instalments, is_for_students };
+    let Command { plan_offer: code, name, term_code, instalments, .. } = call.command.clone();
+    let Command { is_for_students, is_first_at_once, .. } = call.command;
+    let offer = PlanOffer { code, name, term_code, instalments, is_for_students, is_first_at_once };
     offer.check()?;
     let stored = ctx.table.get(&store::plan_offer_key(&offer.code)).await?;
     if let Some(stored) = stored.as_ref().filter(|stored| stored.value == offer) {
         return Ok(Reply { version: stored.version, offer });
     }
     let read_version = stored.map(|stored| stored.version);
+    call.check_version(read_version.unwrap_or_default())?;
     let mut transaction = ctx.table.transaction();
     transaction.put(&offer, read_version);
     transaction.commit().await?;
@@ -60,7 +64,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
 pub(super) mod tests {
     use super::super::list_plan_offers;
     use super::*;
-    use crate::fixtures::{code, ctx};
+    use crate::fixtures::{code, ctx, replaces_only_what_was_read};
 
     /// Sixty per cent by the 20th and forty by the end of January.
     pub fn sixty_forty() -> Command {
@@ -74,7 +78,14 @@ pub(super) mod tests {
             term_code: "2027S".into(),
             instalments: vec![rule("2027-01-20", 6_000), rule("2027-01-30", 4_000)],
             is_for_students: true,
+            is_first_at_once: false,
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_set_meanwhile_is_not_overwritten() {
+        let for_staff = Command { is_for_students: false, ..sixty_forty() };
+        replaces_only_what_was_read(handle, [sixty_forty(), for_staff]).await;
     }
 
     #[tokio::test]

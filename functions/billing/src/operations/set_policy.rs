@@ -9,7 +9,7 @@ use crate::Ctx;
 use crate::domain::BillingPolicy;
 use crate::store;
 
-pub const ROUTE: Route = Route::put(
+pub const ROUTE: Route = Route::replace(
     "set-policy",
     "/billing-policy",
     Access::Roles(&[Allow { role: Role::Administrator, scope: Scope::All }]),
@@ -36,6 +36,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         return Ok(Reply { version: stored.version, policy });
     }
     let read_version = stored.map(|stored| stored.version);
+    call.check_version(read_version.unwrap_or_default())?;
     let mut transaction = ctx.table.transaction();
     transaction.put(&policy, read_version);
     transaction.commit().await?;
@@ -46,7 +47,17 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
 mod tests {
     use super::super::read_policy;
     use super::*;
-    use crate::fixtures::{code, ctx, francs};
+    use crate::fixtures::{code, ctx, francs, replaces_only_what_was_read};
+
+    #[tokio::test]
+    async fn what_was_set_meanwhile_is_not_overwritten() {
+        let policies = [5, 6].map(|minor| {
+            let second_person_above = vec![francs(minor)];
+            let policy = BillingPolicy { second_person_above, ..BillingPolicy::default() };
+            Command { policy }
+        });
+        replaces_only_what_was_read(handle, policies).await;
+    }
 
     #[tokio::test]
     async fn a_policy_is_set_and_read_whatever_happens_on_the_wire() {

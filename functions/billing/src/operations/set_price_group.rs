@@ -9,7 +9,7 @@ use table::Record;
 use crate::Ctx;
 use crate::domain::{PriceGroup, PriceGroupCode};
 
-pub const ROUTE: Route = Route::put(
+pub const ROUTE: Route = Route::replace(
     "set-price-group",
     "/price-groups/{price_group}",
     Access::Roles(&[
@@ -50,6 +50,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         return Ok(Reply::of(&group, stored.version));
     }
     let read_version = stored.map(|stored| stored.version);
+    call.check_version(read_version.unwrap_or_default())?;
     let mut transaction = ctx.table.transaction();
     transaction.put(&group, read_version);
     transaction.commit().await?;
@@ -60,11 +61,17 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
 mod tests {
     use super::super::list_price_groups;
     use super::*;
-    use crate::fixtures::{code, ctx, francs};
+    use crate::fixtures::{code, ctx, francs, replaces_only_what_was_read};
 
     fn standard(minor: i64) -> Call<Command> {
         let price_group = PriceGroupCode("standard".into());
         testkit::call(Command { price_group, per_credit: francs(minor) })
+    }
+
+    #[tokio::test]
+    async fn what_was_set_meanwhile_is_not_overwritten() {
+        let prices = [20_000, 25_000].map(|minor| standard(minor).command);
+        replaces_only_what_was_read(handle, prices).await;
     }
 
     #[tokio::test]

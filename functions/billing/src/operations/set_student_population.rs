@@ -10,7 +10,7 @@ use crate::Ctx;
 use crate::domain::Population;
 use crate::store::{self, Opened, StudentPopulation};
 
-pub const ROUTE: Route = Route::put(
+pub const ROUTE: Route = Route::replace(
     "set-student-population",
     "/students/{student}/population",
     Access::Roles(&[
@@ -42,6 +42,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     if let Some(stored) = stored.as_ref().filter(|stored| stored.value == record) {
         return Ok(Reply { student, version: stored.version, population });
     }
+    call.check_version(stored.as_ref().map_or(0, |stored| stored.version))?;
     let mut opened = Opened::of(stored, || record.clone());
     opened.value = record;
     let mut transaction = ctx.table.transaction();
@@ -54,7 +55,17 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
 mod tests {
     use super::super::read_student_population;
     use super::*;
-    use crate::fixtures::ctx;
+    use crate::fixtures::{ctx, replaces_only_what_was_read};
+
+    #[tokio::test]
+    async fn what_was_set_meanwhile_is_not_overwritten() {
+        let populations = ["abroad", "here"].map(|residency| {
+            let residency = Some(residency.into());
+            let population = Population { residency, ..Population::default() };
+            Command { student: testkit::person("ada"), population }
+        });
+        replaces_only_what_was_read(handle, populations).await;
+    }
 
     #[tokio::test]
     async fn a_population_is_set_whatever_happens_on_the_wire() {

@@ -10,7 +10,7 @@ use crate::Ctx;
 use crate::domain::TuitionRules;
 use crate::store::{self, Opened, TermTuition};
 
-pub const ROUTE: Route = Route::put(
+pub const ROUTE: Route = Route::replace(
     "set-tuition",
     "/terms/{term}/tuition",
     Access::Roles(&[
@@ -43,6 +43,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     if let Some(stored) = stored.as_ref().filter(|stored| stored.value == tuition) {
         return Ok(Reply { term, version: stored.version, rules });
     }
+    call.check_version(stored.as_ref().map_or(0, |stored| stored.version))?;
     let mut opened = Opened::of(stored, || tuition.clone());
     opened.value = tuition;
     let mut transaction = ctx.table.transaction();
@@ -58,7 +59,7 @@ mod tests {
     use super::super::read_tuition;
     use super::*;
     use crate::domain::{TuitionGroup, TuitionRule};
-    use crate::fixtures::{code, ctx, francs};
+    use crate::fixtures::{code, ctx, francs, replaces_only_what_was_read};
 
     fn flat(minor: i64) -> Call<Command> {
         let rule = TuitionRule::Flat { amount: francs(minor) };
@@ -67,6 +68,12 @@ mod tests {
         let group = TuitionGroup { name, priority: 1, criteria, rule, fees: Vec::new() };
         let rules = TuitionRules { groups: vec![group], ..TuitionRules::default() };
         testkit::call(Command { term: TermId::derived_from("2027S"), rules })
+    }
+
+    #[tokio::test]
+    async fn what_was_set_meanwhile_is_not_overwritten() {
+        let rules = [1, 2].map(|minor| flat(minor).command);
+        replaces_only_what_was_read(handle, rules).await;
     }
 
     #[tokio::test]

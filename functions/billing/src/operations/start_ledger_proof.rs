@@ -30,3 +30,24 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     transaction.commit().await?;
     Ok(reply)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::ctx;
+
+    #[tokio::test]
+    async fn a_proof_is_begun_once_whatever_happens_on_the_wire() {
+        testkit::under_every_fault(
+            async |_| testkit::call(Command {}),
+            async |table, call| shell::http::carry_out(&ctx(table), &handle, call).await.map(drop),
+            async |table, call| {
+                let stored = table.get(&store::ledger_proof_key()).await.expect("reads");
+                let stored = stored.expect("begun");
+                assert_eq!((stored.version, stored.value.finished_at), (1, None));
+                assert_eq!(Reply::of(&stored.value).started_at, call.now);
+            },
+        )
+        .await;
+    }
+}

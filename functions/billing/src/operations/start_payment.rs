@@ -1,7 +1,7 @@
 //! A payment of what is open of an invoice: recorded first, then asked of the provider under the payment's own id, so
 //! that a repeated command, or the schedule, asks for the same payment. What comes of it the webhook tells.
 
-use kernel::{Id, InvoiceId, Money, PaymentId};
+use kernel::{Id, InvoiceId, Money, PaymentId, PhoneNumber};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Access, Allow, Call, Failure, RequestRefusal, Role, Route, Scope};
@@ -29,7 +29,20 @@ pub struct Command {
     pub amount: Option<Money>,
     /// The provider's name for the means of payment, made in the browser: card numbers never come here.
     #[schemars(length(min = 1, max = 255))]
-    pub payment_method: String,
+    pub payment_method: Option<String>,
+    /// In place of it, for mobile money: where the payer is asked.
+    pub phone: Option<PhoneNumber>,
+}
+
+impl Command {
+    /// By which way the money is to come, and what is shown of the means.
+    fn means(&self) -> Result<(Channel, String), Refusal> {
+        match (&self.payment_method, &self.phone) {
+            (Some(method), None) => Ok((Channel::Card, method.clone())),
+            (None, Some(phone)) => Ok((Channel::MobileMoney, phone.masked())),
+            (Some(_), Some(_)) | (None, None) => Err(Refusal::PaymentMethodContradictory),
+        }
+    }
 }
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
@@ -48,7 +61,11 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
 
 /// The payment of this command, recorded now or by an earlier run of it.
 async fn initiate(ctx: &Ctx, call: &Call<Command>) -> Result<Stored<Payment>, Failure> {
-    let Command { invoice, amount, payment_method } = &call.command;
+    let Command { invoice, amount, phone, .. } = &call.command;
+    let (channel, payment_method) = call.command.means()?;
+    if !ctx.provider_of(channel).is_available() {
+        return Err(Refusal::MobileMoneyUnavailable.into());
+    }
     let id = match &call.idempotency_key {
         Some(key) => PaymentId::derived_from(&key.scope),
         None => call.new_id(),
@@ -59,7 +76,8 @@ async fn initiate(ctx: &Ctx, call: &Call<Command>) -> Result<Stored<Payment>, Fa
     if let Some(payment) = batch.take(&payment_key)? {
         let is_same = payment.value.invoice == Some(*invoice)
             && amount.is_none_or(|amount| payment.value.amount == amount)
-            && payment.value.payment_method == *payment_method;
+            && payment.value.payment_method == payment_method
+            && payment.value.phone == *phone;
         return if is_same {
             Ok(payment)
         } else {
@@ -77,8 +95,9 @@ async fn initiate(ctx: &Ctx, call: &Call<Command>) -> Result<Stored<Payment>, Fa
         invoice: Some(document.id),
         student: document.student,
         amount,
-        channel: Channel::Card,
-        payment_method: payment_method.clone(),
+        channel,
+        payment_method,
+        phone: phone.clone(),
         only: Vec::new(),
         state: PaymentState::Initiated,
         provider_ref: None,
@@ -103,7 +122,7 @@ async fn ask(
     payment: &mut Stored<Payment>,
 ) -> Result<(), Failure> {
     let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
-    match ctx.provider.request(&payment.value).await {
+    match ctx.provider_of(payment.value.channel).request(&payment.value).await {
         Ok(Answer::Report(Report { provider_ref, word, .. })) => {
             payment.value.note_asked(Some(&provider_ref));
             conclusion::claim_reference(transaction, provider_ref, payment.value.id);

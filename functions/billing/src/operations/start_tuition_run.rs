@@ -77,3 +77,31 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     transaction.commit().await?;
     Ok(reply)
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::Id;
+
+    use super::*;
+    use crate::fixtures::ctx;
+
+    #[tokio::test]
+    async fn a_run_is_begun_once_whatever_happens_on_the_wire() {
+        let term = TermId::derived_from("2027S");
+        testkit::under_every_fault(
+            async |_| testkit::call(Command { term, dry_run: false }),
+            async |table, call| {
+                // The first run of the command is what a second would be refused for: it gets its reply.
+                shell::http::carry_out(&ctx(table), &handle, call).await.map(drop)
+            },
+            async |table, call| {
+                let list = store::tuition_runs_under_way();
+                let page = table.query(&list, &PageRequest::default()).await.expect("lists");
+                let [run] = page.records.as_slice() else { panic!("not one: {page:?}") };
+                assert_eq!((run.version, run.value.term), (1, term));
+                assert_eq!(run.value.started_at, call.now);
+            },
+        )
+        .await;
+    }
+}

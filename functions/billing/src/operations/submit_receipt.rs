@@ -5,9 +5,10 @@ use events::ReceiptSubmitted;
 use kernel::{Date, Id, InvoiceId, Money, PersonId, ReceiptId};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
+use shell::{Call, Failure, Route};
 use table::Record;
 
+use super::OWN_OR_BURSAR;
 use crate::Ctx;
 use crate::domain::{CounterChannel, Receipt, ReceiptState, Refusal};
 use crate::store::{self, HandedIn};
@@ -15,10 +16,7 @@ use crate::store::{self, HandedIn};
 pub const ROUTE: Route = Route::create(
     "submit-receipt",
     "/receipts",
-    Access::Roles(&[
-        Allow { role: Role::Student, scope: Scope::Own },
-        Allow { role: Role::Bursar, scope: Scope::All },
-    ]),
+    OWN_OR_BURSAR,
     "Hand in the reference of a transfer or of a cash receipt",
 );
 
@@ -70,6 +68,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         status: ReceiptState::Waiting,
         submitted_at: call.now,
         decided: None,
+        file: None,
     };
     let handed_in = HandedIn::of(&receipt);
     let reference_key = store::provider_reference_key(&handed_in.reference);
@@ -139,7 +138,8 @@ pub(super) mod tests {
             student: testkit::person("bob"),
             amount: francs(5),
             channel: CounterChannel::BankTransfer,
-            reference: "AFRILAND TX 77".into(),
+            bank: "AFRILAND".into(),
+            reference: "TX-77".into(),
             invoice: None,
             received_on: None,
             period: None,

@@ -99,10 +99,12 @@ fn tell_failed(tick: &Tick, student: Option<PersonId>, failure: &Failure) {
 pub(super) mod tests {
     use events::{BalanceHoldLifted, BalanceHoldPlaced, DunningStepTaken, Event};
 
-    use super::super::set_policy;
+    use super::super::{begin_payment_plan, cancel_payment_plan, defer_invoice, set_policy};
     use super::*;
     use crate::domain::{Account, BillingPolicy, DunningAction, DunningStep, HoldRule};
-    use crate::fixtures::{account, charge, check_ledger, count, ctx, francs, give, give_at};
+    use crate::fixtures::{
+        account, charge, check_ledger, count, ctx, francs, give, give_at, order,
+    };
 
     pub fn tick(days: i64) -> Tick {
         let now = testkit::now() + jiff::SignedDuration::from_hours(24 * days);
@@ -237,6 +239,85 @@ pub(super) mod tests {
         give_at(&ctx, "ada", 150_000, tick(61).now).await;
         assert!(!account(&ctx, "ada").await.is_held(), "what the step was about is paid");
         check_ledger(&ctx).await;
+    }
+
+    async fn look_until(ctx: &Ctx, days: std::ops::RangeInclusive<i64>) {
+        for day in days {
+            handle(ctx, &tick(day)).await.expect("looks");
+        }
+    }
+
+    async fn owed(ctx: &Ctx) -> i64 {
+        account(ctx, "ada").await.balance(Account::Receivable).minor
+    }
+
+    #[tokio::test]
+    async fn what_was_late_once_and_is_deferred_costs_no_second_fee() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        dun(&ctx).await;
+        let invoice = charge(&ctx, "ada", "one").await.invoice;
+        look_until(&ctx, 8..=18).await;
+        assert_eq!((owed(&ctx).await, count(&ctx, DunningStepTaken::NAME).await), (155_000, 2));
+        let until = "2027-03-01".parse().expect("a date");
+        let reason = "The scholarship is late.".into();
+        let mut defer = testkit::call(defer_invoice::Command { invoice, until, reason });
+        defer.now = tick(18).now;
+        defer_invoice::handle(&ctx, &defer).await.expect("deferred");
+        // The 1st of March is the 45th day.
+        look_until(&ctx, 19..=64).await;
+        assert_eq!(owed(&ctx).await, 155_000);
+        assert_eq!(count(&ctx, DunningStepTaken::NAME).await, 3, "a reminder of the new day");
+        look_until(&ctx, 65..=66).await;
+        assert!(account(&ctx, "ada").await.is_held(), "the step behind the fee is taken");
+        let mut other = testkit::step(order("ada", "two"));
+        other.now = tick(66).now;
+        let other = super::super::charge::handle(&ctx, &other).await.expect("charged");
+        let other = other.amount.minor;
+        look_until(&ctx, 67..=90).await;
+        assert_eq!(owed(&ctx).await, 155_000 + other + 5_000, "what was not late yet is");
+    }
+
+    #[tokio::test]
+    async fn what_was_late_before_a_plan_or_under_it_costs_no_second_fee() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        dun(&ctx).await;
+        begin_payment_plan::tests::offer(&ctx, true).await;
+        charge(&ctx, "ada", "one").await;
+        look_until(&ctx, 8..=18).await;
+        assert_eq!(owed(&ctx).await, 155_000);
+        let mut assigned = begin_payment_plan::tests::choose();
+        assigned.command.student = Some(testkit::person("ada"));
+        assigned.reach = vec![(shell::Scope::All, None)];
+        assigned.now = tick(18).now;
+        begin_payment_plan::handle(&ctx, &assigned).await.expect("the bursar may");
+        look_until(&ctx, 19..=60).await;
+        assert_eq!(owed(&ctx).await, 155_000);
+        check_ledger(&ctx).await;
+    }
+
+    #[tokio::test]
+    async fn each_instalment_is_late_for_itself_and_the_end_of_its_plan_costs_no_fee_more() {
+        let test = testkit::TestTable::new().await;
+        let ctx = ctx(&test.table);
+        dun(&ctx).await;
+        begin_payment_plan::tests::offer(&ctx, true).await;
+        charge(&ctx, "ada", "one").await;
+        let chosen = begin_payment_plan::tests::choose();
+        let payment_plan = begin_payment_plan::handle(&ctx, &chosen).await.expect("begins").id;
+        look_until(&ctx, 6..=30).await;
+        assert_eq!(owed(&ctx).await, 160_000);
+        let mut cancel = testkit::call(cancel_payment_plan::Command {
+            payment_plan,
+            student: testkit::person("ada"),
+            currency: francs(0).currency,
+            reason: "Not kept.".into(),
+        });
+        cancel.now = tick(30).now;
+        cancel_payment_plan::handle(&ctx, &cancel).await.expect("cancelled");
+        look_until(&ctx, 31..=60).await;
+        assert_eq!(owed(&ctx).await, 160_000);
     }
 
     #[tokio::test]

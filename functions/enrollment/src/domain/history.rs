@@ -25,10 +25,13 @@ pub struct PastResult {
     pub passed: bool,
     pub attempted: bool,
     pub credits_earned_hundredths: u32,
+    /// Which of the history's scales it is a grade of; absent where it was kept before each grade had its own.
+    #[serde(default)]
+    pub scale: Option<usize>,
 }
 
-impl From<GradePosted> for PastResult {
-    fn from(event: GradePosted) -> Self {
+impl PastResult {
+    fn of(event: GradePosted, scale: usize) -> Self {
         Self {
             registration: event.registration,
             grade_version: event.grade_version,
@@ -39,6 +42,7 @@ impl From<GradePosted> for PastResult {
             passed: event.passed,
             attempted: event.attempted,
             credits_earned_hundredths: event.credits_earned_hundredths,
+            scale: Some(scale),
         }
     }
 }
@@ -54,7 +58,10 @@ pub struct History {
     pub course_codes: BTreeMap<String, BTreeSet<TermId>>,
     #[serde(default)]
     pub results: Vec<PastResult>,
-    /// That of the grade which was told last: what grades compare by.
+    /// Of the schemes by which the results were graded: each is kept once.
+    #[serde(default)]
+    pub scales: Vec<GradeScale>,
+    /// What a grade compares by that was kept before each had its own.
     #[serde(default)]
     pub scale: GradeScale,
 }
@@ -66,22 +73,31 @@ impl History {
             courses: Vec::new(),
             course_codes: BTreeMap::new(),
             results: Vec::new(),
+            scales: Vec::new(),
             scale: GradeScale::default(),
         }
     }
 
     /// `false` where a later word of the grade came before.
     pub fn learn(&mut self, event: GradePosted) -> bool {
-        let scale = event.scale.clone();
-        let result = PastResult::from(event);
-        let known = self.results.iter_mut().find(|it| it.registration == result.registration);
-        match known {
-            Some(known) if known.grade_version >= result.grade_version => return false,
-            Some(known) => *known = result,
+        let at = self.results.iter().position(|it| it.registration == event.registration);
+        if at.is_some_and(|at| self.results[at].grade_version >= event.grade_version) {
+            return false;
+        }
+        let scale = self.place_of(&event.scale);
+        let result = PastResult::of(event, scale);
+        match at {
+            Some(at) => self.results[at] = result,
             None => self.results.push(result),
         }
-        self.scale = scale;
         true
+    }
+
+    fn place_of(&mut self, scale: &GradeScale) -> usize {
+        self.scales.iter().position(|known| known == scale).unwrap_or_else(|| {
+            self.scales.push(scale.clone());
+            self.scales.len() - 1
+        })
     }
 
     /// Courses that are behind the student: passed, or of an import as long as no grade is told.
@@ -103,6 +119,9 @@ pub struct AcademicBackground<'a> {
     pub first_day: Option<Date>,
     pub terms: &'a [StudentTerm],
     pub history: &'a History,
+    /// Whether a course is under way as soon as a seat is held in it: for what was let in before. It lets nobody in,
+    /// since a held seat may still go.
+    pub held_counts: bool,
 }
 
 impl AcademicBackground<'_> {
@@ -110,22 +129,27 @@ impl AcademicBackground<'_> {
     /// when the grade comes. A term whose first day is not known to lie earlier lets nobody in.
     pub fn record(&self) -> AcademicRecord {
         let mut record = AcademicRecord::default();
+        record.scales.clone_from(&self.history.scales);
+        record.scales.push(self.history.scale.clone());
         let mut earned: BTreeMap<&str, u32> = BTreeMap::new();
         for result in &self.history.results {
             let (grade, passed) = (result.grade.clone(), result.passed);
             let attempts = record.courses.entry(result.course_code.clone()).or_default();
-            attempts.push(Attempt::Graded { grade, passed });
+            let scale = result.scale.unwrap_or(self.history.scales.len());
+            attempts.push(Attempt::Graded { grade, passed, scale });
             // A course earns its credits once, however often it is taken.
             let credits = earned.entry(&result.course_code).or_default();
             *credits = (*credits).max(result.credits_earned_hundredths);
         }
         record.credits_earned_hundredths = earned.values().sum();
+        let held_counts = self.held_counts;
         let earlier = self.terms.iter().filter(|other| {
             other.term != self.term && other.first_day.is_some() && other.first_day < self.first_day
         });
         let registered = earlier.flat_map(|other| {
             let entries = other.entries.iter();
-            let registered = entries.filter(|entry| entry.state == EntryState::Registered);
+            let counts = move |entry: &&Entry| held_counts || entry.state == EntryState::Registered;
+            let registered = entries.filter(counts);
             registered.map(|entry| (entry.course_code.as_str(), other.term))
         });
         let under_way: BTreeSet<&str> = registered
@@ -175,7 +199,7 @@ impl AcademicBackground<'_> {
 #[cfg(test)]
 mod tests {
     use events::Event;
-    use kernel::Id;
+    use kernel::{Id, Requirement, Verdict};
 
     use super::*;
 
@@ -202,7 +226,8 @@ mod tests {
 
     fn seen(history: &History) -> (AcademicRecord, BTreeMap<String, u32>) {
         let term = TermId::derived_from("now");
-        let background = AcademicBackground { term, first_day: None, terms: &[], history };
+        let background =
+            AcademicBackground { term, first_day: None, terms: &[], history, held_counts: false };
         (background.record(), background.attempts())
     }
 
@@ -214,10 +239,43 @@ mod tests {
         assert!(!history.learn(posted("A", "one", "F", false)), "an older word comes late");
         assert!(!history.learn(changed), "a duplicate");
         let (record, attempts) = seen(&history);
-        let graded = Attempt::Graded { grade: "B".into(), passed: true };
+        let graded = Attempt::Graded { grade: "B".into(), passed: true, scale: 0 };
         assert_eq!(record.courses["A"], [graded]);
         assert_eq!(attempts["A"], 1);
         assert_eq!(history.completed(), [CourseId::derived_from("A")]);
+    }
+
+    #[test]
+    fn grades_of_two_schemes_compare_each_by_its_own_whichever_was_told_last() {
+        let letters = || posted("A", "one", "B", true);
+        let of_twenty = GradeScale((0..=20).map(|mark| mark.to_string()).collect());
+        let mark = || GradePosted { scale: of_twenty.clone(), ..posted("B", "one", "14", true) };
+        let other = || posted("C", "two", "C", true);
+        for told in [[letters(), mark(), other()], [mark(), other(), letters()]] {
+            let history = history(&told);
+            assert_eq!(history.scales.len(), 2, "each is kept once");
+            let (record, _) = seen(&history);
+            let proven = |text: &str| {
+                let requirement: Requirement = text.parse().expect("a requirement");
+                requirement.prove(&record, &GradeScale::default()).verdict
+            };
+            assert_eq!(proven("course(A, C) AND course(B, 12) AND course(C, D)"), Verdict::Met);
+            assert_eq!(proven("course(B, 15)"), Verdict::NotMet);
+            assert_eq!(proven("course(C, B)"), Verdict::NotMet);
+        }
+    }
+
+    #[test]
+    fn a_grade_that_was_kept_without_its_scale_compares_by_the_history_s() {
+        let mut history = history(&[posted("A", "one", "B", true)]);
+        let scale = history.scales.remove(0);
+        (history.results[0].scale, history.scale) = (None, scale);
+        let of_twenty = GradeScale((0..=20).map(|mark| mark.to_string()).collect());
+        let mark = GradePosted { scale: of_twenty, ..posted("B", "one", "14", true) };
+        assert!(history.learn(mark));
+        let (record, _) = seen(&history);
+        let both: Requirement = "course(A, C) AND course(B, 12)".parse().expect("a requirement");
+        assert_eq!(both.prove(&record, &GradeScale::default()).verdict, Verdict::Met);
     }
 
     #[test]
@@ -265,8 +323,13 @@ mod tests {
         ];
         let history = history(&[posted("A", "one", "F", false)]);
         let term = TermId::derived_from("now");
-        let background =
-            AcademicBackground { term, first_day: None, terms: &terms, history: &history };
+        let background = AcademicBackground {
+            term,
+            first_day: None,
+            terms: &terms,
+            history: &history,
+            held_counts: false,
+        };
         let attempts = background.attempts();
         assert_eq!(attempts["A"], 1, "failed once: a grade takes the place of what was under way");
         assert_eq!(attempts["B"], 3, "a lecture and its lab were one course");
@@ -283,7 +346,7 @@ mod tests {
         assert_eq!((&record.courses["A"][..], attempts["A"]), (&[Attempt::InProgress][..], 1));
         assert!(history.learn(posted("A", "one", "F", false)));
         let (record, attempts) = seen(&history);
-        let graded = Attempt::Graded { grade: "F".into(), passed: false };
+        let graded = Attempt::Graded { grade: "F".into(), passed: false, scale: 0 };
         assert_eq!((&record.courses["A"][..], attempts["A"]), (&[graded][..], 1));
         assert_eq!(history.completed(), [], "it was failed");
     }

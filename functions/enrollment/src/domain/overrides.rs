@@ -22,13 +22,14 @@ impl Giver {
     pub fn may_lift(self, code: ItemCode) -> bool {
         use ItemCode as Code;
         match code {
-            // A hold is lifted by its office, and what does not exist by nobody.
+            // A hold is lifted by its office, and what does not exist or has no room by nobody.
             Code::SectionUnknown
             | Code::SectionNotOffered
             | Code::Hold
             | Code::DuplicateSection
             | Code::WaitingAlready
-            | Code::MaxWaitlistedCredits => false,
+            | Code::MaxWaitlistedCredits
+            | Code::CartTooLarge => false,
             Code::InstructorPermission => true,
             Code::RestrictionLevel
             | Code::RestrictionProgramme

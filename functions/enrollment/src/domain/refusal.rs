@@ -40,6 +40,7 @@ pub enum ItemCode {
     WaitlistFull,
     WaitlistOnly,
     MaxWaitlistedCredits,
+    CartTooLarge,
 }
 
 impl ItemCode {
@@ -71,6 +72,7 @@ impl ItemCode {
             Self::WaitlistFull => "WAITLIST_FULL",
             Self::WaitlistOnly => "WAITLIST_ONLY",
             Self::MaxWaitlistedCredits => "MAX_WAITLISTED_CREDITS",
+            Self::CartTooLarge => "CART_TOO_LARGE",
         }
     }
 }
@@ -184,6 +186,7 @@ pub enum Refusal {
     DepartmentOutOfReach,
     DeputyEndsBeforeItBegins,
     DeputyOfOneself,
+    ScheduleFeedUnknown,
 }
 
 pub static SENTENCES: Sentences = shell::sentences!();
@@ -238,6 +241,7 @@ impl Refuse for Refusal {
             Self::DepartmentOutOfReach => ("DEPARTMENT_OUT_OF_REACH", 403),
             Self::DeputyEndsBeforeItBegins => ("DEPUTY_ENDS_BEFORE_IT_BEGINS", 422),
             Self::DeputyOfOneself => ("DEPUTY_OF_ONESELF", 422),
+            Self::ScheduleFeedUnknown => ("SCHEDULE_FEED_UNKNOWN", 404),
         }
     }
 

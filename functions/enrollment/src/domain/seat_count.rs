@@ -6,7 +6,7 @@ use kernel::{SectionId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::SectionSeats;
+use super::{SectionSeats, SharedSeats};
 
 /// As the counters say, or as they were counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -20,10 +20,39 @@ pub struct SeatCount {
     pub offered: i64,
     /// In line without an offer.
     pub waiting: i64,
+    /// Of a section that shares its seats with others: in all of them together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedCount>,
+}
+
+/// What the sections of a cross-list come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SharedCount {
+    pub taken: i64,
+    pub waiting: i64,
+}
+
+impl SharedCount {
+    pub fn of_counters(shared: &SharedSeats) -> Self {
+        Self { taken: shared.taken, waiting: shared.line.waiting }
+    }
+
+    /// With what was counted in one of the sections.
+    pub fn add(&mut self, counted: &SeatCount) {
+        self.taken += counted.taken;
+        self.waiting += counted.waiting;
+    }
+
+    /// Sets the counters to what was counted.
+    pub fn correct(self, shared: &mut SharedSeats) {
+        shared.taken = self.taken;
+        shared.line.waiting = self.waiting;
+        shared.line = shared.line.with_all_seats_its_own();
+    }
 }
 
 impl SeatCount {
-    pub fn of_counters(seats: &SectionSeats) -> Self {
+    pub fn of_counters(seats: &SectionSeats, shared: Option<&SharedSeats>) -> Self {
         let taken = seats.taken_in_pools.iter().filter(|(_, taken)| **taken != 0);
         Self {
             taken: seats.taken,
@@ -31,6 +60,7 @@ impl SeatCount {
             taken_in_pools: taken.map(|(pool, taken)| (pool.clone(), *taken)).collect(),
             offered: seats.offered,
             waiting: seats.line.waiting,
+            shared: shared.map(SharedCount::of_counters),
         }
     }
 

@@ -67,6 +67,9 @@ pub struct SectionSeats {
     #[serde(default)]
     pub permission_required: bool,
     pub meetings: Vec<Meeting>,
+    /// Those that it had besides and has no longer: behind the others, each at the place that it had.
+    #[serde(default)]
+    pub former_meetings: Vec<Meeting>,
     #[serde(default)]
     pub teachers: Vec<PersonId>,
     #[serde(default)]
@@ -97,6 +100,8 @@ impl SectionSeats {
         };
         let taken_in_pools = by_population(standing.map(|standing| &standing.taken_in_pools));
         let waiting_in_pools = by_population(standing.map(|standing| &standing.waiting_in_pools));
+        let before = standing.into_iter().flat_map(Self::all_meetings);
+        let former_meetings = before.skip(event.meetings.len()).cloned().collect();
         Self {
             section: event.section,
             section_version: event.section_version,
@@ -118,6 +123,7 @@ impl SectionSeats {
             approval_required: event.approval_required,
             permission_required: event.permission_required,
             meetings: event.meetings,
+            former_meetings,
             teachers: event.teachers,
             waitlist: event.waitlist,
             line: standing
@@ -126,6 +132,11 @@ impl SectionSeats {
             waiting_in_pools,
             offered: standing.map(|standing| standing.offered).unwrap_or_default(),
         }
+    }
+
+    /// Those that it has, and those that it has no longer. A meeting keeps its place as long as it is there.
+    pub fn all_meetings(&self) -> impl Iterator<Item = &Meeting> {
+        self.meetings.iter().chain(&self.former_meetings)
     }
 
     /// The course's own word takes the place of what the section said of it.

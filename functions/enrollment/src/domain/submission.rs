@@ -1073,9 +1073,12 @@ mod tests {
             first_day: Some("2027-02-01".parse().expect("a date")),
             terms: &terms,
             history: &history,
+            held_counts: false,
         };
         let record = background.record();
         assert_eq!(record.courses.keys().collect::<Vec<_>>(), ["EARLY", "OLD"]);
+        let record = AcademicBackground { held_counts: true, ..background }.record();
+        assert_eq!(record.courses.keys().collect::<Vec<_>>(), ["EARLY", "HELD", "OLD"]);
     }
 
     proptest! {

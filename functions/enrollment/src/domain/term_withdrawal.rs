@@ -82,6 +82,11 @@ impl TermWithdrawal {
         self.items.iter().filter(|item| item.progress == WithdrawalProgress::Pending)
     }
 
+    /// Whether the registration is one of those that it ends or has found at their end.
+    pub fn is_about(&self, registration: RegistrationId) -> bool {
+        self.items.iter().any(|item| item.registration == registration)
+    }
+
     pub fn giving_up(&self) -> GivingUp {
         GivingUp {
             by: self.requested_by,

@@ -236,7 +236,7 @@ pub async fn turn(
 ) -> Result<Turn, Failure> {
     let WaitlistEntry { id, student, term, section, .. } = *entry;
     let moment = (cause.now, ctx.date(cause.now));
-    let situation = store::situation(&ctx.table, student, term, &[section], moment).await?;
+    let situation = store::situation(ctx, student, term, &[section], moment).await?;
     if !situation.seats.contains_key(&section) {
         return Err(Fault::defect(format!("{id} waits for nothing")).into());
     }

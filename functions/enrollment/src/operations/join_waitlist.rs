@@ -26,7 +26,7 @@ pub struct Command {
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Item, Failure> {
     let Command { term, section, swap } = call.command;
     let moment = (call.now, ctx.date(call.now));
-    let situation = store::situation(&ctx.table, call.person(), term, &[section], moment).await?;
+    let situation = store::situation(ctx, call.person(), term, &[section], moment).await?;
     let joining = Joining { entry: call.new_id(), section, swap, registration: call.new_id() };
     joining::judge(&situation, joining, call.now)?;
     let mut transaction = ctx.table.transaction();

@@ -176,11 +176,12 @@ mod tests {
     use table::Table;
     use testkit::{TestTable, person};
 
-    use super::super::give_override::tests::staff;
+    use super::super::give_override::{self, tests::staff};
     use super::super::join_waitlist::tests::{entry, full, join, registered};
     use super::super::withdraw_registration::tests::term_is_known;
     use super::super::{read_term_withdrawal, release_seats, start_term_withdrawal, submit};
     use super::*;
+    use crate::domain::ItemCode;
     use crate::fixtures::{
         bundle, by, cart, code, deliver_all, of_bundle, offer, seats_agree, section, taken, term,
         told,
@@ -333,6 +334,35 @@ mod tests {
         let after = start_term_withdrawal::handle(&ctx, &start("ada", LATE)).await.expect("it is");
         assert_eq!(after.state, TermWithdrawalState::Done);
         assert_eq!(told::<TermWithdrawn>(&test.table).await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn whoever_is_taken_back_into_the_term_may_withdraw_from_it_again() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        bob(&ctx).await;
+        let in_time = start("bob", "2027-02-10T10:00:00Z");
+        let first = start_term_withdrawal::handle(&ctx, &in_time).await.expect("begun");
+        advance(&test.table).await;
+        let other = offer(&test.table, "other", |_| ()).await;
+        let back = give_override::Command {
+            student: person("bob"),
+            ..give_override::tests::lifting(ItemCode::TermWithdrawn, other)
+        };
+        let back = staff("registrar", shell::Role::Registrar, None, back);
+        give_override::handle(&ctx, &back).await.expect("taken back");
+        registered(&ctx, "bob", other).await;
+        let second = start_term_withdrawal::handle(&ctx, &start("bob", LATE)).await.expect("begun");
+        assert_ne!(second.id, first.id);
+        let items: Vec<_> = second.items.iter().map(|item| item.section).collect();
+        assert_eq!(items, [other], "what ended with the first is not ended twice");
+        advance(&test.table).await;
+        assert_eq!(taken(&test.table, other).await, 0);
+        let told_of_terms: Vec<TermWithdrawn> = told(&test.table).await;
+        let ended: Vec<_> = told_of_terms.iter().map(|event| event.registrations.len()).collect();
+        assert_eq!(ended, [1, 1]);
+        let after = start_term_withdrawal::handle(&ctx, &start("bob", LATE)).await.expect("it is");
+        assert_eq!((after.id, after.state), (second.id, TermWithdrawalState::Done));
     }
 
     #[tokio::test]

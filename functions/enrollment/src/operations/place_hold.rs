@@ -10,6 +10,7 @@ use table::Noted;
 
 use crate::Ctx;
 use crate::domain::{self, Hold, HoldKind, Office, Refusal};
+use crate::store::HoldEnd;
 
 /// The offices that hold students, each in its own matters.
 pub(super) const OFFICES: Access = Access::Roles(&[
@@ -52,6 +53,9 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     };
     let mut transaction = ctx.table.transaction();
     transaction.create(&hold);
+    if let Some(ends_at) = ends_at {
+        transaction.create(&HoldEnd { hold: hold.id, student, ends_at });
+    }
     let event = HoldPlaced { hold: hold.id, student, ends_at };
     transaction.event(event, 1, call.now, &call.correlation_id);
     let trail = ctx.table.trail(student).await?;

@@ -117,10 +117,12 @@ mod tests {
 
     use events::{Event, SagaRequested};
     use jiff::SignedDuration;
-    use testkit::{StepFunctions, TestTable};
+    use table::Table;
+    use testkit::{Engine, StepFunctions, TestTable};
 
     use super::*;
     use crate::fixtures::{by, cart, offer};
+    use crate::machine::Machine;
     use crate::operations::{read_submission, submit};
 
     fn tick(after_s: i64) -> Tick {
@@ -163,6 +165,26 @@ mod tests {
             .map(|event| event.data["bundle"].clone())
             .collect();
         assert_eq!(attempts, [serde_json::json!(bundles[2].bundle)]);
+    }
+
+    #[tokio::test]
+    async fn a_dead_saga_is_started_again_once_whatever_happens_on_the_wire() {
+        let machine = StepFunctions::start().await;
+        let machine = Machine::at(&machine.sdk_config(&Engine::start().await));
+        let ctx =
+            |table: &Table| Ctx { machine: machine.clone().into(), ..Ctx::new(table.clone()) };
+        testkit::under_every_fault(
+            async |table| bundles(&ctx(table), 1).await.remove(0),
+            async |table, _| handle(&ctx(table), &tick(QUIET_S + 1)).await.map(drop),
+            async |table, bundle| {
+                let stored = store::bundle(table, bundle.submission, bundle.bundle).await;
+                let stored = stored.expect("reads");
+                assert_eq!((stored.version, stored.value.attempt), (2, 2));
+                let told = crate::fixtures::told::<SagaRequested>(table).await;
+                assert_eq!(told.iter().filter(|request| request.attempt == 2).count(), 1);
+            },
+        )
+        .await;
     }
 
     #[tokio::test]

@@ -1,5 +1,5 @@
 //! Schedule: the seats of every section of a term that is not closed are counted one by one. Where the counters say
-//! otherwise it is reported, and nothing is repaired: see `repair_seats.rs`.
+//! otherwise it is reported, and nothing is repaired: see `repair_seats.rs`. So are the totals that sections share.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use shell::{Failure, Tick};
 use table::{PageRequest, Position};
 
 use crate::Ctx;
-use crate::domain::{SeatCount, SeatDifference};
-use crate::store::{self, SeatReconciler};
+use crate::domain::SeatDifference;
+use crate::store::{self, Counted, SeatReconciler};
 
 /// Terms that one run goes through at most, and pages of 100 sections in each.
 const TERMS_MAX: u32 = 100;
@@ -91,12 +91,12 @@ async fn count_section(
     section: SectionId,
     reply: &mut Reply,
 ) -> Result<(), Failure> {
-    let Some((seats, counted)) = store::counted_seats(&ctx.table, section).await? else {
+    let Some(found) = store::counted_seats(&ctx.table, section).await? else {
         reply.busy += 1;
         return Ok(());
     };
     reply.counted += 1;
-    let counters = SeatCount::of_counters(&seats.value);
+    let (counters, Counted { seats, counted, .. }) = (found.counters(), found);
     let known = ctx.table.get(&store::seat_difference_key(section)).await?;
     let mut transaction = ctx.table.transaction();
     if counters == counted {
@@ -116,6 +116,8 @@ async fn count_section(
 #[cfg(test)]
 mod tests {
     use events::{SeatsRepaired, WaitlistMode};
+    use kernel::{CrossListId, Id};
+    use table::Stored;
     use testkit::{TestTable, person};
 
     use super::super::give_override::tests::staff;
@@ -123,6 +125,7 @@ mod tests {
     use super::super::withdraw_registration::tests::term_is_known;
     use super::super::{list_seat_differences, repair_seats};
     use super::*;
+    use crate::domain::{SharedCount, SharedSeats};
     use crate::fixtures::{code, offer, offer_again, seats_agree, section, told};
 
     fn tick() -> Tick {
@@ -209,6 +212,72 @@ mod tests {
             },
         )
         .await;
+    }
+
+    /// Ada in one section of a cross-list, Bob in the other, and Cyd in line.
+    async fn cross_list(ctx: &Ctx) -> [SectionId; 2] {
+        term_is_known(ctx).await;
+        let listing =
+            events::CrossListing { cross_list: CrossListId::derived_from("x"), capacity: 2 };
+        let listed = |event: &mut events::SectionOffered| {
+            full(WaitlistMode::Confirmation, 2)(event);
+            event.cross_listing = Some(listing);
+        };
+        let sections = [offer(&ctx.table, "a", listed).await, offer(&ctx.table, "b", listed).await];
+        registered(ctx, "ada", sections[0]).await;
+        registered(ctx, "bob", sections[1]).await;
+        join(ctx, "cyd", sections[0]).await;
+        sections
+    }
+
+    async fn shared(ctx: &Ctx) -> Stored<SharedSeats> {
+        let key = store::shared_seats_key(CrossListId::derived_from("x"));
+        ctx.table.get(&key).await.expect("reads").expect("is there")
+    }
+
+    #[tokio::test]
+    async fn the_total_of_a_cross_list_is_counted_and_repaired_with_any_of_its_sections() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let sections = cross_list(&ctx).await;
+        let right = handle(&ctx, &tick()).await.expect("counts");
+        assert_eq!(right, Reply { counted: 2, busy: 0, different: Vec::new() });
+        let mut drifted = shared(&ctx).await;
+        drifted.value.taken += 3;
+        drifted.value.line.waiting -= 1;
+        let mut transaction = ctx.table.transaction();
+        transaction.update(&drifted);
+        transaction.commit().await.expect("as it never should");
+        let mut found = handle(&ctx, &tick()).await.expect("counts").different;
+        found.sort_unstable();
+        let mut both = sections;
+        both.sort_unstable();
+        assert_eq!(found, both);
+        let command = repair_seats::Command { section: sections[1], reason: "A drill.".into() };
+        let call = staff("registrar", shell::Role::Registrar, None, command);
+        let repaired = repair_seats::handle(&ctx, &call).await.expect("repaired");
+        assert_eq!(repaired.counters.shared, Some(SharedCount { taken: 5, waiting: 0 }));
+        assert_eq!(repaired.counted.shared, Some(SharedCount { taken: 2, waiting: 1 }));
+        assert_eq!(repaired.counted.taken, repaired.counters.taken, "its own were right");
+        let shared = shared(&ctx).await.value;
+        assert_eq!((shared.taken, shared.line.waiting), (2, 1));
+        let after = handle(&ctx, &tick()).await.expect("counts");
+        assert_eq!(after.different, []);
+    }
+
+    #[tokio::test]
+    async fn a_section_whose_own_counter_drifts_leaves_the_total_of_its_cross_list_as_it_is() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let [section, _] = cross_list(&ctx).await;
+        disturb(&ctx, section).await;
+        assert_eq!(handle(&ctx, &tick()).await.expect("counts").different, [section]);
+        let command = repair_seats::Command { section, reason: "A drill.".into() };
+        let call = staff("registrar", shell::Role::Registrar, None, command);
+        repair_seats::handle(&ctx, &call).await.expect("repaired");
+        let shared = shared(&ctx).await.value;
+        assert_eq!((shared.taken, shared.line.waiting), (2, 1));
+        assert_eq!(handle(&ctx, &tick()).await.expect("counts").different, []);
     }
 
     #[tokio::test]

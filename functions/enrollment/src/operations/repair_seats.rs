@@ -1,4 +1,4 @@
-//! Somebody has a section's counters set to what is counted now, and is named for it.
+//! Somebody has a section's counters set to what is counted now, with the total of its cross-list, and is named for it.
 
 use events::SeatsRepaired;
 use kernel::SectionId;
@@ -8,8 +8,8 @@ use shell::{Call, Failure, Route};
 
 use super::OPERATORS;
 use crate::Ctx;
-use crate::domain::{Refusal, SeatCount, SeatDifference};
-use crate::store::{self, Cause};
+use crate::domain::{Refusal, SeatDifference};
+use crate::store::{self, Cause, Counted};
 
 pub const ROUTE: Route = Route::act(
     "repair-seats",
@@ -32,26 +32,19 @@ pub type Reply = SeatDifference;
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let Command { section, reason } = call.command.clone();
     // What changed while it was counted is counted anew.
-    let counted = store::counted_seats(&ctx.table, section).await?;
-    let Some((mut seats, counted)) = counted else {
+    let Some(found) = store::counted_seats(&ctx.table, section).await? else {
         let is_known = ctx.table.get(&store::seats_key(section)).await?.is_some();
         let busy = Failure::Conflict { with_twin: false };
         return Err(if is_known { busy } else { Refusal::SectionUnknown.into() });
     };
-    let counters = SeatCount::of_counters(&seats.value);
+    let (counters, Counted { mut seats, shared, counted }) = (found.counters(), found);
     if counters == counted {
         return Err(Refusal::SeatsAgree.into());
     }
     let known = ctx.table.get(&store::seat_difference_key(section)).await?;
-    let shared = match seats.value.cross_listing {
-        Some(listing) => ctx.table.get(&store::shared_seats_key(listing.cross_list)).await?,
-        None => None,
-    };
     let mut transaction = ctx.table.transaction();
-    if let Some(mut shared) = shared {
-        shared.value.taken += counted.taken - counters.taken;
-        shared.value.line.waiting += counted.waiting - counters.waiting;
-        shared.value.line = shared.value.line.with_all_seats_its_own();
+    if let Some((mut shared, together)) = shared.zip(counted.shared) {
+        together.correct(&mut shared.value);
         transaction.update(&shared);
     }
     counted.correct(&mut seats.value);

@@ -1,6 +1,7 @@
 //! A student withdraws from a whole term: what they have in it ends item by item, as of this moment, and billing
-//! computes once what it gives back. Asked again, it goes on where it stopped. After the last day only the registrar's
-//! office lets a student go, on their petition.
+//! computes once what it gives back. Asked again, it goes on where it stopped; of whoever was taken back into the term
+//! since, what they have come to is withdrawn from anew. After the last day only the registrar's office lets a student
+//! go, on their petition.
 
 use events::TermWithdrawalAdvanced;
 use kernel::{Date, PersonId, TermId, TermWithdrawalId, Timestamp};
@@ -12,7 +13,7 @@ use table::Stored;
 use super::STUDENT_OR_REGISTRAR;
 use crate::Ctx;
 use crate::domain::{
-    Refusal, Registration, StudentTerm, TermFacts, TermWithdrawal, TermWithdrawalState,
+    Entry, Refusal, Registration, StudentTerm, TermFacts, TermWithdrawal, TermWithdrawalState,
     WithdrawalItem,
 };
 use crate::store;
@@ -81,28 +82,35 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         (store::student_term_key(student, term), store::term_facts_key(term));
     let mut batch = ctx.table.get_batch(vec![(&term_key).into(), (&facts_key).into()]).await?;
     let student_term = batch.take(&term_key)?.ok_or(Refusal::NothingToWithdraw)?;
+    let mut entries: Vec<&Entry> = student_term.value.entries.iter().collect();
     if let Some(id) = student_term.value.withdrawal {
-        return go_on(ctx, call, id).await;
+        let standing = known(ctx, id).await?;
+        entries.retain(|entry| !standing.value.is_about(entry.registration));
+        if standing.value.state == TermWithdrawalState::UnderWay || entries.is_empty() {
+            return go_on(ctx, call, standing).await;
+        }
     }
-    if student_term.value.entries.is_empty() {
+    if entries.is_empty() {
         return Err(Refusal::NothingToWithdraw.into());
     }
     let facts = batch.take(&facts_key)?.map(|stored| stored.value);
-    let registrations = registrations(ctx, &student_term.value).await?;
+    let registrations = registrations(ctx, &entries).await?;
     let withdrawal = withdrawal(ctx, call, &registrations, facts.as_ref())?;
     begin(ctx, call, student_term, withdrawal).await
 }
 
-async fn registrations(
-    ctx: &Ctx,
-    student_term: &StudentTerm,
-) -> Result<Vec<Registration>, Failure> {
-    let entries = student_term.entries.iter();
-    let keys: Vec<_> = entries.map(|entry| store::registration_key(entry.registration)).collect();
+async fn registrations(ctx: &Ctx, entries: &[&Entry]) -> Result<Vec<Registration>, Failure> {
+    let keys: Vec<_> =
+        entries.iter().map(|entry| store::registration_key(entry.registration)).collect();
     let mut batch = ctx.table.get_batch(keys.iter().map(Into::into).collect()).await?;
-    let missing = || Fault::defect(format!("{} has an entry alone", student_term.student));
+    let missing = || Fault::defect("a student's term has an entry without its registration");
     let take = |key| Ok(batch.take(key)?.ok_or_else(missing)?.value);
     keys.iter().map(take).collect()
+}
+
+async fn known(ctx: &Ctx, id: TermWithdrawalId) -> Result<Stored<TermWithdrawal>, Failure> {
+    let stored = ctx.table.get(&store::term_withdrawal_key(id)).await?;
+    Ok(stored.ok_or_else(|| Fault::defect(format!("{id} is in the student's term only")))?)
 }
 
 fn withdrawal(
@@ -152,10 +160,11 @@ async fn begin(
 }
 
 /// What was asked for before is carried on, should its event have been lost.
-async fn go_on(ctx: &Ctx, call: &Call<Command>, id: TermWithdrawalId) -> Result<Reply, Failure> {
-    let missing = || Fault::defect(format!("{id} is in the student's term only"));
-    let stored = ctx.table.get(&store::term_withdrawal_key(id)).await?;
-    let mut stored = stored.ok_or_else(missing)?;
+async fn go_on(
+    ctx: &Ctx,
+    call: &Call<Command>,
+    mut stored: Stored<TermWithdrawal>,
+) -> Result<Reply, Failure> {
     if stored.value.state == TermWithdrawalState::Done {
         return Ok(Reply::of(&stored.value, stored.version));
     }
@@ -163,7 +172,7 @@ async fn go_on(ctx: &Ctx, call: &Call<Command>, id: TermWithdrawalId) -> Result<
     let reply = Reply::of(&stored.value, stored.version + 1);
     let mut transaction = ctx.table.transaction();
     transaction.update(&stored);
-    let event = TermWithdrawalAdvanced { withdrawal: id, step: stored.value.step };
+    let event = TermWithdrawalAdvanced { withdrawal: reply.id, step: stored.value.step };
     transaction.event(event, 1, call.now, &call.correlation_id);
     call.keep_reply(&mut transaction, &reply);
     transaction.commit().await?;

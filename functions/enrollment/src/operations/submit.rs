@@ -7,7 +7,9 @@ use shell::{Access, Allow, Call, Failure, Role, Route, Scope};
 
 use super::read_submission::{self, BundleProgress};
 use crate::Ctx;
-use crate::domain::{Cart, Door, Refusal, Submission, decide};
+use crate::domain::{
+    Cart, Door, FailedItem, ItemCode, ItemRefusal, PlannedBundle, Refusal, Submission, decide,
+};
 use crate::store::{self, Cause, Holding};
 
 /// Only students themselves.
@@ -32,24 +34,19 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let Command { term, sections } = &call.command;
     let student = call.person();
     let moment = (call.now, ctx.date(call.now));
-    let situation = store::situation(&ctx.table, student, *term, sections, moment).await?;
+    let situation = store::situation(ctx, student, *term, sections, moment).await?;
     let items: Vec<(SectionId, RegistrationId)> =
         sections.iter().map(|section| (*section, call.new_id())).collect();
     let cart = Cart { term: *term, items: &items, door: Door::Public };
     let decision =
         decide(&cart, &situation.seats, &situation.student_term, &situation.background, call.now);
-    if decision.bundles.is_empty() {
-        return Err(Refusal::NothingRegistered(decision.failed).into());
-    }
-    let submission = Submission {
+    let mut submission = Submission {
         id: call.new_id(),
         student,
         term: *term,
         failed: decision.failed,
         submitted_at: call.now,
     };
-    let mut transaction = ctx.table.transaction();
-    transaction.create(&submission);
     let mut student_term = situation.student_term.clone();
     let by = student.to_string();
     let holding = Holding {
@@ -60,9 +57,16 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         by: &by,
         cause: Cause { now: call.now, correlation_id: &call.correlation_id },
     };
+    let (mut transaction, held, left) =
+        store::hold_bundles(&ctx.table, &holding, decision.bundles, || call.new_id());
+    submission.failed.extend(left.into_iter().flat_map(without_room));
+    if held.is_empty() {
+        return Err(Refusal::NothingRegistered(submission.failed).into());
+    }
+    transaction.create(&submission);
     let mut bundles = Vec::new();
-    for planned in decision.bundles {
-        bundles.push(store::hold_seats(&mut transaction, &holding, call.new_id(), &planned));
+    for (bundle, planned) in held {
+        bundles.push(bundle);
         student_term.entries.extend(planned.entries);
     }
     situation.write_student_term(&mut transaction, &student_term);
@@ -79,15 +83,25 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     Ok(reply)
 }
 
+/// What one transaction cannot hold any more is submitted again, by itself.
+fn without_room(planned: PlannedBundle) -> impl Iterator<Item = FailedItem> {
+    planned.entries.into_iter().map(|entry| FailedItem {
+        section: entry.section,
+        refusals: vec![ItemRefusal::new(ItemCode::CartTooLarge)],
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use events::{Event, SagaRequested};
+    use events::{Event, SagaRequested, SectionOffered};
     use kernel::{Id, Locale};
     use testkit::{Engine, TestTable, person};
 
     use super::*;
-    use crate::domain::ItemCode;
-    use crate::fixtures::{by, cart, code, offer, registrations, seats_agree, section, taken};
+    use crate::domain::Override;
+    use crate::fixtures::{
+        by, cart, code, offer, offer_again, registrations, seats_agree, section, taken,
+    };
 
     #[tokio::test]
     async fn a_cart_holds_its_seats_once_whatever_happens_on_the_wire() {
@@ -126,6 +140,85 @@ mod tests {
         let calls: Vec<_> = test.engine.take_calls().into_iter().collect();
         let once = |name: &str| (name.to_owned(), 1);
         assert_eq!(calls, ["BatchGetItem", "Query", "TransactWriteItems"].map(once));
+    }
+
+    /// The section shares 30 seats with the others of this list.
+    fn shared(list: &str) -> impl Fn(&mut SectionOffered) {
+        let cross_list = kernel::CrossListId::derived_from(list);
+        move |event| {
+            event.cross_listing = Some(events::CrossListing { cross_list, capacity: 30 });
+            event.credits_hundredths = 100;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cart_of_shared_seats_costs_no_third_read_once_it_is_known_who_shares_them() {
+        let test = TestTable::new().await;
+        let mut sections = Vec::new();
+        for name in ["a", "b", "c"] {
+            sections.push(offer(&test.table, name, shared(name)).await);
+        }
+        let ctx = Ctx::new(test.table.clone());
+        let reads = async |student: &str| {
+            drop(test.engine.take_calls());
+            handle(&ctx, &by(student, cart(&sections))).await.expect("seats are held");
+            let calls = test.engine.take_calls();
+            assert_eq!(calls["TransactWriteItems"], 1);
+            (calls["BatchGetItem"], calls["Query"])
+        };
+        assert_eq!(reads("ada").await, (2, 1), "a new process has to learn it");
+        assert_eq!(reads("bob").await, (1, 1));
+        // What it remembers decides nothing: another list is found, and its seats are taken.
+        offer_again(&test.table, "c", 2, shared("d")).await;
+        assert_eq!(reads("cyd").await, (2, 1));
+        assert_eq!(reads("dan").await, (1, 1));
+        for (list, seats) in [("a", 4), ("c", 0), ("d", 4)] {
+            let key = store::shared_seats_key(kernel::CrossListId::derived_from(list));
+            let shared = test.table.get(&key).await.expect("reads").expect("is there");
+            assert_eq!(shared.value.taken, seats, "{list}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_one_transaction_cannot_hold_of_a_full_cart_is_told_and_goes_into_the_next() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        let mut sections = Vec::new();
+        let mut transaction = test.table.transaction();
+        for number in 0..15 {
+            let name = format!("s{number}");
+            let full = |event: &mut SectionOffered| {
+                shared(&name)(event);
+                event.capacity = 0;
+            };
+            let section = offer(&test.table, &name, full).await;
+            sections.push(section);
+            transaction.create(&Override {
+                id: kernel::OverrideId::derived_from(&name),
+                student: person("ada"),
+                section,
+                section_code: name.to_uppercase(),
+                department: "MATH".to_owned(),
+                code: ItemCode::Closed,
+                reason: "She was promised a seat.".to_owned(),
+                given_by: person("registrar"),
+                given_at: testkit::now(),
+                expires_at: testkit::now() + jiff::SignedDuration::from_hours(1),
+                revoked: None,
+            });
+        }
+        transaction.commit().await.expect("the overrides are given");
+        let reply = handle(&ctx, &cart(&sections)).await.expect("most of it goes through");
+        assert_eq!(reply.bundles.len(), 13);
+        let left: Vec<_> = reply.failed.iter().map(|item| item.section).collect();
+        assert_eq!(left, sections[13..]);
+        let mut codes = reply.failed.iter().flat_map(|item| &item.codes).map(|code| code.code);
+        assert!(codes.all(|code| code == ItemCode::CartTooLarge));
+        let reply = handle(&ctx, &cart(&left)).await.expect("the rest goes through by itself");
+        assert_eq!((reply.bundles.len(), reply.failed.len()), (2, 0));
+        for section in sections {
+            assert_eq!(taken(&test.table, section).await, 1);
+        }
     }
 
     #[tokio::test]

@@ -40,7 +40,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<submit::Reply, Fa
     let stored = read_registration::of_caller(ctx, call, *registration).await?;
     let (student, term) = (stored.value.student, stored.value.term);
     let moment = (call.now, ctx.date(call.now));
-    let situation = store::situation(&ctx.table, student, term, sections, moment).await?;
+    let situation = store::situation(ctx, student, term, sections, moment).await?;
     let mut departure = store::departure(&ctx.table, stored).await?;
     let decision = judge(call, &situation, &mut departure)?;
     for registration in &mut departure.registrations {

@@ -28,9 +28,12 @@ pub struct Reply {
 /// One that cannot be followed does not stop the others; the run fails for it in the end, so that somebody is told.
 pub async fn handle(ctx: &Ctx, tick: &Tick) -> Result<Reply, Failure> {
     let cause = Cause { now: tick.now, correlation_id: &tick.correlation_id };
-    let (mut reply, mut failed) = (Reply::default(), None);
+    let mut reply = Reply::default();
     let page = PageRequest { after: None, limit: LOOKED_AT_MAX };
-    for broken in ctx.table.query(&store::broken_prerequisites(), &page).await?.records {
+    let found = ctx.table.query_readable(&store::broken_prerequisites(), &page).await?;
+    let (page, unreadable) = found;
+    let mut failed = unreadable.into_iter().map(Failure::from).last();
+    for broken in page.records {
         if broken.value.drop_on.is_none_or(|last| ctx.date(tick.now) <= last) {
             break;
         }
@@ -110,7 +113,7 @@ async fn judge(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use events::{
         Event, GradePosted, PrerequisiteBroken, RegistrationDropped, SectionOffered, TermChanged,
     };
@@ -131,7 +134,7 @@ mod tests {
     }
 
     /// Ada takes BASE in the spring and is let in to NEXT in the autumn by it.
-    async fn provisional(table: &Table) -> [RegistrationId; 2] {
+    pub async fn provisional(table: &Table) -> [RegistrationId; 2] {
         let ctx = Ctx::new(table.clone());
         for (term, first_day) in
             [(crate::fixtures::term(), "2027-02-01"), (next_term(), "2027-09-01")]
@@ -185,12 +188,12 @@ mod tests {
         Tick { now: now.parse().expect("a timestamp"), correlation_id: "test".into() }
     }
 
-    async fn registration(table: &Table, id: RegistrationId) -> Registration {
+    pub async fn registration(table: &Table, id: RegistrationId) -> Registration {
         let stored = table.get(&store::registration_key(id)).await.expect("reads");
         stored.expect("is there").value
     }
 
-    async fn student_term(table: &Table) -> StudentTerm {
+    pub async fn student_term(table: &Table) -> StudentTerm {
         let key = store::student_term_key(person("ada"), next_term());
         table.get(&key).await.expect("reads").expect("is there").value
     }

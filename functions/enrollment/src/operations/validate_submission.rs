@@ -55,7 +55,7 @@ pub struct Item {
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let Command { term, sections, .. } = &call.command;
     let moment = (call.now, ctx.date(call.now));
-    let situation = store::situation(&ctx.table, call.person(), *term, sections, moment).await?;
+    let situation = store::situation(ctx, call.person(), *term, sections, moment).await?;
     let items: Vec<(SectionId, RegistrationId)> =
         sections.iter().map(|section| (*section, call.new_id())).collect();
     let cart = Cart { term: *term, items: &items, door: Door::Public };

@@ -74,9 +74,9 @@ pub(super) mod tests {
 
     use super::super::give_override::tests::staff;
     use super::super::join_waitlist::tests::registered;
-    use super::super::{drop_registration, on_term_changed};
+    use super::super::{drop_registration, on_term_changed, validate_submission};
     use super::*;
-    use crate::domain::RegistrationState;
+    use crate::domain::{ItemCode, RegistrationState};
     use crate::fixtures::{by, code, offer, seats_agree, section, taken, term, told};
 
     /// The catalog says when the term's days are: one drops until the 26th of February, and withdraws until the 30th of
@@ -100,6 +100,24 @@ pub(super) mod tests {
     fn withdraw(registration: RegistrationId, now: &str) -> Call<Command> {
         let command = Command { registration, last_attended_on: None, reason: None };
         Call { now: now.parse().expect("a timestamp"), ..testkit::call(command) }
+    }
+
+    #[tokio::test]
+    async fn a_w_is_an_attempt_in_its_own_term_too() {
+        let test = TestTable::new().await;
+        let ctx = Ctx::new(test.table.clone());
+        term_is_known(&ctx).await;
+        let once = offer(&ctx.table, "a", |event| event.course.attempts_max = Some(1)).await;
+        let other = offer(&ctx.table, "b", |_| ()).await;
+        let registration = registered(&ctx, "ada", once).await;
+        registered(&ctx, "ada", other).await;
+        let call = withdraw(registration, "2027-03-15T10:00:00Z");
+        handle(&ctx, &call).await.expect("it is withdrawn");
+        let cart = validate_submission::Command { term: term(), sections: vec![once] };
+        let cart = Call { now: call.now, ..testkit::call(cart) };
+        let told = validate_submission::handle(&ctx, &cart).await.expect("it is judged");
+        let codes: Vec<ItemCode> = told.failed[0].codes.iter().map(|it| it.code).collect();
+        assert!(codes.contains(&ItemCode::RepeatLimit), "{codes:?}");
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use events::ChargeableRegistration;
 use jiff::tz::TimeZone;
 use kernel::BundleId;
-use table::Transaction;
+use table::{Table, Transaction};
 
 use super::{Cause, Seat, Situation, override_key, take_seat, write_registration};
 use crate::domain::{
@@ -20,6 +20,31 @@ pub struct Holding<'a> {
     /// A person's id, or `waitlist`.
     pub by: &'a str,
     pub cause: Cause<'a>,
+}
+
+/// What a submission writes beside its bundles: itself, the student's term and history, the cart that was kept, the reply.
+const BESIDE_BUNDLES: usize = 5;
+
+/// Begins a transaction with the bundles of a submission, in their order; answers as well with those that it has no
+/// room for.
+pub fn hold_bundles<'t>(
+    table: &'t Table,
+    holding: &Holding<'_>,
+    planned: Vec<PlannedBundle>,
+    new_id: impl Fn() -> BundleId,
+) -> (Transaction<'t>, Vec<(Bundle, PlannedBundle)>, Vec<PlannedBundle>) {
+    let (mut transaction, mut held, mut left) = (table.transaction(), Vec::new(), Vec::new());
+    for planned in planned {
+        let (mut alone, id) = (table.transaction(), new_id());
+        hold_seats(&mut alone, holding, id, &planned);
+        if transaction.len() + alone.len() + BESIDE_BUNDLES > Transaction::ITEMS_MAX {
+            left.push(planned);
+            continue;
+        }
+        let bundle = hold_seats(&mut transaction, holding, id, &planned);
+        held.push((bundle, planned));
+    }
+    (transaction, held, left)
 }
 
 /// Holds the seats of a bundle and begins its saga. An override that lets somebody in must still be in force.

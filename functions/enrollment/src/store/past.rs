@@ -81,7 +81,9 @@ impl AcademicStanding {
         let terms: Vec<StudentTerm> =
             self.terms.iter().map(|stored| stored.value.clone()).collect();
         let (first_day, history) = (term.first_day, &self.history);
-        let taken = AcademicBackground { term: term.term, first_day, terms: &terms, history };
+        let term = term.term;
+        let taken =
+            AcademicBackground { term, first_day, terms: &terms, history, held_counts: true };
         let mut record = taken.record();
         if let Some(known) = &self.known {
             known.record.add_to(&mut record);

@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use shell::{Failure, Fault};
 use table::{Key, PageRequest, Partition, Position, Record, Stored, Table};
 
-use super::{places, registration_key, roster, seats_key, section_pk, waitlist_entry_key};
-use crate::domain::{SeatCount, SeatDifference, SectionSeats};
+use super::{
+    places, registration_key, roster, seats_key, section_pk, shared_seats_key, waitlist_entry_key,
+};
+use crate::domain::{SeatCount, SeatDifference, SectionSeats, SharedCount, SharedSeats};
 
 impl Record for SeatDifference {
     const KIND: &'static str = "seat-difference";
@@ -52,16 +54,48 @@ pub fn seat_reconciler_key() -> Key<SeatReconciler> {
 /// Pages of a roster, or of a line, that are counted.
 const PAGES_MAX: u32 = 200;
 
-/// A section's counters with what was counted, where nothing changed meanwhile; none where it did, or there is none.
-pub async fn counted_seats(
-    table: &Table,
-    section: SectionId,
-) -> Result<Option<(Stored<SectionSeats>, SeatCount)>, Failure> {
-    let Some(before) = table.get(&seats_key(section)).await? else { return Ok(None) };
-    let counted = count(table, section).await?;
+/// A section with what was counted in it, and the seats that it shares with others.
+pub struct Counted {
+    pub seats: Stored<SectionSeats>,
+    pub shared: Option<Stored<SharedSeats>>,
+    pub counted: SeatCount,
+}
+
+impl Counted {
+    pub fn counters(&self) -> SeatCount {
+        SeatCount::of_counters(&self.seats.value, self.shared.as_ref().map(|shared| &shared.value))
+    }
+}
+
+/// What was counted, where nothing changed meanwhile; none where it did, or there is no such section. Of a cross-list
+/// every section is counted: whatever changes in one of them changes what they share.
+pub async fn counted_seats(table: &Table, section: SectionId) -> Result<Option<Counted>, Failure> {
+    let Some(seats) = table.get(&seats_key(section)).await? else { return Ok(None) };
+    let shared = shared_with(table, &seats.value).await?;
+    let mut counted = count(table, section).await?;
+    if let Some(shared) = &shared {
+        let mut together = SharedCount::default();
+        together.add(&counted);
+        for other in shared.value.sections.iter().filter(|other| **other != section) {
+            together.add(&count(table, *other).await?);
+        }
+        counted.shared = Some(together);
+    }
     let after = table.get(&seats_key(section)).await?;
-    let is_still = after.is_some_and(|after| after.version == before.version);
-    Ok(is_still.then_some((before, counted)))
+    let shared_after = shared_with(table, &seats.value).await?;
+    let is_still = after.is_some_and(|after| after.version == seats.version)
+        && shared_after.map(|after| after.version) == shared.as_ref().map(|shared| shared.version);
+    Ok(is_still.then_some(Counted { seats, shared, counted }))
+}
+
+async fn shared_with(
+    table: &Table,
+    seats: &SectionSeats,
+) -> Result<Option<Stored<SharedSeats>>, Failure> {
+    match seats.cross_listing {
+        Some(listing) => Ok(table.get(&shared_seats_key(listing.cross_list)).await?),
+        None => Ok(None),
+    }
 }
 
 async fn count(table: &Table, section: SectionId) -> Result<SeatCount, Failure> {

@@ -1,7 +1,8 @@
 //! What the registrar's office knows of students, what stops them and what lets them in; and which sections are linked.
 
 use events::SeatFreed;
-use kernel::{HoldId, OverrideId, PersonId, SectionId, TermId};
+use kernel::{HoldId, OverrideId, PersonId, SectionId, TermId, Timestamp};
+use serde::{Deserialize, Serialize};
 use shell::Failure;
 use table::{Key, Partition, Record, Table, Transaction};
 
@@ -53,6 +54,32 @@ pub fn hold_key(student: PersonId, id: HoldId) -> Key<Hold> {
 /// A student's holds, the newest first.
 pub fn holds(student: PersonId) -> Partition<Hold> {
     Partition::new(student_pk(student), HOLD_PREFIX).newest_first()
+}
+
+/// Says when a hold ends by itself, until that has been followed: who stands in line and was stopped by it may be next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldEnd {
+    pub hold: HoldId,
+    pub student: PersonId,
+    pub ends_at: Timestamp,
+}
+
+impl Record for HoldEnd {
+    const KIND: &'static str = "hold-end";
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> Key<Self> {
+        Key::new(format!("HOLD-END#{}", self.hold), "END")
+    }
+
+    fn index_key(&self) -> Option<(String, String)> {
+        Some(("HOLD-ENDS".to_owned(), format!("{:.9}#{}", self.ends_at, self.hold)))
+    }
+}
+
+/// Holds that end by themselves, the first to end first.
+pub fn hold_ends() -> Partition<HoldEnd> {
+    Partition::in_index("HOLD-ENDS", "")
 }
 
 /// Sort keys of a student's overrides begin with this.

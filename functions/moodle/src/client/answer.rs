@@ -70,6 +70,11 @@ impl CallFailure {
         Self::new(function, Remedy::Permanent, code)
     }
 
+    /// A list that moved each time that it was read.
+    pub fn of_moving_list(function: &str) -> Self {
+        Self::new(function, Remedy::LookAgain, "LIST_MOVED")
+    }
+
     /// Whether it is about the site and not about what was asked.
     pub fn is_of_site(&self) -> bool {
         matches!(self.remedy, Remedy::Wait | Remedy::Credentials)

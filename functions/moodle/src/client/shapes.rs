@@ -32,6 +32,14 @@ pub struct Warnings {
     pub warnings: Vec<Warning>,
 }
 
+impl Warnings {
+    /// The code of the warning about one item, if there is one.
+    pub fn of(&self, item: i64) -> Option<String> {
+        let warning = self.warnings.iter().find(|one| one.itemid == Some(item))?;
+        Some(warning.warningcode.clone())
+    }
+}
+
 #[derive(Debug, Clone, Deserialize)]
 pub struct Warning {
     pub itemid: Option<i64>,
@@ -141,13 +149,16 @@ pub struct Course {
     pub startdate: i64,
     #[serde(default)]
     pub enddate: i64,
+    /// 1 where students see it.
+    #[serde(default)]
+    pub visible: Option<i64>,
     /// Ways of enrolling that are switched on; the manual one is ours.
     #[serde(default)]
     pub enrollmentmethods: Vec<String>,
 }
 
 impl Course {
-    /// What would have been sent to make it what it is.
+    /// What would have been sent to make it what it is, but for whether it is seen.
     pub fn as_sent(&self) -> CourseChange {
         CourseChange {
             id: self.id,
@@ -156,7 +167,15 @@ impl Course {
             idnumber: self.idnumber.clone(),
             startdate: self.startdate,
             enddate: self.enddate,
+            visible: None,
         }
+    }
+
+    /// Whether the change would leave it as it is.
+    pub fn is_as(&self, change: &CourseChange) -> bool {
+        let is_seen = self.visible.map(|visible| visible == 1);
+        let differs = change.visible.zip(is_seen).is_some_and(|(wanted, seen)| wanted != seen);
+        !differs && self.as_sent() == CourseChange { visible: None, ..change.clone() }
     }
 }
 
@@ -179,6 +198,8 @@ pub struct CourseChange {
     pub idnumber: String,
     pub startdate: i64,
     pub enddate: i64,
+    /// Absent where it is left as it is.
+    pub visible: Option<bool>,
 }
 
 /// Said whole every time: what is not said becomes nothing, and a suspended student active.

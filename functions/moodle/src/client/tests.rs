@@ -1,6 +1,6 @@
 //! The client against every recorded answer, over HTTP, and what each recorded failure asks for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,9 +11,11 @@ use super::shapes::{
     GroupMembers, SiteInfo, User, UserGrades, Warnings,
 };
 use super::*;
+use crate::domain::{CohortRule, GroupRule};
 
 fn client(url: &str) -> Client {
-    Client::new(http(Duration::from_secs(5)), url, MoodleReplay::TOKEN.into())
+    let http = http(Duration::from_secs(5), Reachable::WithThisMachine);
+    Client::new(http, url, MoodleReplay::TOKEN.into(), 200)
 }
 
 async fn asked<R: DeserializeOwned>(
@@ -193,6 +195,171 @@ async fn our_own_requests_are_the_recorded_ones() {
     assert_eq!(replay.take_refused().len(), 1, "{strange}");
 }
 
+/// Every call of ours beside a recorded request of its function; fields that only one of them has are named.
+struct Table {
+    replay: MoodleReplay,
+    tried: BTreeSet<String>,
+}
+
+impl Table {
+    async fn row<R>(
+        &mut self,
+        case: &str,
+        left_out: &[&str],
+        call: impl Future<Output = Result<R, CallFailure>>,
+    ) -> Result<R, CallFailure> {
+        let recording = moodle_recording(case);
+        self.replay.play_without(&recording, left_out);
+        let result = call.await;
+        assert_eq!(self.replay.take_refused(), Vec::<String>::new(), "{case}");
+        self.tried.insert(recording.function);
+        result
+    }
+
+    async fn done<R>(
+        &mut self,
+        case: &str,
+        left_out: &[&str],
+        call: impl Future<Output = Result<R, CallFailure>>,
+    ) -> R {
+        self.row(case, left_out, call).await.unwrap_or_else(|failure| panic!("{case}: {failure}"))
+    }
+}
+
+async fn people(table: &mut Table, moodle: &Client) {
+    let text = str::to_owned;
+    let new = NewUser {
+        username: text("s1004"),
+        firstname: text("Ana"),
+        lastname: text("Silva"),
+        email: text("d@uni.test"),
+        idnumber: text("SIS-1004"),
+        department: String::new(),
+        auth: text("manual"),
+        createpassword: Some(true),
+    };
+    let case = "core_user_create_users/success_createpassword";
+    let made = table.done(case, &["department"], moodle.create_users(&[new])).await;
+    assert_eq!(made[0].id, 8);
+    let change = UserChange {
+        id: 5,
+        firstname: text("Ana Maria"),
+        lastname: text("Silva"),
+        email: text("ana.silva@uni.test"),
+        idnumber: text("SIS-1001"),
+        department: text("Math"),
+        suspended: false,
+    };
+    let more = ["lastname", "email", "idnumber", "suspended"];
+    table.done("core_user_update_users/success", &more, moodle.update_users(&[change])).await;
+    let away = UserSuspension { id: 5, suspended: true };
+    table.done("core_user_update_users/suspend", &[], moodle.suspend_users(&[away])).await;
+    let values = [text("SIS-1002"), text("SIS-1003"), text("SIS-NONE")];
+    let call = moodle.users_by(UserField::IdNumber, &values);
+    table.done("core_user_get_users_by_field/by_idnumber_multi", &[], call).await;
+    table.done("core_webservice_get_site_info/success", &[], moodle.site_info()).await;
+}
+
+async fn courses(table: &mut Table, moodle: &Client) {
+    let text = str::to_owned;
+    let call = moodle.categories_by_id_number("CAT-ENG");
+    let case = "core_course_get_categories/by_idnumber";
+    assert_eq!(table.done(case, &["addsubcategories"], call).await[0].id, 2);
+    let (name, idnumber) = (text("Main"), text("MAIN"));
+    let category = NewCategory { name, parent: 0, idnumber };
+    let call = moodle.create_category(&category);
+    table.done("core_course_create_categories/success_finance", &[], call).await;
+    let new = [NewCourse {
+        fullname: text("Calculus I"),
+        shortname: text("MAT101-2026-1"),
+        categoryid: 2,
+        idnumber: text("CRS-MAT101-2026-1"),
+        startdate: 1_767_225_600,
+        enddate: 1_782_864_000,
+        enablecompletion: true,
+    }];
+    let more = ["summary", "summaryformat", "format", "numsections", "visible", "showgrades"];
+    let call = moodle.create_courses(&new);
+    assert_eq!(table.done("core_course_create_courses/success_single", &more, call).await[0].id, 2);
+    let hidden = CourseChange {
+        id: 2,
+        fullname: text("Calculus I"),
+        shortname: text("MAT101-2026-1"),
+        idnumber: text("CRS-MAT101-2026-1"),
+        startdate: 0,
+        enddate: 0,
+        visible: Some(false),
+    };
+    let more = ["fullname", "shortname", "idnumber", "startdate", "enddate"];
+    table.done("core_course_update_courses/hide", &more, moodle.update_courses(&[hidden])).await;
+    let call = moodle.courses_by("idnumber", "CRS-MAT101-2026-1");
+    table.done("core_course_get_courses_by_field/by_idnumber", &[], call).await;
+    let call = moodle.courses(&[2, 99_999]);
+    table.done("core_course_get_courses/unknown_id_ignored", &[], call).await;
+}
+
+async fn enrolments(table: &mut Table, moodle: &Client) {
+    let suspended =
+        Enrolment { roleid: 5, userid: 9, courseid: 2, timestart: 0, timeend: 0, suspend: true };
+    let call = moodle.enrol_users(std::slice::from_ref(&suspended));
+    let case = "enrol_manual_enrol_users/success_suspended";
+    table.done(case, &["timestart", "timeend"], call).await;
+    let role = RoleAssignment { roleid: 3, userid: 14, contextlevel: "course", instanceid: 2 };
+    table.done("core_role_unassign_roles/success", &[], moodle.unassign_roles(&[role])).await;
+    let call = moodle.enrolled_users(2, "onlyactive", 0, 2);
+    let case = "core_enrol_get_enrolled_users/options_fields_paging";
+    assert_eq!(table.done(case, &["options[1][value]"], call).await.len(), 2);
+    let call = moodle.grade_items(2, 5);
+    table.done("gradereport_user_get_grade_items/one_user_graded", &[], call).await;
+    let call = moodle.grade_items(2, 0);
+    table.done("gradereport_user_get_grade_items/all_users", &["userid"], call).await;
+    let case = "core_completion_get_course_completion_status/complete_after_cron";
+    assert!(table.done(case, &[], moodle.completion(2, 5)).await.completed);
+}
+
+async fn cohorts_and_groups(table: &mut Table, moodle: &Client) {
+    table.done("core_cohort_get_cohorts/all", &[], moodle.cohorts()).await;
+    let more = ["description", "descriptionformat", "visible"];
+    let call = moodle.create_cohort("2026 Intake", "COH-2026");
+    assert_eq!(table.done("core_cohort_create_cohorts/success_system", &more, call).await.id, 1);
+    let member = CohortMember { cohort: 1, user: 6 };
+    let call = moodle.add_cohort_members(std::slice::from_ref(&member));
+    table.done("core_cohort_add_cohort_members/success_by_ids", &[], call).await;
+    let call = moodle.delete_cohort_members(std::slice::from_ref(&member));
+    table.done("core_cohort_delete_cohort_members/success", &[], call).await;
+    table.done("core_cohort_get_cohort_members/success", &[], moodle.cohort_members(&[1])).await;
+    let [name, idnumber] = ["Turma A", "GRP-A"].map(str::to_owned);
+    let new = NewGroup { courseid: 2, name, description: String::new(), idnumber };
+    let second =
+        ["courseid", "name", "description", "idnumber"].map(|field| format!("groups[1][{field}]"));
+    let mut more: Vec<&str> = second.iter().map(String::as_str).collect();
+    more.push("descriptionformat");
+    let two = table.row("core_group_create_groups/success", &more, moodle.create_group(&new)).await;
+    assert_eq!(two.expect_err("two were made").code, "BATCH_CUT");
+    table.done("core_group_get_course_groups/success", &[], moodle.course_groups(2)).await;
+    let members = [5, 6].map(|user| GroupMember { group: 1, user });
+    let call = moodle.add_group_members(&members);
+    table.done("core_group_add_group_members/success_null", &[], call).await;
+    let call = moodle.delete_group_members(&members[1..]);
+    table.done("core_group_delete_group_members/success", &[], call).await;
+    table.done("core_group_get_group_members/success", &[], moodle.group_members(&[1])).await;
+}
+
+#[tokio::test]
+async fn each_function_that_we_call_is_called_as_it_was_recorded() {
+    let mut table = Table { replay: MoodleReplay::start().await, tried: BTreeSet::new() };
+    let moodle = client(table.replay.url());
+    people(&mut table, &moodle).await;
+    courses(&mut table, &moodle).await;
+    enrolments(&mut table, &moodle).await;
+    cohorts_and_groups(&mut table, &moodle).await;
+    let mut settings = crate::domain::tests_settings("https://moodle.example");
+    settings.cohorts = vec![CohortRule::Hold];
+    settings.groups = GroupRule::LinkedSections;
+    let needed: BTreeSet<String> = needed(&settings).into_iter().map(str::to_owned).collect();
+    assert_eq!(table.tried, needed);
+}
+
 #[tokio::test]
 async fn a_failure_tells_neither_token_nor_person() {
     let replay = MoodleReplay::start().await;
@@ -205,6 +372,35 @@ async fn a_failure_tells_neither_token_nor_person() {
 }
 
 #[tokio::test]
+async fn a_name_that_leads_into_our_own_network_is_not_asked() {
+    let site = testkit::MoodleSite::start(testkit::MoodleSiteSettings::default()).await;
+    let by_name = site.url().replace("127.0.0.1", "localhost");
+    let asked = async |reachable| {
+        let http = http(Duration::from_secs(5), reachable);
+        Client::new(http, &by_name, site.token().into(), 200).site_info().await
+    };
+    assert!(asked(Reachable::WithThisMachine).await.is_ok());
+    let refused = asked(Reachable::PublicOnly).await.expect_err("it leads to this machine");
+    assert_eq!((refused.code.as_str(), refused.maybe_done), ("UNREACHABLE", false));
+    assert_eq!(site.take_asked().requests.values().sum::<u64>(), 1);
+}
+
+#[tokio::test]
+async fn a_site_is_asked_no_more_often_than_its_settings_say() {
+    let site = testkit::MoodleSite::start(testkit::MoodleSiteSettings::default()).await;
+    let http = http(Duration::from_secs(5), Reachable::WithThisMachine);
+    let moodle = Client::new(http, site.url(), site.token().into(), 20);
+    let began = Instant::now();
+    let all = futures_util::future::join_all((0..32).map(|_| moodle.site_info())).await;
+    assert!(all.iter().all(Result::is_ok));
+    let waited = began.elapsed();
+    assert!(
+        waited >= Duration::from_millis(500),
+        "a second's worth at once, and 12 more: {waited:?}"
+    );
+}
+
+#[tokio::test]
 async fn silence_is_not_success_and_an_unreachable_site_did_nothing() {
     let nowhere = client("http://127.0.0.1:9").enrol_users(&[]).await.expect_err("nobody is there");
     assert_eq!((nowhere.remedy, nowhere.maybe_done), (Remedy::Wait, false));
@@ -214,8 +410,8 @@ async fn silence_is_not_success_and_an_unreachable_site_did_nothing() {
     };
     let site = testkit::MoodleSite::start(settings).await;
     site.break_after(0, testkit::MoodleFault::CarriedOutUnanswered, 1);
-    let hasty = http(Duration::from_millis(200));
-    let moodle = Client::new(hasty, site.url(), MoodleReplay::TOKEN.into());
+    let hasty = http(Duration::from_millis(200), Reachable::WithThisMachine);
+    let moodle = Client::new(hasty, site.url(), MoodleReplay::TOKEN.into(), 200);
     let silent = moodle.enrol_users(&[]).await.expect_err("no answer comes");
     assert_eq!((silent.remedy, silent.maybe_done), (Remedy::LookAgain, true));
 }

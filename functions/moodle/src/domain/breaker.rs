@@ -25,6 +25,9 @@ pub struct LastError {
     /// Of the sentence.
     pub code: String,
     pub moodle_code: String,
+    /// The function that failed; none where nothing was called.
+    #[serde(default)]
+    pub function: Option<String>,
 }
 
 /// How a site does.
@@ -79,7 +82,9 @@ mod tests {
     #[test]
     fn a_site_is_left_alone_longer_each_time_and_never_too_long() {
         let at = testkit::now();
-        let error = || LastError { at, code: "SITE_DOWN".into(), moodle_code: "x".into() };
+        let (code, moodle_code) = ("SITE_DOWN".to_owned(), "x".to_owned());
+        let error = LastError { at, code, moodle_code, function: None };
+        let error = || error.clone();
         let mut health = Health::unknown(SiteCode("academics".into()));
         let mut waits = Vec::new();
         for _ in 0..8 {

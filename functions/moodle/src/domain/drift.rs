@@ -7,7 +7,7 @@ use kernel::{PersonId, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, SiteCode, WantedEnrolment};
+use super::{Kind, MoodleRoles, SiteCode, WantedEnrolment};
 
 /// How something differs.
 #[derive(
@@ -103,11 +103,15 @@ impl DriftTally {
     /// Whether so much is missing that the answers are to be doubted: a token that lost a right sees less, and says
     /// nothing. Somebody has to look first.
     pub fn is_shrunken(&self) -> bool {
-        const MISSING_MAX: u64 = 50;
-        const MISSING_MAX_PER_CENT: u64 = 10;
-        let missing = self.missing + self.unseen;
-        missing > MISSING_MAX || missing * 100 > self.expected * MISSING_MAX_PER_CENT
+        is_shrunken(self.missing + self.unseen, self.expected)
     }
+}
+
+/// Whether too much is missing of what is expected.
+pub(super) fn is_shrunken(missing: u64, expected: u64) -> bool {
+    const MISSING_MAX: u64 = 50;
+    const MISSING_MAX_PER_CENT: u64 = 10;
+    missing > MISSING_MAX || missing * 100 > expected * MISSING_MAX_PER_CENT
 }
 
 /// What a check goes through, in this order.
@@ -199,8 +203,10 @@ pub struct Listed {
     pub last_access_s: i64,
 }
 
-/// How one enrolment differs. Who should be suspended and is not there at all has no way in: nothing is missing.
+/// How one enrolment differs. Who should be suspended and is not there at all has no way in: nothing is missing. Of the
+/// roles, those count that we give: one of them beside the right one, or left to who is suspended, is a wrong one.
 pub fn enrolment_difference(
+    roles: &MoodleRoles,
     wanted: Option<WantedEnrolment>,
     listed: Option<&Listed>,
 ) -> Option<Difference> {
@@ -210,8 +216,10 @@ pub fn enrolment_difference(
             Some(Difference::WrongStatus)
         }
         (Some(wanted), Some(listed)) => {
-            let holds = listed.roles.contains(&wanted.role);
-            (!wanted.is_suspended && !holds).then_some(Difference::WrongRole)
+            let lacks = !wanted.is_suspended && !listed.roles.contains(&wanted.role);
+            let mut others = roles.ours().filter(|role| *role != wanted.role);
+            let is_wrong = lacks || others.any(|role| listed.roles.contains(&role));
+            is_wrong.then_some(Difference::WrongRole)
         }
         (None, Some(_)) => Some(Difference::Extra),
         (None, None) => None,
@@ -225,20 +233,27 @@ mod tests {
     #[test]
     fn an_enrolment_differs_by_being_there_by_its_status_or_by_its_role() {
         let wanted = |is_suspended| Some(WantedEnrolment { role: 5, is_suspended });
-        let listed =
-            |is_active, role| Listed { is_active, roles: BTreeSet::from([role]), last_access_s: 0 };
+        let listed_as = |is_active, roles: &[i64]| {
+            let roles = roles.iter().copied().collect();
+            Listed { is_active, roles, last_access_s: 0 }
+        };
+        let listed = |is_active, role| listed_as(is_active, &[role]);
+        let roles = MoodleRoles { student: 5, teacher: Some(3) };
         for (wanted, listed, expected) in [
             (wanted(false), None, Some(Difference::Missing)),
             (wanted(true), None, None),
             (wanted(false), Some(listed(true, 5)), None),
             (wanted(false), Some(listed(false, 5)), Some(Difference::WrongStatus)),
             (wanted(true), Some(listed(true, 5)), Some(Difference::WrongStatus)),
-            (wanted(true), Some(listed(false, 3)), None),
+            (wanted(true), Some(listed(false, 5)), None),
+            (wanted(true), Some(listed(false, 3)), Some(Difference::WrongRole)),
+            (wanted(false), Some(listed_as(true, &[3, 5])), Some(Difference::WrongRole)),
+            (wanted(false), Some(listed_as(true, &[5, 9])), None),
             (wanted(false), Some(listed(true, 3)), Some(Difference::WrongRole)),
             (None, Some(listed(true, 5)), Some(Difference::Extra)),
             (None, None, None),
         ] {
-            let found = enrolment_difference(wanted, listed.as_ref());
+            let found = enrolment_difference(&roles, wanted, listed.as_ref());
             assert_eq!(found, expected, "{wanted:?} {listed:?}");
         }
     }

@@ -33,6 +33,24 @@ impl Profile {
 pub struct HeldRole {
     pub role: Role,
     pub department: Option<String>,
+    /// Absent where it is held from the assignment on.
+    #[serde(default)]
+    pub valid_from: Option<Timestamp>,
+    /// Absent where no end is known.
+    #[serde(default)]
+    pub valid_to: Option<Timestamp>,
+}
+
+impl HeldRole {
+    fn is_at(&self, now: Timestamp) -> bool {
+        let has_begun = self.valid_from.is_none_or(|from| from <= now);
+        has_begun && self.valid_to.is_none_or(|to| now < to)
+    }
+
+    /// When it begins or ends by itself.
+    fn changes(&self) -> impl Iterator<Item = Timestamp> {
+        [self.valid_from, self.valid_to].into_iter().flatten()
+    }
 }
 
 /// The roles of one person, by assignment.
@@ -42,23 +60,50 @@ pub struct HeldRoles {
     pub roles: BTreeMap<RoleAssignmentId, HeldRole>,
     /// Assignments that have ended: news of their beginning may still come.
     pub ended: BTreeSet<RoleAssignmentId>,
+    /// Until when everything that changes by itself has been marked.
+    #[serde(default)]
+    pub marked_until: Timestamp,
 }
 
 impl HeldRoles {
     pub fn none(person: PersonId) -> Self {
-        Self { person, roles: BTreeMap::new(), ended: BTreeSet::new() }
+        let (roles, ended) = (BTreeMap::new(), BTreeSet::new());
+        Self { person, roles, ended, marked_until: Timestamp::UNIX_EPOCH }
     }
 
-    /// Those that belong into a site, each once.
-    pub fn of(&self, site: &Site) -> Vec<Role> {
-        let is_held = |role: &Role| self.roles.values().any(|held| held.role == *role);
+    /// Those that are held now.
+    pub fn at(&self, now: Timestamp) -> impl Iterator<Item = &HeldRole> {
+        self.roles.values().filter(move |held| held.is_at(now))
+    }
+
+    /// Those that are held now and belong into a site, each once.
+    pub fn of(&self, site: &Site, now: Timestamp) -> Vec<Role> {
+        let is_held = |role: &Role| self.at(now).any(|held| held.role == *role);
         let here = Role::ALL.into_iter().filter(|role| site.settings.people.contains(role));
         here.filter(is_held).collect()
     }
 
     /// `false` where nothing changes.
     pub fn assign(&mut self, assignment: RoleAssignmentId, role: HeldRole) -> bool {
-        !self.ended.contains(&assignment) && self.roles.insert(assignment, role).is_none()
+        if self.ended.contains(&assignment) {
+            return false;
+        }
+        self.roles.insert(assignment, role.clone()) != Some(role)
+    }
+
+    /// When the next of them begins or ends by itself, of which nothing was marked yet.
+    pub fn next_change(&self) -> Option<Timestamp> {
+        let changes = self.roles.values().flat_map(HeldRole::changes);
+        changes.filter(|at| *at > self.marked_until).min()
+    }
+
+    /// The roles that have begun or ended by themselves until now, for what depends on them to be marked.
+    pub fn take_changed(&mut self, now: Timestamp) -> Vec<Role> {
+        let marked_until = self.marked_until;
+        self.marked_until = now.max(marked_until);
+        let is_news = |at: Timestamp| at > marked_until && at <= now;
+        let changed = self.roles.values().filter(|held| held.changes().any(is_news));
+        changed.map(|held| held.role).collect()
     }
 
     /// For good. `false` where nothing changes.
@@ -95,6 +140,20 @@ impl Section {
         now_s >= self.starts_at_s && !is_over
     }
 
+    /// How it is closed, if it is.
+    pub fn closed(&self, last: Option<&Closure>) -> Option<Closed> {
+        last.filter(|last| last.section_version > self.section_version).map(|last| last.closed)
+    }
+
+    /// Who is in its course as a teacher: nobody in what was cancelled.
+    #[must_use]
+    pub fn taught(&self, last: Option<&Closure>) -> Self {
+        match self.closed(last) {
+            Some(Closed::Cancelled) => self.untaught(),
+            Some(Closed::Suspended) | None => self.clone(),
+        }
+    }
+
     /// As it was before anybody taught it.
     #[must_use]
     pub fn untaught(&self) -> Self {
@@ -121,6 +180,22 @@ impl Section {
             teachers: offered.teachers.into_iter().collect(),
         }
     }
+}
+
+/// How a section is closed: nobody may register for what is suspended, and what is cancelled does not take place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Closed {
+    Suspended,
+    Cancelled,
+}
+
+/// The last time that a section was closed. It is over when the section is offered again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closure {
+    pub section: SectionId,
+    pub section_version: u64,
+    pub closed: Closed,
 }
 
 /// One choice of linked sections, such as a lecture with a lab.
@@ -362,6 +437,26 @@ mod tests {
         assert!(!charge.is_open());
         let settled = Charge { is_settled: true, ..Charge::default() };
         assert!(!Charge { posted: Some(francs(1)), ..settled }.is_open(), "told in other order");
+    }
+
+    #[test]
+    fn each_beginning_and_each_end_of_a_role_is_marked_once() {
+        let at = |hours| testkit::now() + jiff::SignedDuration::from_hours(hours);
+        let mut held = HeldRoles::none(testkit::person("ada"));
+        let role =
+            |role, valid_from, valid_to| HeldRole { role, department: None, valid_from, valid_to };
+        let id = RoleAssignmentId::derived_from;
+        assert!(held.assign(id("contract"), role(Role::Teacher, Some(at(1)), Some(at(3)))));
+        assert!(held.assign(id("studies"), role(Role::Student, None, Some(at(2)))));
+        assert!(!held.assign(id("studies"), role(Role::Student, None, Some(at(2)))), "told twice");
+        assert!(held.take_changed(at(0)).is_empty());
+        assert_eq!(held.next_change(), Some(at(1)));
+        let changed = held.take_changed(at(2));
+        assert!(changed.contains(&Role::Teacher) && changed.contains(&Role::Student));
+        assert!(held.take_changed(at(2)).is_empty(), "marked before");
+        assert_eq!(held.next_change(), Some(at(3)));
+        held.end(id("contract"));
+        assert_eq!(held.next_change(), None, "it was ended before");
     }
 
     proptest! {

@@ -5,6 +5,7 @@ use kernel::{PersonId, SectionId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::SiteCode;
+use super::drift::is_shrunken;
 
 /// Whether a course was completed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,13 +32,41 @@ pub struct CourseResult {
     pub result_version: u64,
 }
 
-/// What one look at a student in a course has found.
+/// What one look at a student in a course has found. What it was told nothing of stays as it was read before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
-    pub grade: Option<GradeRead>,
+    pub grade: GradeFound,
     pub completion: Option<Completion>,
-    /// Absent where it was not looked at.
     pub last_access_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum GradeFound {
+    /// The site told nothing of the student's grades.
+    #[default]
+    Untold,
+    /// A total; none where nothing is graded.
+    Told(Option<GradeRead>),
+}
+
+/// How many students of a course had a grade, and of how many a reading of the whole course tells none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct GradesLost {
+    pub known: u64,
+    pub lost: u64,
+}
+
+impl GradesLost {
+    pub fn count(&mut self, before: &CourseResult, found: &Found) {
+        if before.grade.is_some() {
+            self.known += 1;
+            self.lost += u64::from(!matches!(found.grade, GradeFound::Told(Some(_))));
+        }
+    }
+
+    pub fn is_doubted(self) -> bool {
+        is_shrunken(self.lost, self.known)
+    }
 }
 
 impl CourseResult {
@@ -50,14 +79,19 @@ impl CourseResult {
     ) -> (Self, Option<ResultRead>) {
         let grade_before = before.and_then(|before| before.grade.clone());
         let completion_before = before.and_then(|before| before.completion);
-        let is_news = grade_before != found.grade || completion_before != found.completion;
+        let grade = match found.grade {
+            GradeFound::Untold => grade_before.clone(),
+            GradeFound::Told(grade) => grade,
+        };
+        let completion = found.completion.or(completion_before);
+        let is_news = grade_before != grade || completion_before != completion;
         let version_before = before.map_or(0, |before| before.result_version);
         let result = Self {
             site: site.clone(),
             section,
             student,
-            grade: found.grade,
-            completion: found.completion,
+            grade,
+            completion,
             last_access_at: found
                 .last_access_at
                 .or_else(|| before.and_then(|before| before.last_access_at)),
@@ -94,7 +128,10 @@ mod tests {
         let of = (&site, SectionId::derived_from("a"), testkit::person("ada"));
         let at = |minutes| testkit::now() + SignedDuration::from_mins(minutes);
         let grade = ResultRead::example().grade;
-        let found = |grade: &Option<GradeRead>| Found { grade: grade.clone(), ..Found::default() };
+        let found = |grade: &Option<GradeRead>| Found {
+            grade: GradeFound::Told(grade.clone()),
+            ..Found::default()
+        };
         let (none, told) = CourseResult::read(of, None, found(&None), at(0));
         assert_eq!((none.result_version, told), (0, None), "nothing is no news");
         let (first, told) = CourseResult::read(of, Some(&none), found(&grade), at(1));
@@ -107,5 +144,26 @@ mod tests {
         let told = told.expect("a grade that is gone is news");
         assert_eq!((told.result_version, told.grade, told.grade_before), (2, None, grade));
         assert_eq!(third.last_access_at, Some(at(0)), "what was not looked at stays");
+    }
+
+    #[test]
+    fn what_a_site_tells_nothing_of_stays_as_it_was() {
+        let site = SiteCode("academics".into());
+        let of = (&site, SectionId::derived_from("a"), testkit::person("ada"));
+        let completion = Some(Completion { is_completed: true, completed_at: None });
+        let grade = GradeFound::Told(ResultRead::example().grade);
+        let found = Found { grade, completion, last_access_at: Some(testkit::now()) };
+        let (first, _) = CourseResult::read(of, None, found, testkit::now());
+        let later = testkit::now() + SignedDuration::from_hours(1);
+        let (second, told) = CourseResult::read(of, Some(&first), Found::default(), later);
+        assert_eq!(told, None);
+        assert_eq!(second, CourseResult { read_at: later, ..first });
+    }
+
+    #[test]
+    fn grades_that_are_gone_by_the_tenth_or_by_fifty_are_doubted() {
+        let lost = |known, lost| GradesLost { known, lost }.is_doubted();
+        assert!(!lost(0, 0) && !lost(20, 2) && !lost(600, 50));
+        assert!(lost(20, 3) && lost(600, 51) && lost(1, 1));
     }
 }

@@ -3,10 +3,10 @@
 use kernel::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use shell::Role;
+use shell::{Reachable, Role};
 
 use super::naming::unknown_field;
-use super::{Refusal, Registrations};
+use super::{Closed, Refusal, Registrations};
 
 /// Short name of a site: `academics`, `finance`, `hr`.
 #[derive(
@@ -29,10 +29,11 @@ impl std::fmt::Display for SiteCode {
 pub struct SiteSettings {
     #[schemars(length(min = 1, max = 100))]
     pub title: String,
-    /// Base address; `https`, or `http` on this machine.
+    /// Base address, which anybody can reach: `https`; where it is tried out, `http` on this machine.
     #[schemars(length(min = 8, max = 200))]
     pub url: String,
-    /// Last part of the name of the secret that holds the web service token: `moodle/<it>`.
+    /// Last part of the name of the secret that holds the web service token: `moodle/<it>`. It is the site's own code:
+    /// no token goes to another site's address.
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[a-z][a-z0-9-]*$"))]
     pub token_secret: String,
     /// Whether anything is sent. A site that is not active keeps its work until it is.
@@ -49,6 +50,12 @@ pub struct SiteSettings {
     pub cohorts: Vec<CohortRule>,
     #[serde(default)]
     pub groups: GroupRule,
+    #[serde(default)]
+    pub hidden_courses: HiddenCourses,
+    /// How often the site is asked at most, on average; what was not asked within a second may follow at once.
+    #[serde(default = "SiteSettings::requests_per_second")]
+    #[schemars(range(min = 1, max = 200))]
+    pub requests_per_second: u32,
     /// Moodle's way to log in: `manual` (Moodle makes a password and mails it), `oauth2`, …
     #[schemars(length(min = 1, max = 20), regex(pattern = r"^[a-z][a-z0-9_]*$"))]
     pub auth: String,
@@ -75,6 +82,13 @@ pub struct MoodleRoles {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub teacher: Option<i64>,
+}
+
+impl MoodleRoles {
+    /// Those that we give.
+    pub fn ours(&self) -> impl Iterator<Item = i64> {
+        std::iter::once(self.student).chain(self.teacher)
+    }
 }
 
 /// Templates with fields in braces.
@@ -116,6 +130,26 @@ impl CohortRule {
     }
 }
 
+/// Which courses students no longer see. They are shown again when the section is offered again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HiddenCourses {
+    #[default]
+    None,
+    Cancelled,
+    CancelledAndSuspended,
+}
+
+impl HiddenCourses {
+    pub fn includes(self, closed: Option<Closed>) -> bool {
+        match closed {
+            Some(Closed::Cancelled) => self != Self::None,
+            Some(Closed::Suspended) => self == Self::CancelledAndSuspended,
+            None => false,
+        }
+    }
+}
+
 /// Which groups are kept in courses.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -138,22 +172,19 @@ pub const COURSE_FIELDS: [&str; 5] =
     ["course_title", "course_code", "section_code", "term_code", "department"];
 
 impl SiteSettings {
+    /// What a Moodle on two cores answers with room for its own users.
+    pub fn requests_per_second() -> u32 {
+        20
+    }
+
     /// Whether a person is in a section's course for what they are in the section now.
     pub fn is_enrolled(&self, known: &Registrations) -> bool {
         known.is_active() || (known.teaches && self.roles.teacher.is_some())
     }
 
     /// What the schema cannot say.
-    pub fn check(&self) -> Result<(), Refusal> {
-        let rest = self.url.strip_prefix("https://");
-        let local = ["http://127.0.0.1:", "http://localhost:"]
-            .iter()
-            .find_map(|here| self.url.strip_prefix(here));
-        let rest = rest.or(local).ok_or(Refusal::SiteAddressWrong)?;
-        let is_clean = !rest.contains(['?', '#', '@', ' ', '\\']) && !rest.starts_with('/');
-        if rest.is_empty() || !is_clean {
-            return Err(Refusal::SiteAddressWrong);
-        }
+    pub fn check(&self, code: &SiteCode, reachable: Reachable) -> Result<(), Refusal> {
+        self.check_place(code, reachable)?;
         let course = [&self.naming.course_full_name, &self.naming.course_short_name];
         let course = course.into_iter().chain(&self.naming.categories);
         let unknown = course
@@ -164,6 +195,16 @@ impl SiteSettings {
             Some(field) => Err(Refusal::TemplateFieldUnknown { field }),
             None => Ok(()),
         }
+    }
+
+    /// Whether the token may be sent to the address: it is the site's own, and the address is none of ours.
+    pub fn check_place(&self, code: &SiteCode, reachable: Reachable) -> Result<(), Refusal> {
+        // Beside each token lies the secret of the site's webhooks.
+        if self.token_secret != code.0 || self.token_secret.ends_with("-webhook") {
+            return Err(Refusal::SiteSecretForeign);
+        }
+        let is_bare = !self.url.contains(['?', '#', '@', ' ', '\\']);
+        reachable.url(&self.url).filter(|_| is_bare).map(drop).ok_or(Refusal::SiteAddressWrong)
     }
 }
 
@@ -198,6 +239,8 @@ pub mod tests {
             },
             cohorts: Vec::new(),
             groups: GroupRule::None,
+            hidden_courses: HiddenCourses::Cancelled,
+            requests_per_second: 200,
             auth: "manual".into(),
         }
     }
@@ -207,16 +250,20 @@ pub mod tests {
         let check = |change: &dyn Fn(&mut SiteSettings)| {
             let mut settings = settings("https://moodle.university.example/moodle");
             change(&mut settings);
-            settings.check()
+            settings.check(&SiteCode("academics".into()), Reachable::PublicOnly)
         };
         assert_eq!(check(&|_| ()), Ok(()));
-        assert_eq!(check(&|settings| settings.url = "http://127.0.0.1:8080".into()), Ok(()));
         for wrong in [
             "http://moodle.university.example",
             "https://",
             "https://me@moodle.university.example",
             "https://moodle.university.example/?token=1",
             "ftp://moodle.university.example",
+            "http://127.0.0.1:8080",
+            "https://127.0.0.1",
+            "https://10.0.0.7/moodle",
+            "https://169.254.169.254/latest/meta-data",
+            "https://localhost",
         ] {
             let found = check(&|settings| settings.url = wrong.into());
             assert_eq!(found, Err(Refusal::SiteAddressWrong), "{wrong}");
@@ -225,5 +272,22 @@ pub mod tests {
         assert_eq!(found, Err(Refusal::TemplateFieldUnknown { field: "phone".into() }));
         let found = check(&|settings| settings.naming.categories.push("{room".into()));
         assert_eq!(found, Err(Refusal::TemplateFieldUnknown { field: "room".into() }));
+    }
+
+    #[test]
+    fn a_token_goes_to_its_own_site_alone_and_never_into_our_own_network() {
+        let check = |code: &str, secret: &str, url: &str| {
+            let settings = SiteSettings { token_secret: secret.into(), ..settings(url) };
+            settings.check(&SiteCode(code.into()), Reachable::PublicOnly)
+        };
+        let url = "https://moodle.example";
+        assert_eq!(check("library", "library", url), Ok(()));
+        let foreign = Err(Refusal::SiteSecretForeign);
+        assert_eq!(check("library", "academics", "https://evil.example"), foreign);
+        assert_eq!(check("academics-webhook", "academics-webhook", url), foreign);
+        let here = SiteSettings { url: "http://127.0.0.1:8080".into(), ..settings(url) };
+        let academics = SiteCode("academics".into());
+        assert_eq!(here.check(&academics, Reachable::WithThisMachine), Ok(()), "tried out");
+        assert_eq!(here.check(&academics, Reachable::PublicOnly), Err(Refusal::SiteAddressWrong));
     }
 }

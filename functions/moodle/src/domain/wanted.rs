@@ -3,13 +3,14 @@
 
 use std::collections::BTreeSet;
 
-use kernel::PersonId;
+use kernel::{PersonId, Timestamp};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::naming::{clean, fill, username};
 use super::{
-    Balance, Charges, CohortRule, HeldRoles, Holds, Profile, Registrations, Section, SiteSettings,
+    Balance, Charges, Closed, Closure, CohortRule, HeldRoles, Holds, Profile, Registrations,
+    Section, SiteSettings,
 };
 
 /// An account as it should be. It is never deleted: who no longer belongs here is suspended.
@@ -37,6 +38,9 @@ pub struct WantedCourse {
     pub categories: Vec<String>,
     pub starts_at_s: i64,
     pub ends_at_s: i64,
+    /// Said where students are not to see it; who else shows or hides a course does as they like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hidden: Option<Closed>,
 }
 
 /// An enrolment as it should be; without the Moodle ids of user and course, which it is sent with.
@@ -69,13 +73,14 @@ pub struct Standings<'a> {
     pub has_account: bool,
 }
 
-/// The account of a person; none where the person has no business here and never had an account.
+/// The account of a person as it should be now; none where the person has no business here and never had an account.
 pub fn wanted_user(
     settings: &SiteSettings,
     profile: &Profile,
     known: Standings<'_>,
+    now: Timestamp,
 ) -> Option<WantedUser> {
-    let held = known.roles.map(|roles| roles.roles.values()).into_iter().flatten();
+    let held = known.roles.map(|roles| roles.at(now)).into_iter().flatten();
     let here: Vec<_> = held.filter(|held| settings.people.contains(&held.role)).collect();
     let belongs = !here.is_empty() || known.is_in_course;
     if !belongs && !known.has_account {
@@ -125,9 +130,16 @@ fn name_of(name: &str, person: PersonId) -> String {
     if cleaned.is_empty() { person.to_string() } else { cleaned }
 }
 
-/// The course of a section; none where the section does not belong here.
-pub fn wanted_course(settings: &SiteSettings, section: &Section) -> Option<WantedCourse> {
-    if !settings.courses.includes(&section.department) {
+/// The course of a section; none where the section does not belong here, or was cancelled before it had one.
+pub fn wanted_course(
+    settings: &SiteSettings,
+    section: &Section,
+    last_closure: Option<&Closure>,
+    is_there: bool,
+) -> Option<WantedCourse> {
+    let closed = section.closed(last_closure);
+    let is_over = closed == Some(Closed::Cancelled) && !is_there;
+    if is_over || !settings.courses.includes(&section.department) {
         return None;
     }
     let fields = [
@@ -146,6 +158,7 @@ pub fn wanted_course(settings: &SiteSettings, section: &Section) -> Option<Wante
         categories: naming.categories.iter().map(|one| named(one, NAME_LENGTH_MAX)).collect(),
         starts_at_s: section.starts_at_s,
         ends_at_s: section.ends_at_s,
+        hidden: closed.filter(|_| settings.hidden_courses.includes(closed)),
     })
 }
 
@@ -185,7 +198,8 @@ mod tests {
     fn roles(held: &[(Role, Option<&str>)]) -> HeldRoles {
         let roles = held.iter().enumerate().map(|(at, (role, department))| {
             let department = department.map(str::to_owned);
-            (RoleAssignmentId::derived_from(&at.to_string()), HeldRole { role: *role, department })
+            let held = HeldRole { role: *role, department, valid_from: None, valid_to: None };
+            (RoleAssignmentId::derived_from(&at.to_string()), held)
         });
         HeldRoles { roles: roles.collect(), ..HeldRoles::none(testkit::person("ada")) }
     }
@@ -196,7 +210,7 @@ mod tests {
         let wanted = |roles: &HeldRoles, is_in_course, has_account| {
             let roles = Some(roles);
             let known = Standings { roles, is_in_course, has_account, ..Standings::default() };
-            wanted_user(&settings, &profile("Ada"), known)
+            wanted_user(&settings, &profile("Ada"), known, testkit::now())
         };
         let bursar = roles(&[(Role::Bursar, None)]);
         assert_eq!(wanted(&bursar, false, false), None);
@@ -208,6 +222,25 @@ mod tests {
     }
 
     #[test]
+    fn a_role_counts_from_its_first_day_to_its_last() {
+        let settings = settings("https://moodle.example");
+        let at = |hours| testkit::now() + jiff::SignedDuration::from_hours(hours);
+        let (valid_from, valid_to) = (Some(at(24)), Some(at(48)));
+        let (role, department) = (Role::Teacher, Some("MATH".to_owned()));
+        let mut held = HeldRoles::none(testkit::person("ada"));
+        let contract = HeldRole { role, department, valid_from, valid_to };
+        assert!(held.assign(RoleAssignmentId::derived_from("contract"), contract));
+        let wanted = |now, has_account| {
+            let known = Standings { roles: Some(&held), has_account, ..Standings::default() };
+            wanted_user(&settings, &profile("Ada"), known, now)
+        };
+        assert_eq!(wanted(at(23), false), None, "before its time");
+        assert_eq!(wanted(at(24), false).map(|user| user.is_suspended), Some(false));
+        assert_eq!(wanted(at(47), true).map(|user| user.is_suspended), Some(false));
+        assert_eq!(wanted(at(48), true).map(|user| user.is_suspended), Some(true));
+    }
+
+    #[test]
     fn cohorts_follow_departments_what_is_owed_and_holds() {
         let mut settings = settings("https://moodle.example");
         settings.cohorts = vec![CohortRule::Department, CohortRule::Balance, CohortRule::Hold];
@@ -215,12 +248,12 @@ mod tests {
         holds.place(kernel::HoldId::derived_from("one"), None);
         let held = roles(&[(Role::Teacher, Some("MATH")), (Role::Bursar, None)]);
         let known = Standings { roles: Some(&held), holds: Some(&holds), ..Standings::default() };
-        let wanted = wanted_user(&settings, &profile("Ada"), known);
+        let wanted = wanted_user(&settings, &profile("Ada"), known, testkit::now());
         let cohorts: Vec<String> = wanted.expect("a teacher").cohorts.into_iter().collect();
         assert_eq!(cohorts, ["balance:clear", "department:MATH", "hold"]);
         let none = roles(&[]);
         let known = Standings { roles: Some(&none), has_account: true, ..Standings::default() };
-        let left = wanted_user(&settings, &profile("Ada"), known);
+        let left = wanted_user(&settings, &profile("Ada"), known, testkit::now());
         assert!(left.expect("it stays").cohorts.is_empty());
     }
 
@@ -228,7 +261,7 @@ mod tests {
     fn a_name_that_is_nothing_to_moodle_stops_no_batch() {
         let settings = settings("https://moodle.example");
         let known = Standings { is_in_course: true, ..Standings::default() };
-        let wanted = wanted_user(&settings, &profile("\u{7}"), known);
+        let wanted = wanted_user(&settings, &profile("\u{7}"), known, testkit::now());
         assert_eq!(wanted.expect("wanted").first_name, testkit::person("ada").to_string());
     }
 

@@ -11,6 +11,10 @@ pub enum HeardOf {
     User,
     Course,
     Enrolment,
+    /// Who is in which group of a course.
+    Groups,
+    /// Somebody was taken out of a cohort. Who is put into one is told by a check alone.
+    Cohort,
     /// A grade, or the completion of a course.
     Result,
 }
@@ -18,8 +22,10 @@ pub enum HeardOf {
 /// By the event's name, such as `\core\event\user_graded`; none where it is nothing to us.
 pub fn heard_of(event_name: &str) -> Option<HeardOf> {
     Some(match event_name.rsplit('\\').next()? {
-        "user_updated" | "user_deleted" => HeardOf::User,
-        "course_updated" | "course_deleted" => HeardOf::Course,
+        "user_created" | "user_updated" | "user_deleted" => HeardOf::User,
+        "course_created" | "course_updated" | "course_deleted" => HeardOf::Course,
+        "group_member_added" | "group_member_removed" | "group_deleted" => HeardOf::Groups,
+        "cohort_member_removed" => HeardOf::Cohort,
         "user_enrolment_created"
         | "user_enrolment_updated"
         | "user_enrolment_deleted"
@@ -30,7 +36,8 @@ pub fn heard_of(event_name: &str) -> Option<HeardOf> {
     })
 }
 
-/// How many calls of a site were heard in a minute. What is not heard is found by the nightly check.
+/// How many calls of a site came in a minute, guesses at its secret among them. The nightly check finds what is not
+/// heard.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WebhookMinute {
     pub site: SiteCode,
@@ -58,6 +65,7 @@ mod tests {
     fn an_event_is_known_by_its_name_whatever_stands_before_it() {
         assert_eq!(heard_of("\\core\\event\\user_graded"), Some(HeardOf::Result));
         assert_eq!(heard_of("user_updated"), Some(HeardOf::User));
+        assert_eq!(heard_of("\\core\\event\\cohort_member_removed"), Some(HeardOf::Cohort));
         assert_eq!(heard_of("\\core\\event\\course_viewed"), None);
         assert_eq!(heard_of(""), None);
     }

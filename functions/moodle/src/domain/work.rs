@@ -164,6 +164,11 @@ impl Work {
         Self { is_stuck: false, attempts: put_off.attempts.min(Self::WAITING_MAX), ..put_off }
     }
 
+    /// Whether it waits for something else of ours, which waits itself.
+    pub fn waits_for_another(&self) -> bool {
+        self.trouble.as_ref().is_some_and(|trouble| trouble.code.starts_with("WAITS_FOR"))
+    }
+
     #[must_use]
     pub fn stuck(&self, trouble: Trouble) -> Self {
         Self { trouble: Some(trouble), is_stuck: true, ..self.clone() }
@@ -181,7 +186,7 @@ pub struct Mapping {
     pub fingerprint: String,
     /// Of an enrolment.
     pub role: Option<i64>,
-    /// Of an enrolment or an account.
+    /// Of an enrolment or an account; of a course, whether it was hidden.
     pub is_suspended: bool,
     /// Of an account.
     pub cohorts: BTreeSet<String>,

@@ -3,10 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use shell::{Call, Failure, Route};
+use table::{PageRequest, Stored};
 
 use super::ADMINISTRATORS;
 use crate::check::{Finding, check};
-use crate::domain::{Refusal, SiteCode};
+use crate::domain::{Kind, Section, SiteCode};
 use crate::{Ctx, store, sync};
 
 pub const ROUTE: Route = Route::call(
@@ -33,13 +34,28 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let settings = &site.value.settings;
     // Who checks has just put a new token there, as often as not.
     ctx.tokens.forget(&settings.token_secret).await;
-    let client = sync::client_of(ctx, &site.value).await.map_err(|fault| {
-        tracing::warn!(site = %site.value.code, error = fault.chain(), "no token to check with");
-        Refusal::TokenUnavailable
-    })?;
-    let findings = check(&client, settings, call.locale).await;
+    let client = sync::client_of(ctx, &site.value).await?;
+    let course = some_course(ctx, &site.value.code).await?;
+    let findings = check(&client, settings, course, call.locale).await;
     let is_ready = findings.iter().all(|finding| finding.is_passed);
     Ok(Reply { is_ready, findings })
+}
+
+/// A course of ours that stands there, if one of the first sections has one.
+async fn some_course(ctx: &Ctx, site: &SiteCode) -> Result<Option<i64>, Failure> {
+    let first = PageRequest { after: None, limit: 25 };
+    let sections = ctx.table.query(&store::sections(), &first).await?.records;
+    let key = |section: &Stored<Section>| {
+        store::mapping_key(site, Kind::Course, &section.value.section.to_string())
+    };
+    let keys = sections.iter().map(|section| (&key(section)).into()).collect();
+    let mut mappings = store::batch(&ctx.table, keys).await?;
+    for section in &sections {
+        if let Some(mapping) = store::take(&mut mappings, &key(section))? {
+            return Ok(Some(mapping.value.moodle_id));
+        }
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -47,7 +63,8 @@ mod tests {
     use testkit::{MoodleFault, MoodleSiteSettings};
 
     use super::*;
-    use crate::fixtures::{World, code};
+    use crate::client::needed;
+    use crate::fixtures::{self, World, code};
 
     async fn checked(world: &World) -> Reply {
         let command = Command { site: SiteCode("academics".into()) };
@@ -87,10 +104,45 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_read_of_courses_is_tried_with_one_that_stands_there() {
+        let world = World::start().await;
+        let codes = |reply: &Reply| {
+            reply.findings.iter().map(|finding| finding.code.clone()).collect::<Vec<_>>()
+        };
+        assert!(codes(&checked(&world).await).contains(&"CHECK_COURSE_NONE".to_owned()));
+        world.enrol("a", "ada").await;
+        world.run().await;
+        world.site.take_asked();
+        let reply = checked(&world).await;
+        assert_eq!(failed(&reply), Vec::<&str>::new(), "{reply:?}");
+        assert!(!codes(&reply).contains(&"CHECK_COURSE_NONE".to_owned()));
+        let asked = world.site.take_asked().requests;
+        for function in needed(&fixtures::settings(world.site.url())) {
+            // A change to a course proves nothing without making it.
+            let is_tried = asked.contains_key(function);
+            assert_eq!(is_tried, function != "core_course_update_courses", "{function}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_right_that_is_lacking_is_named_with_its_function_wherever_it_is_asked_for() {
+        let world = World::start().await;
+        world.enrol("a", "ada").await;
+        world.run().await;
+        // Behind the description of the site and the account of the integration user.
+        for place in 2..16 {
+            world.site.break_after(place, MoodleFault::RightLacking, 1);
+            world.site.take_asked();
+            let reply = checked(&world).await;
+            assert_eq!(failed(&reply), ["CHECK_RIGHT_LACKING"], "{place}: {reply:?}");
+        }
+    }
+
+    #[tokio::test]
     async fn without_a_token_there_is_nothing_to_check_with() {
         let world = World::start().await;
-        world.change_settings(|settings| settings.token_secret = "another".into()).await;
-        let call = testkit::call(Command { site: SiteCode("academics".into()) });
+        fixtures::add_site(&world.ctx, "library", world.site.url()).await;
+        let call = testkit::call(Command { site: SiteCode("library".into()) });
         assert_eq!(code(handle(&world.ctx, &call).await), "TOKEN_UNAVAILABLE");
     }
 }

@@ -1,5 +1,5 @@
-//! Event: somebody holds a role now, or no longer does. Where it belongs into a site, so do they; whoever belongs
-//! nowhere any more is suspended there by the worker.
+//! Event: somebody holds a role, now or from a day on, or no longer does. Where it belongs into a site, so do they;
+//! whoever belongs nowhere any more is suspended there by the worker.
 
 use events::{Event, RoleAssigned, RoleEnded};
 use shell::{Delivery, Failure, Role};
@@ -11,12 +11,12 @@ use crate::store;
 
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let ends = delivery.envelope.name == RoleEnded::NAME;
-    let (person, assignment, role, department) = if ends {
-        let RoleEnded { person, assignment, role, department, .. } = delivery.event()?;
-        (person, assignment, role, department)
+    let (person, assignment, role) = if ends {
+        let RoleEnded { person, assignment, role, .. } = delivery.event()?;
+        (person, assignment, role)
     } else {
-        let RoleAssigned { person, assignment, role, department, .. } = delivery.event()?;
-        (person, assignment, role, department)
+        let RoleAssigned { person, assignment, role, .. } = delivery.event()?;
+        (person, assignment, role)
     };
     let Some(role) = Role::ALL.into_iter().find(|known| known.name() == role) else {
         // A role that came later than this context means nothing to any site.
@@ -28,7 +28,8 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let changed = if ends {
         held.end(assignment)
     } else {
-        held.assign(assignment, HeldRole { role, department })
+        let RoleAssigned { department, valid_from, valid_to, .. } = delivery.event()?;
+        held.assign(assignment, HeldRole { role, department, valid_from, valid_to })
     };
     if !changed {
         return Ok(());
@@ -41,7 +42,7 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{self, marked};
+    use crate::fixtures::{self, World, marked};
 
     #[tokio::test]
     async fn a_role_marks_where_it_belongs_whatever_happens_on_the_wire() {
@@ -89,5 +90,29 @@ mod tests {
             let ada = testkit::person("ada").to_string();
             assert_eq!(marked(&ctx, "academics").await, [format!("user {ada}")]);
         }
+    }
+
+    /// What stands in the site of ada, once a minute's sweep has come and a run after it.
+    async fn suspended_at(world: &World, hours: i64) -> Option<bool> {
+        let now = testkit::now() + jiff::SignedDuration::from_hours(hours);
+        let tick = shell::Tick { now, correlation_id: "tick".into() };
+        super::super::sweep_sites::handle(&world.ctx, &tick).await.expect("sweeps");
+        world.run_after(hours * 3_600).await;
+        let users = world.site.users();
+        users.first().map(|user| user["suspended"].as_bool().expect("a flag"))
+    }
+
+    #[tokio::test]
+    async fn whoever_has_a_role_for_a_time_comes_with_its_day_and_is_suspended_the_day_after() {
+        let world = World::start().await;
+        fixtures::deliver_person(&world.ctx, "ada").await;
+        let contract = fixtures::role_from_to("ada", Role::Teacher, Some(24), Some(48));
+        handle(&world.ctx, &contract).await.expect("taken in");
+        assert_eq!(suspended_at(&world, 0).await, None);
+        assert_eq!(suspended_at(&world, 23).await, None, "her contract has not begun");
+        assert_eq!(suspended_at(&world, 24).await, Some(false));
+        assert_eq!(suspended_at(&world, 47).await, Some(false));
+        assert_eq!(suspended_at(&world, 48).await, Some(true));
+        assert_eq!(marked(&world.ctx, "academics").await, Vec::<String>::new());
     }
 }

@@ -1,52 +1,61 @@
 //! Event: the catalog offers a section, or offers it otherwise. Its courses are looked at, and whoever teaches it now
 //! or no longer does.
 
+use std::collections::BTreeSet;
+
 use events::SectionOffered;
 use kernel::PersonId;
 use shell::{Delivery, Failure};
+use table::Stored;
 
-use super::{chosen, has_courses, mark, take_in};
+use super::{chosen, course_in, has_courses, mark};
 use crate::Ctx;
-use crate::domain::{Kind, Registrations, Section, Site, WorkId};
+use crate::domain::{Closure, Kind, Registrations, Section, Site, WorkId};
 use crate::store;
 use crate::sync::entity_of;
 
 pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let section = Section::of(delivery.event::<SectionOffered>()?);
-    let known = ctx.table.get(&store::section_key(section.section)).await?;
+    let (section_key, closure_key) =
+        (store::section_key(section.section), store::closure_key(section.section));
+    let keys = vec![(&section_key).into(), (&closure_key).into()];
+    let mut records = ctx.table.get_batch(keys).await?;
+    let known: Option<Stored<Section>> = records.take(&section_key)?;
+    let closure: Option<Stored<Closure>> = records.take(&closure_key)?;
+    let last_closure = closure.as_ref().map(|closure| &closure.value);
     let sites = store::all_sites(&ctx.table).await?;
+    let sites = chosen(&sites, has_courses);
     let newer =
         known.as_ref().filter(|known| known.value.section_version >= section.section_version);
     if let Some(newer) = newer {
         // This one may have told teachers already before the newer one was taken in.
-        let sites = chosen(&sites, has_courses);
-        return learn_teachers(ctx, delivery, &newer.value, Some(newer.version), &section, &sites)
-            .await;
+        let (taught, version) = (newer.value.taught(last_closure), Some(newer.version));
+        return learn_teachers(ctx, delivery, &taught, version, &section.teachers, &sites).await;
     }
-    let id = |site: &crate::domain::Site| WorkId {
-        site: site.code.clone(),
-        kind: Kind::Course,
-        entity: section.section.to_string(),
-    };
-    let sites = chosen(&sites, has_courses);
-    let ids: Vec<WorkId> = sites.iter().copied().map(id).collect();
     let read_version = known.as_ref().map(|known| known.version);
-    let before = known.map_or_else(|| section.untaught(), |known| known.value);
-    learn_teachers(ctx, delivery, &section, read_version, &before, &sites).await?;
-    take_in(ctx, delivery, &section, read_version, &ids).await
+    let mut people = section.teachers.clone();
+    people.extend(known.into_iter().flat_map(|known| known.value.teachers));
+    let taught = section.taught(last_closure);
+    learn_teachers(ctx, delivery, &taught, read_version, &people, &sites).await?;
+    let mut transaction = ctx.table.transaction();
+    transaction.put(&section, read_version);
+    transaction.check(&closure_key, closure.map(|closure| closure.version));
+    delivery.mark_seen(&mut transaction);
+    mark(ctx, &mut transaction, delivery, &course_in(&sites, section.section)).await?;
+    Ok(transaction.commit().await?)
 }
 
-/// Who teaches `section` and not `other`, or the other way round, as `section` says. Each teacher in a transaction of
-/// its own, while the section stands as it was read: it is written last, so that a repetition finds who is left.
-async fn learn_teachers(
+/// These people teach `section`, or do not, as it says. Each in a transaction of its own, while the section stands as
+/// it was read: it is written last, so that a repetition finds who is left.
+pub(super) async fn learn_teachers(
     ctx: &Ctx,
     delivery: &Delivery,
     section: &Section,
     read_version: Option<u64>,
-    other: &Section,
+    people: &BTreeSet<PersonId>,
     sites: &[&Site],
 ) -> Result<(), Failure> {
-    for person in other.teachers.symmetric_difference(&section.teachers) {
+    for person in people.union(&section.teachers) {
         learn_teaching(ctx, delivery, section, read_version, *person, sites).await?;
     }
     Ok(())
@@ -84,8 +93,6 @@ async fn learn_teaching(
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::fixtures::{self, marked};
 
@@ -156,11 +163,12 @@ mod tests {
         let known = known.expect("is there");
         let version = Some(known.version);
         // It told of its teachers; the section itself was not written when the newer one came.
-        learn_teachers(&ctx, &overtaken, &section, version, &known.value, &[]).await.expect("told");
+        let before = &known.value.teachers;
+        learn_teachers(&ctx, &overtaken, &section, version, before, &[]).await.expect("told");
         handle(&ctx, &taught(3, &["ada"])).await.expect("taken in");
         let cleo = BTreeSet::from([testkit::person("cleo")]);
         let section = Section { teachers: cleo, ..section };
-        let late = learn_teachers(&ctx, &overtaken, &section, version, &known.value, &[]).await;
+        let late = learn_teachers(&ctx, &overtaken, &section, version, before, &[]).await;
         assert!(late.is_err(), "the section is another one now");
         handle(&ctx, &overtaken).await.expect("asked again");
         for (name, teaches) in [("ada", true), ("bob", false)] {

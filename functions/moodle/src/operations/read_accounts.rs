@@ -106,7 +106,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let mut standings = Standings { records, site_trouble: None, locale: call.locale };
     let mut reply = Reply { person, sites: Vec::new() };
     for Stored { value: site, .. } in sites {
-        let roles = held.as_ref().map(|held| held.value.of(&site)).unwrap_or_default();
+        let roles = held.as_ref().map(|held| held.value.of(&site, call.now)).unwrap_or_default();
         let health = store::take(&mut standings.records, &store::health_key(&site.code))?;
         standings.site_trouble = trouble_of(&site, health.map(|health| health.value));
         let user = work_id(&site.code, Kind::User, &person.to_string());

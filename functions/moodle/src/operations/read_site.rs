@@ -1,5 +1,6 @@
 //! How one site does: settings, what waits and since when, when it last answered, and what is wrong with it.
 
+use futures_util::future::{try_join, try_join_all};
 use kernel::{Locale, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -44,6 +45,8 @@ pub struct SiteError {
     pub code: String,
     /// Moodle's own word for it.
     pub moodle_code: String,
+    /// The web service function that failed; absent where none was called.
+    pub function: Option<String>,
     /// For the site's administrator.
     pub sentence: String,
 }
@@ -85,18 +88,19 @@ impl Reply {
         let health = known.take(&health)?.map(|known| known.value);
         let health = health.unwrap_or_else(|| Health::unknown(code.clone()));
         let replay = known.take(&replay)?;
-        let mut backlog = Vec::new();
-        for kind in Kind::MARKED {
+        let of_kind = Kind::MARKED.map(async |kind| {
             let (waiting, oldest_at) = counted(ctx, &store::due(code, kind)).await?;
-            backlog.push(Backlog { kind, waiting, oldest_at });
-        }
+            Ok::<_, Failure>(Backlog { kind, waiting, oldest_at })
+        });
+        let stuck = store::stuck(code);
+        let (backlog, (stuck, _)) = try_join(try_join_all(of_kind), counted(ctx, &stuck)).await?;
         let oldest = backlog.iter().filter_map(|one| one.oldest_at).min();
-        let (stuck, _) = counted(ctx, &store::stuck(code)).await?;
         let last_error = health.last_error.map(|error| SiteError {
             at: error.at,
             sentence: sentence(&SENTENCES, locale, &error.code, &[]),
             code: error.code,
             moodle_code: error.moodle_code,
+            function: error.function,
         });
         Ok(Self {
             site: code.clone(),
@@ -163,6 +167,7 @@ mod tests {
             ("SITE_IN_MAINTENANCE", "sitemaintenance")
         );
         assert!(error.sentence.len() > 30, "{}", error.sentence);
+        assert_eq!(error.function.as_deref(), Some("core_course_get_courses_by_field"));
         let waiting: Vec<usize> = down.backlog.iter().map(|one| one.waiting.count).collect();
         assert_eq!(waiting, [1, 1, 1, 0, 0]);
         world.site.mend();

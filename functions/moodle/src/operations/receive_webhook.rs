@@ -15,10 +15,12 @@ pub const ROUTE: Route = Route::call(
     "/webhooks/moodle/{site}",
     Access::Public,
     "Hear from a Moodle site that something changed there",
-);
+)
+.also_form()
+.or_header("token", "x-webhook-token");
 
-/// An event as Moodle's webhook plugins send it, with the site's webhook secret in it. What else they send is left
-/// alone.
+/// An event as Moodle's webhook plugins send it, as JSON or as a form, with the site's webhook secret in it or in the
+/// header `x-webhook-token`. What else they send is left alone.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct Command {
     pub site: SiteCode,
@@ -63,19 +65,25 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let site = ctx.table.get(&store::site_key(site)).await?.map(|site| site.value);
     // Nobody learns here which sites there are.
     let site = site.ok_or(Refusal::WebhookSecretWrong)?;
-    if !knows_secret(ctx, &site, token).await {
-        return Err(Refusal::WebhookSecretWrong.into());
-    }
-    let ids = heard(ctx, &site.code, &call.command).await?;
-    let mut transaction = ctx.table.transaction();
     let key = store::webhook_minute_key(&site.code);
     let standing = ctx.table.get(&key).await?;
     let before = standing.as_ref().map(|standing| &standing.value);
-    let minute = WebhookMinute::counted(site.code, before, call.now);
+    let minute = WebhookMinute::counted(site.code.clone(), before, call.now);
     let minute = minute.ok_or(Refusal::WebhookTooOften)?;
+    let mut transaction = ctx.table.transaction();
     transaction.put(&minute, standing.map(|standing| standing.version));
+    if !knows_secret(ctx, &site, token).await {
+        // So many guesses a minute, and no more.
+        transaction.commit().await?;
+        return Err(Refusal::WebhookSecretWrong.into());
+    }
+    let (ids, is_sent) = heard(ctx, &site.code, &call.command).await?;
     let cause = Cause { now: call.now, correlation_id: &call.correlation_id };
-    store::mark_to_look(&ctx.table, &mut transaction, &ids, cause).await?;
+    if is_sent {
+        store::mark_to_send(&ctx.table, &mut transaction, &ids, true, cause).await?;
+    } else {
+        store::mark_to_look(&ctx.table, &mut transaction, &ids, cause).await?;
+    }
     transaction.commit().await?;
     Ok(Reply { received: true, marked: ids.len() })
 }
@@ -92,8 +100,12 @@ async fn knows_secret(ctx: &Ctx, site: &Site, token: &str) -> bool {
     }
 }
 
-/// What of ours an event is about; nothing where it is about what is not ours.
-async fn heard(ctx: &Ctx, site: &SiteCode, command: &Command) -> Result<Vec<WorkId>, Failure> {
+/// What of ours an event is about, and whether it is sent again; nothing where it is about what is not ours.
+async fn heard(
+    ctx: &Ctx,
+    site: &SiteCode,
+    command: &Command,
+) -> Result<(Vec<WorkId>, bool), Failure> {
     let object = command.objectid.as_ref().and_then(NumberOrText::id);
     let course = command.courseid.as_ref().and_then(NumberOrText::id);
     // The front page is nobody's section.
@@ -103,9 +115,12 @@ async fn heard(ctx: &Ctx, site: &SiteCode, command: &Command) -> Result<Vec<Work
         Some(id) => store::entity_behind(&ctx.table, site, kind, id).await,
         None => Ok(None),
     };
-    let (kind, entity) = match heard_of(&command.eventname) {
-        None => return Ok(Vec::new()),
+    let about = heard_of(&command.eventname);
+    let (kind, entity) = match about {
+        None => return Ok((Vec::new(), false)),
         Some(HeardOf::User) => (Kind::User, entity(Kind::User, user.or(object)).await?),
+        Some(HeardOf::Cohort) => (Kind::User, entity(Kind::User, user).await?),
+        Some(HeardOf::Groups) => (Kind::Groups, entity(Kind::Course, course).await?),
         Some(HeardOf::Course) => (Kind::Course, entity(Kind::Course, course.or(object)).await?),
         Some(about @ (HeardOf::Enrolment | HeardOf::Result)) => {
             let section = entity(Kind::Course, course).await?;
@@ -115,7 +130,8 @@ async fn heard(ctx: &Ctx, site: &SiteCode, command: &Command) -> Result<Vec<Work
             (if is_result { Kind::Reading } else { Kind::Enrolment }, seat)
         }
     };
-    Ok(entity.map(|entity| WorkId { site: site.clone(), kind, entity }).into_iter().collect())
+    let ids = entity.map(|entity| WorkId { site: site.clone(), kind, entity });
+    Ok((ids.into_iter().collect(), about == Some(HeardOf::Cohort)))
 }
 
 #[cfg(test)]
@@ -123,6 +139,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::domain::{CohortRule, GroupRule};
     use crate::fixtures::{self, World, code, marked};
 
     const SECRET: &str = "webhook-secret";
@@ -201,6 +218,49 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn who_is_taken_out_of_a_cohort_or_a_group_comes_back() {
+        let world = World::start().await;
+        world
+            .change_settings(|settings| {
+                settings.cohorts = vec![CohortRule::Balance];
+                settings.groups = GroupRule::LinkedSections;
+            })
+            .await;
+        for section in ["a", "b"] {
+            world.enrol(section, "ada").await;
+        }
+        let linked = fixtures::linked("both", 1, &["a", "b"]);
+        crate::operations::on_registration_group_changed::handle(&world.ctx, &linked)
+            .await
+            .expect("taken in");
+        for seconds in [0, 100] {
+            world.run_after(seconds).await;
+        }
+        let ada = testkit::person("ada").to_string();
+        assert_eq!(world.site.cohort_members("balance:clear"), std::slice::from_ref(&ada));
+        let user = world.site.users()[0]["id"].clone();
+        let group = world.site.groups().remove(0);
+        let courses = world.site.courses();
+        let course = courses.iter().find(|one| one["idnumber"] == group["course"]).expect("there");
+        let out = json!({ "members": [{ "cohortid": 1, "userid": user, "groupid": group["id"] }] });
+        world.site.act("core_cohort_delete_cohort_members", &out);
+        world.site.act("core_group_delete_group_members", &out);
+        let event = |name: &str| {
+            json!({
+                "eventname": format!("\\core\\event\\{name}"), "objectid": 1,
+                "courseid": course["id"], "relateduserid": user,
+            })
+        };
+        assert_eq!(marks(&world, event("cohort_member_removed")).await, 1);
+        assert_eq!(marks(&world, event("group_member_removed")).await, 1);
+        world.run_after(200).await;
+        assert_eq!(world.site.cohort_members("balance:clear"), std::slice::from_ref(&ada));
+        let groups = world.site.groups();
+        let group = groups.iter().find(|one| one["id"] == group["id"]).expect("it stands there");
+        assert_eq!(group["members"], json!([ada]));
+    }
+
+    #[tokio::test]
     async fn a_call_that_is_repeated_or_about_strangers_does_no_harm() {
         let (world, user, _) = in_step().await;
         for fields in [
@@ -247,6 +307,57 @@ mod tests {
         }
         assert_eq!(code(handle(&world.ctx, &at(1)).await), "WEBHOOK_TOO_OFTEN");
         handle(&world.ctx, &at(60)).await.expect("heard again");
+    }
+
+    #[tokio::test]
+    async fn a_form_is_heard_and_a_secret_in_a_header() {
+        let (world, user, _) = in_step().await;
+        let answer = async |event: Value| {
+            let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(10);
+            let door = shell::http::Door::new(&ROUTE);
+            door.answer(&world.ctx, &handle, &event, deadline).await
+        };
+        let event = |content_type: &str, body: String, token: Option<&str>| {
+            let path = [("site", "academics")];
+            let mut event = testkit::http_event("POST", &path, &Value::Null, None);
+            event["headers"]["content-type"] = content_type.into();
+            event["body"] = body.into();
+            if let Some(token) = token {
+                event["headers"]["x-webhook-token"] = token.into();
+            }
+            event
+        };
+        let form = "application/x-www-form-urlencoded";
+        let named = format!("eventname=%5Ccore%5Cevent%5Cuser_updated&objectid={user}&userid=2");
+        let in_form = event(form, format!("token={SECRET}&{named}"), None);
+        let in_header = event(form, named.clone(), Some(SECRET));
+        let body = json!({ "eventname": "\\core\\event\\user_updated", "objectid": user });
+        let as_json = event("application/json", body.to_string(), Some(SECRET));
+        for heard in [in_form, in_header, as_json] {
+            let reply = answer(heard).await;
+            assert_eq!(reply["statusCode"], 200, "{reply}");
+            assert!(reply["body"].as_str().expect("a body").contains("\"marked\":1"), "{reply}");
+        }
+        let guessed = answer(event(form, named.clone(), Some("guessed"))).await;
+        assert_eq!(guessed["statusCode"], 401);
+        assert_eq!(answer(event(form, named, None)).await["statusCode"], 422, "no secret at all");
+    }
+
+    #[tokio::test]
+    async fn guesses_at_the_secret_are_counted_as_calls() {
+        let (world, user, _) = in_step().await;
+        let at = |seconds, token: &str| {
+            let now = testkit::now() + jiff::SignedDuration::from_secs(seconds);
+            Call { now, ..call(json!({ "objectid": user, "token": token })) }
+        };
+        for _ in 0..WebhookMinute::CALLS_MAX {
+            let guessed = handle(&world.ctx, &at(0, "guessed")).await;
+            assert_eq!(code(guessed), "WEBHOOK_SECRET_WRONG");
+        }
+        for token in ["guessed", SECRET] {
+            assert_eq!(code(handle(&world.ctx, &at(1, token)).await), "WEBHOOK_TOO_OFTEN");
+        }
+        handle(&world.ctx, &at(60, SECRET)).await.expect("heard again");
     }
 
     #[tokio::test]

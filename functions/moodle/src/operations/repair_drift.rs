@@ -194,6 +194,62 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn roles_too_many_are_found_and_only_ours_are_taken_away() {
+        let world = in_step().await;
+        world.drop_registration("a", "student2").await;
+        world.run_after(50).await;
+        let section = fixtures::section("a").to_string();
+        let course = moodle_id(&world, &section);
+        let person = |name: &str| testkit::person(name).to_string();
+        for (name, role) in [("student0", 3), ("student1", 4), ("student2", 3)] {
+            let user = moodle_id(&world, &person(name));
+            let given = json!({
+                "roleid": role, "userid": user, "contextlevel": "course", "instanceid": course,
+            });
+            world.site.act("core_role_assign_roles", &json!({ "assignments": [given] }));
+        }
+        let wrong = |name: &str| {
+            (Difference::WrongRole, Kind::Enrolment, format!("{section}/{}", person(name)))
+        };
+        let told = format!("{section}/{}/role-4", person("student1"));
+        let told = (Difference::Extra, Kind::Enrolment, told);
+        let mut expected = vec![told.clone(), wrong("student0"), wrong("student2")];
+        expected.sort_by_key(|(difference, _, entity)| (difference.name(), entity.clone()));
+        assert_eq!(checked(&world, 100).await, expected);
+        repair(&world, false).await.expect("asked for");
+        world.run_after(200).await;
+        let roles = |name: &str| {
+            let all = world.site.enrolments().into_iter();
+            let mut of = all.filter(|one| one["user"] == person(name) && one["course"] == section);
+            of.next().expect("is enrolled")["roles"].to_string()
+        };
+        let now = ["student0", "student1", "student2"].map(roles);
+        assert_eq!(now, ["[5]", "[4,5]", "[5]"], "a role that is not ours is left alone");
+        assert_eq!(checked(&world, 300).await, [told]);
+    }
+
+    #[tokio::test]
+    async fn a_list_that_never_stands_still_ends_a_check_with_a_sentence() {
+        let world = in_step().await;
+        let course = moodle_id(&world, &fixtures::section("a").to_string());
+        for number in 0..300 {
+            let user = json!({
+                "username": format!("guest{number}"), "firstname": "G", "lastname": "G",
+                "email": format!("guest{number}@matricula.example"), "password": "Str0ng#Pass1",
+            });
+            let made = world.site.act("core_user_create_users", &json!({ "users": [user] }));
+            let enrolment = json!({ "roleid": 5, "userid": made[0]["id"], "courseid": course });
+            world.site.act("enrol_manual_enrol_users", &json!({ "enrolments": [enrolment] }));
+        }
+        world.site.move_lists();
+        start(&world, 100).await;
+        world.run_after(100).await;
+        let stopped = read(&world).await.check.expect("it stands").stopped.expect("stopped");
+        assert_eq!(stopped.code, "LIST_MOVED");
+        assert!(stopped.sentence.len() > 30);
+    }
+
+    #[tokio::test]
     async fn a_course_deleted_there_and_an_account_deleted_there_come_back_with_their_enrolments() {
         let world = in_step().await;
         world.site.delete_by_id_number(&fixtures::section("a").to_string());

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use shell::{Call, Failure, Route};
-use table::Stored;
+use table::{Noted, Stored, Trail};
 
 use super::ADMINISTRATORS;
 use super::read_site::Reply;
@@ -12,7 +12,7 @@ use crate::Ctx;
 use crate::domain::{Kind, Refusal, Replay, Site, SiteCode, SiteSettings};
 use crate::store::{self, Cause};
 
-pub const ROUTE: Route = Route::put(
+pub const ROUTE: Route = Route::replace(
     "set-site",
     "/moodle/sites/{site}",
     ADMINISTRATORS,
@@ -28,8 +28,12 @@ pub struct Command {
 
 pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let Command { site: code, settings } = call.command.clone();
-    settings.check()?;
-    let standing = ctx.table.get(&store::site_key(&code)).await?;
+    settings.check(&code, ctx.reachable())?;
+    let (site_key, replay_key) = (store::site_key(&code), store::replay_key(&code));
+    let chain = format!("site:{code}");
+    let keys = vec![(&site_key).into(), (&replay_key).into(), Trail::key(&chain)];
+    let mut known = ctx.table.get_batch(keys).await?;
+    let standing: Option<Stored<Site>> = known.take(&site_key)?;
     if let Some(standing) = standing.as_ref().filter(|known| known.value.settings == settings) {
         return Reply::of(ctx, standing, call.now, call.locale).await;
     }
@@ -37,11 +41,15 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     if standing.as_ref().is_some_and(|known| known.value.settings.url != settings.url) {
         return Err(Refusal::SiteAddressFixed.into());
     }
-    let read_version = standing.map(|standing| standing.version);
+    let read_version = standing.as_ref().map(|standing| standing.version);
+    call.check_version(read_version.unwrap_or_default())?;
+    let before = standing.map(|standing| standing.value.settings);
+    let noted = Noted::change("site").fields_of(before.as_ref(), &settings);
     let site = Site { code: code.clone(), settings, changed_at: call.now };
-    let replay = ctx.table.get(&store::replay_key(&code)).await?;
+    let replay: Option<Stored<Replay>> = known.take(&replay_key)?;
     let mut transaction = ctx.table.transaction();
     transaction.put(&site, read_version);
+    Trail::take(&mut known, &chain)?.append(&mut transaction, &call.deed(ROUTE.operation), noted);
     let begun = Replay {
         site: code.clone(),
         kind: Kind::Course,
@@ -61,6 +69,8 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use table::PageRequest;
+
     use super::*;
     use crate::fixtures::{self, World, code, settings};
 
@@ -83,10 +93,32 @@ mod tests {
             async |table, call| {
                 let again = handle(&fixtures::ctx(table), call).await.expect("it stands");
                 assert_eq!(again.version, 2);
+                let page = PageRequest { after: None, limit: 10 };
+                let trail = table.query(&table::audit_chain("site:academics"), &page).await;
+                let trail = trail.expect("reads").records;
+                let fields: Vec<&str> =
+                    trail[1].value.changes.iter().map(|change| change.field.as_str()).collect();
+                assert_eq!((trail.len(), fields), (2, vec!["naming"]), "noted once each");
                 assert_eq!(again.settings.naming.course_full_name, "{course_title}");
             },
         )
         .await;
+    }
+
+    #[tokio::test]
+    async fn what_was_described_anew_meanwhile_is_not_overwritten() {
+        let test = testkit::TestTable::new().await;
+        let ctx = fixtures::ctx(&test.table);
+        let set = async |title: &str, read| {
+            let mut command = command("https://one.example");
+            command.settings.title = title.into();
+            let call = Call { if_match: Some(read), ..testkit::call(command) };
+            handle(&ctx, &call).await
+        };
+        set("Academics", 0).await.expect("added");
+        assert_eq!(code(set("Studies", 0).await), "PRECONDITION_FAILED");
+        set("Academics", 0).await.expect("it has had its effect");
+        set("Studies", 1).await.expect("described anew");
     }
 
     #[tokio::test]
@@ -104,6 +136,9 @@ mod tests {
         let ctx = fixtures::ctx(&test.table);
         let call = testkit::call(command("http://moodle.example"));
         assert_eq!(code(handle(&ctx, &call).await), "SITE_ADDRESS_WRONG");
+        let mut evil = command("https://evil.example");
+        evil.site = SiteCode("library".into());
+        assert_eq!(code(handle(&ctx, &testkit::call(evil)).await), "SITE_SECRET_FOREIGN");
         let mut wrong = command("https://moodle.example");
         wrong.settings.naming.course_full_name = "{room}".into();
         assert_eq!(code(handle(&ctx, &testkit::call(wrong)).await), "TEMPLATE_FIELD_UNKNOWN");

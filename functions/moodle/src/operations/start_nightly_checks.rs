@@ -59,7 +59,8 @@ async fn start(ctx: &Ctx, site: &Site, tick: &Tick) -> Result<bool, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::World;
+    use crate::domain::SiteCode;
+    use crate::fixtures::{self, World};
 
     fn at(time: &str) -> Tick {
         Tick { now: time.parse().expect("a timestamp"), correlation_id: "tick".into() }
@@ -76,6 +77,24 @@ mod tests {
         world.run().await;
         assert_eq!(started("2027-01-10T04:10:00Z").await, 0, "it has reported");
         assert_eq!(started("2027-01-11T01:10:00Z").await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_check_is_asked_for_once_whatever_happens_on_the_wire() {
+        let night = at("2027-01-10T01:10:00Z");
+        testkit::under_every_fault(
+            async |table| {
+                let ctx = fixtures::ctx(table);
+                fixtures::add_site(&ctx, "academics", "http://127.0.0.1:9").await;
+            },
+            async |table, ()| handle(&fixtures::ctx(table), &night).await.map(drop),
+            async |table, ()| {
+                let key = store::drift_check_key(&SiteCode("academics".into()));
+                let check = table.get(&key).await.expect("reads").expect("asked for");
+                assert_eq!((check.version, check.value.asked_at), (1, night.now));
+            },
+        )
+        .await;
     }
 
     #[tokio::test]

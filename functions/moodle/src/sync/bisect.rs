@@ -1,18 +1,19 @@
 //! Batches that Moodle carries out whole or not at all: where one fails, halves find the record that spoils it.
 
+use super::Halt;
 use crate::client::{CallFailure, Remedy};
 
 /// What became of each item that was tried, and why trying ended early.
-pub struct Bisected<T> {
-    pub tried: Vec<(T, Result<i64, CallFailure>)>,
+pub struct Bisected<T, R> {
+    pub tried: Vec<(T, Result<R, CallFailure>)>,
     /// Those of which nobody knows yet, because trying ended early.
     pub left: Vec<T>,
     pub halted: Option<CallFailure>,
 }
 
-impl<T> Bisected<T> {
+impl<T, R> Bisected<T, R> {
     fn ended(
-        tried: Vec<(T, Result<i64, CallFailure>)>,
+        tried: Vec<(T, Result<R, CallFailure>)>,
         left: impl IntoIterator<Item = Vec<T>>,
         halted: Option<CallFailure>,
     ) -> Self {
@@ -20,18 +21,27 @@ impl<T> Bisected<T> {
     }
 }
 
+/// What it means to a run that trying ended so.
+pub fn go_on<T>(left: &[T], halted: Option<CallFailure>) -> Result<(), Halt> {
+    match halted {
+        Some(failure) => Err(failure.into()),
+        None if !left.is_empty() => Err(Halt::OutOfTime),
+        None => Ok(()),
+    }
+}
+
 /// Times that a batch is sent again because others were writing.
 const RETRIES_MAX: u32 = 2;
 
-/// Sends items in batches. After a failure `look` says which of them stand there all the same, with their ids: nothing
-/// is sent again before that. What is left is sent in halves.
-pub async fn bisected<T: Clone>(
+/// Sends items in batches. After a failure `look` says which of them stand there all the same, with what sending them
+/// would have answered: nothing is sent again before that. What is left is sent in halves.
+pub async fn bisected<T: Clone, R>(
     items: Vec<T>,
     batch_max: usize,
     may_send: impl Fn() -> bool,
-    send: impl AsyncFn(&[T]) -> Result<Vec<i64>, CallFailure>,
-    look: impl AsyncFn(&[T]) -> Result<Vec<Option<i64>>, CallFailure>,
-) -> Bisected<T> {
+    send: impl AsyncFn(&[T]) -> Result<Vec<R>, CallFailure>,
+    look: impl AsyncFn(&[T]) -> Result<Vec<Option<R>>, CallFailure>,
+) -> Bisected<T, R> {
     let mut tried = Vec::with_capacity(items.len());
     let mut waiting: Vec<Vec<T>> = items.chunks(batch_max).rev().map(<[T]>::to_vec).collect();
     while let Some(batch) = waiting.pop() {
@@ -40,8 +50,8 @@ pub async fn bisected<T: Clone>(
             break;
         }
         let failure = match send_patiently(&batch, &may_send, &send).await {
-            Ok(ids) => {
-                tried.extend(batch.into_iter().zip(ids.into_iter().map(Ok)));
+            Ok(answers) => {
+                tried.extend(batch.into_iter().zip(answers.into_iter().map(Ok)));
                 continue;
             }
             Err(failure) => failure,
@@ -59,9 +69,9 @@ pub async fn bisected<T: Clone>(
         };
         let alone = batch.len() == 1;
         let mut left = Vec::new();
-        for (item, id) in batch.into_iter().zip(found) {
-            match id {
-                Some(id) => tried.push((item, Ok(id))),
+        for (item, answer) in batch.into_iter().zip(found) {
+            match answer {
+                Some(answer) => tried.push((item, Ok(answer))),
                 None if alone => tried.push((item, Err(failure.clone()))),
                 None => left.push(item),
             }
@@ -74,11 +84,11 @@ pub async fn bisected<T: Clone>(
     Bisected::ended(tried, waiting, None)
 }
 
-async fn send_patiently<T>(
+async fn send_patiently<T, R>(
     batch: &[T],
     may_send: &impl Fn() -> bool,
-    send: &impl AsyncFn(&[T]) -> Result<Vec<i64>, CallFailure>,
-) -> Result<Vec<i64>, CallFailure> {
+    send: &impl AsyncFn(&[T]) -> Result<Vec<R>, CallFailure>,
+) -> Result<Vec<R>, CallFailure> {
     let mut retries = 0;
     loop {
         match send(batch).await {
@@ -164,7 +174,7 @@ mod tests {
             || true,
             async |_: &[i32]| {
                 requests.replace_with(|number| *number + 1);
-                Err(failure(Remedy::Credentials, false))
+                Err::<Vec<i64>, _>(failure(Remedy::Credentials, false))
             },
             async |_: &[i32]| unreachable!("there is nothing to look for"),
         )

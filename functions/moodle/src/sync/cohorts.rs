@@ -2,39 +2,87 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::bisect::{Bisected, bisected, go_on};
 use super::users::Account;
 use super::{Halt, Session};
 use crate::client::{CallFailure, CohortMember};
 use crate::domain::{Kind, Trouble};
-use crate::store::{Looked, Outcome};
+use crate::store::Outcome;
 
 /// Already a member.
 const MEMBER_ALREADY: &str = "3";
+const MEMBERS_AT_ONCE_MAX: usize = 50;
+
+/// Someone who comes into a cohort or leaves it, and the account's place among those that were brought.
+#[derive(Clone)]
+struct Move {
+    account: usize,
+    cohort: String,
+    member: CohortMember,
+}
 
 impl Session<'_> {
-    /// Brings accounts that stand in Moodle into their cohorts, and says what became of each.
-    pub(super) async fn in_cohorts(&mut self, accounts: Vec<Account>) -> Result<Vec<Looked>, Halt> {
-        let mut looked = Vec::with_capacity(accounts.len());
-        for account in accounts {
-            let outcome = match self.join_cohorts(&account).await {
-                Ok(()) => self.sent_user(&account),
+    /// Brings accounts that stand in Moodle into their cohorts, and records what became of each; of whose members
+    /// nobody knows yet, nothing is recorded.
+    pub(super) async fn in_cohorts(&mut self, accounts: Vec<Account>) -> Result<usize, Halt> {
+        let mut refused = BTreeMap::new();
+        let (mut joining, mut leaving) = (Vec::new(), Vec::new());
+        for (place, account) in accounts.iter().enumerate() {
+            match self.moves_of(place, account).await {
+                Ok((joins, leaves)) => {
+                    joining.extend(joins);
+                    leaving.extend(leaves);
+                }
                 Err(failure) if failure.is_of_site() => return Err(failure.into()),
                 Err(failure) => {
-                    let moodle_code = Some(failure.code);
+                    refused.insert(place, failure);
+                }
+            }
+        }
+        let session = &*self;
+        let joined = session.moved(joining, async |members| session.join(members).await).await;
+        let left = session
+            .moved(leaving, async |members| session.client.delete_cohort_members(members).await)
+            .await;
+        self.remember(&joined, &left);
+        let (mut untold, mut halted) = (Vec::new(), None);
+        for Bisected { tried, left, halted: because } in [joined, left] {
+            for (moved, result) in tried {
+                if let Err(failure) = result {
+                    refused.insert(moved.account, failure);
+                }
+            }
+            untold.extend(left.into_iter().map(|moved| moved.account));
+            halted = halted.or(because);
+        }
+        let mut looked = Vec::with_capacity(accounts.len());
+        for (place, account) in accounts.into_iter().enumerate() {
+            let outcome = match refused.remove(&place) {
+                _ if untold.contains(&place) => continue,
+                None => self.sent_user(&account),
+                Some(CallFailure { code, .. }) => {
+                    let moodle_code = Some(code);
                     Outcome::PutOff(Trouble { moodle_code, ..Trouble::new("COHORT_REFUSED") })
                 }
             };
             looked.push(account.looked(outcome));
         }
-        Ok(looked)
+        self.record(&looked).await?;
+        go_on(&untold, halted)?;
+        Ok(looked.len())
     }
 
-    async fn join_cohorts(&mut self, account: &Account) -> Result<(), CallFailure> {
-        let Some(user) = account.id else { return Ok(()) };
+    /// Into which cohorts an account comes, and which it leaves.
+    async fn moves_of(
+        &mut self,
+        place: usize,
+        account: &Account,
+    ) -> Result<(Vec<Move>, Vec<Move>), CallFailure> {
+        let (mut joins, mut leaves) = (Vec::new(), Vec::new());
+        let Some(user) = account.id else { return Ok((joins, leaves)) };
         let wanted = &account.wanted.cohorts;
         let empty = BTreeSet::new();
         let before = account.mapping.as_ref().map_or(&empty, |known| &known.value.cohorts);
-        let (mut joined, mut left) = (Vec::new(), Vec::new());
         let mut joining: BTreeSet<&String> = wanted.difference(before).collect();
         if account.work.value.sends_anyway {
             // Somebody may have taken a member out there.
@@ -42,36 +90,62 @@ impl Session<'_> {
             let is_out = |cohort: &&String| !inside.get(*cohort).is_some_and(|m| m.contains(&user));
             joining.extend(wanted.iter().filter(is_out));
         }
-        for cohort in joining {
-            joined.push(CohortMember { cohort: self.cohort(cohort).await?, user });
-        }
         // Whoever is suspended keeps their cohorts: leaving one can unenrol them, and with that their grades are gone.
-        for cohort in before.difference(wanted).filter(|_| !account.wanted.is_suspended) {
-            left.push(CohortMember { cohort: self.cohort(cohort).await?, user });
-        }
-        if !joined.is_empty() {
-            let told = self.client.add_cohort_members(&joined).await?;
-            let refused = told.warnings.iter().find(|one| one.warningcode != MEMBER_ALREADY);
-            if let Some(warning) = refused {
-                return Err(CallFailure::of_warning(
-                    "core_cohort_add_cohort_members",
-                    &warning.warningcode,
-                ));
+        let leaving = before.difference(wanted).filter(|_| !account.wanted.is_suspended);
+        for (cohorts, moves) in
+            [(joining, &mut joins), (leaving.collect::<BTreeSet<_>>(), &mut leaves)]
+        {
+            for cohort in cohorts {
+                let member = CohortMember { cohort: self.cohort(cohort).await?, user };
+                moves.push(Move { account: place, cohort: cohort.clone(), member });
             }
         }
-        if !left.is_empty() {
-            self.client.delete_cohort_members(&left).await?;
+        Ok((joins, leaves))
+    }
+
+    /// Sends moves in full requests. Said again, none of them changes anything.
+    async fn moved(
+        &self,
+        moves: Vec<Move>,
+        send: impl AsyncFn(&[CohortMember]) -> Result<(), CallFailure>,
+    ) -> Bisected<Move, ()> {
+        bisected(
+            moves,
+            MEMBERS_AT_ONCE_MAX,
+            || self.may_send(),
+            async |moves: &[Move]| {
+                let members: Vec<CohortMember> = moves.iter().map(|one| one.member).collect();
+                send(&members).await?;
+                Ok(vec![(); moves.len()])
+            },
+            async |moves: &[Move]| self.is_there(moves).await,
+        )
+        .await
+    }
+
+    /// A warning does not say whom it is about: halves find it out.
+    async fn join(&self, members: &[CohortMember]) -> Result<(), CallFailure> {
+        let told = self.client.add_cohort_members(members).await?;
+        let refused = told.warnings.iter().find(|one| one.warningcode != MEMBER_ALREADY);
+        refused.map_or(Ok(()), |warning| {
+            let function = "core_cohort_add_cohort_members";
+            Err(CallFailure::of_warning(function, &warning.warningcode))
+        })
+    }
+
+    /// Keeps what is known of the cohorts' members true.
+    fn remember(&mut self, joined: &Bisected<Move, ()>, left: &Bisected<Move, ()>) {
+        let Some(members) = &mut self.cohort_members else { return };
+        let done = |moved: &Bisected<Move, ()>| {
+            let done = moved.tried.iter().filter(|(_, result)| result.is_ok());
+            done.map(|(one, _)| (one.cohort.clone(), one.member.user)).collect::<Vec<_>>()
+        };
+        for (cohort, user) in done(joined) {
+            members.entry(cohort).or_default().insert(user);
         }
-        if let Some(members) = &mut self.cohort_members {
-            for (cohort, inside) in members {
-                if wanted.contains(cohort) {
-                    inside.insert(user);
-                } else if before.contains(cohort) && !account.wanted.is_suspended {
-                    inside.remove(&user);
-                }
-            }
+        for (cohort, user) in done(left) {
+            members.entry(cohort).or_default().remove(&user);
         }
-        Ok(())
     }
 
     /// A cohort by its id number; made where it is not there.

@@ -4,7 +4,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use kernel::SectionId;
 use table::Stored;
 
-use super::bisect::bisected;
+use super::bisect::{bisected, go_on};
 use super::enrolments::entity_of;
 use super::{Halt, Session};
 use crate::client::{CONNECTIONS_MAX, CallFailure, CourseChange, NewCategory, NewCourse, Remedy};
@@ -42,8 +42,12 @@ impl Course {
         }
     }
 
+    /// What was hidden because it was closed is shown again.
     fn change(&self) -> CourseChange {
-        course_change(self.id.unwrap_or_default(), &self.wanted)
+        let was_hidden = self.mapping.as_ref().is_some_and(|mapping| mapping.value.is_suspended);
+        let change = course_change(self.id.unwrap_or_default(), &self.wanted);
+        let visible = change.visible.or(was_hidden.then_some(true));
+        CourseChange { visible, ..change }
     }
 
     fn was_gone(&self) -> bool {
@@ -59,6 +63,7 @@ pub(super) fn course_change(id: i64, wanted: &WantedCourse) -> CourseChange {
         idnumber: wanted.id_number.clone(),
         startdate: wanted.starts_at_s,
         enddate: wanted.ends_at_s,
+        visible: wanted.hidden.map(|_| false),
     }
 }
 
@@ -95,19 +100,26 @@ impl Session<'_> {
         let mut keys: Vec<(String, String)> = Vec::new();
         for work in &due {
             keys.extend(section_of(work).map(|id| (&store::section_key(id)).into()));
+            keys.extend(section_of(work).map(|id| (&store::closure_key(id)).into()));
             keys.push((&store::mapping_key(&self.site, Kind::Course, &work.value.entity)).into());
         }
         let mut records = store::batch(&self.ctx.table, keys).await?;
         let (mut in_step, mut courses) = (Vec::new(), Vec::new());
         let mut to_look_at = Vec::new();
         for work in due {
-            let section = match section_of(&work) {
-                Some(id) => store::take(&mut records, &store::section_key(id))?,
-                None => None,
+            let (section, closure) = match section_of(&work) {
+                Some(id) => (
+                    store::take(&mut records, &store::section_key(id))?,
+                    store::take(&mut records, &store::closure_key(id))?,
+                ),
+                None => (None, None),
             };
             let key = store::mapping_key(&self.site, Kind::Course, &work.value.entity);
-            let mapping = store::take(&mut records, &key)?;
-            let wanted = section.and_then(|known| wanted_course(&self.settings, &known.value));
+            let mapping: Option<Stored<Mapping>> = store::take(&mut records, &key)?;
+            let closure = closure.as_ref().map(|closure| &closure.value);
+            let wanted = section.and_then(|known| {
+                wanted_course(&self.settings, &known.value, closure, mapping.is_some())
+            });
             match wanted {
                 Some(wanted)
                     if work.value.sends_anyway
@@ -129,7 +141,7 @@ impl Session<'_> {
         let there = self.client.courses(&ids).await?;
         for course in to_look_at {
             let found = there.iter().find(|one| Some(one.id) == course.id);
-            if found.is_some_and(|found| found.as_sent() == course.change()) {
+            if found.is_some_and(|found| found.is_as(&course.change())) {
                 in_step.push(course.looked(Outcome::InStep));
             } else {
                 courses.push(course);
@@ -193,16 +205,15 @@ impl Session<'_> {
             });
         }
         looked += self.record(&outcomes).await?;
-        match created.halted {
-            Some(failure) => Err(failure.into()),
-            None => Ok(looked),
-        }
+        go_on(&created.left, created.halted)?;
+        Ok(looked)
     }
 
     fn sent_course(&self, course: Course, id: i64) -> Looked {
         let work = self.id(Kind::Course, &course.work.value.entity);
         let mapping = Mapping::new(&work, id, fingerprint(&course.wanted), self.now());
-        course.looked(Outcome::Sent(mapping))
+        let is_suspended = course.wanted.hidden.is_some();
+        course.looked(Outcome::Sent(Mapping { is_suspended, ..mapping }))
     }
 
     /// Why one course alone is not taken.
@@ -216,8 +227,8 @@ impl Session<'_> {
         if failure.remedy == Remedy::Retry || failure.maybe_done {
             return Ok(Outcome::PutOff(trouble("MOODLE_BUSY")));
         }
-        let short = &course.wanted.short_name;
-        let taken = !self.client.courses_by("shortname", short).await?.is_empty();
+        let there = self.client.courses_by("shortname", &course.wanted.short_name).await?;
+        let taken = there.iter().any(|other| Some(other.id) != course.id);
         Ok(Outcome::Stuck(trouble(if taken { "SHORT_NAME_TAKEN" } else { "COURSE_REFUSED" })))
     }
 
@@ -232,49 +243,34 @@ impl Session<'_> {
     }
 
     async fn change_courses(&self, courses: Vec<Course>) -> Result<usize, Halt> {
-        let mut looked = 0;
-        for some in courses.chunks(CHANGED_AT_ONCE_MAX) {
-            if !self.may_send() {
-                return Err(Halt::OutOfTime);
-            }
-            let changes: Vec<CourseChange> = some.iter().map(Course::change).collect();
-            let result = self.client.update_courses(&changes).await;
-            let mut outcomes = Vec::new();
-            for course in some {
-                let id = course.id.unwrap_or_default();
-                let warning = result.as_ref().ok().and_then(|told| {
-                    let of_course = |one: &&crate::client::Warning| one.itemid == Some(id);
-                    told.warnings.iter().find(of_course).map(|one| one.warningcode.clone())
-                });
-                outcomes.push(match (&result, warning.as_deref()) {
-                    (Ok(_), None) => self.sent_course(course.clone(), id),
-                    // It was deleted there.
-                    (Ok(_), Some("invalidrecord")) => course.clone().looked(Outcome::Gone),
-                    (Ok(_), Some(code)) => {
-                        let known = if code == "shortnametaken" {
-                            "SHORT_NAME_TAKEN"
-                        } else {
-                            "COURSE_REFUSED"
-                        };
-                        let trouble =
-                            Trouble { moodle_code: Some(code.to_owned()), ..Trouble::new(known) };
-                        course.clone().looked(Outcome::Stuck(trouble))
-                    }
-                    (Err(failure), _) => {
-                        let code = Some(failure.code.clone());
-                        let trouble =
-                            Trouble { moodle_code: code, ..Trouble::new("COURSE_REFUSED") };
-                        course.clone().looked(Outcome::PutOff(trouble))
-                    }
-                });
-            }
-            if let Err(failure) = result
-                && failure.is_of_site()
-            {
-                return Err(failure.into());
-            }
-            looked += self.record(&outcomes).await?;
+        let changed = bisected(
+            courses,
+            CHANGED_AT_ONCE_MAX,
+            || self.may_send(),
+            async |courses: &[Course]| {
+                let changes: Vec<CourseChange> = courses.iter().map(Course::change).collect();
+                let told = self.client.update_courses(&changes).await?;
+                Ok(changes.iter().map(|change| told.of(change.id)).collect())
+            },
+            async |courses: &[Course]| self.is_there(courses).await,
+        )
+        .await;
+        let mut outcomes = Vec::new();
+        for (course, result) in changed.tried {
+            outcomes.push(match result {
+                Ok(None) => {
+                    let id = course.id.unwrap_or_default();
+                    self.sent_course(course, id)
+                }
+                Ok(Some(warning)) => course.looked(warned_of(&warning)),
+                Err(failure) => {
+                    let outcome = self.refused_course(&course, &failure).await?;
+                    course.looked(outcome)
+                }
+            });
         }
+        let looked = self.record(&outcomes).await?;
+        go_on(&changed.left, changed.halted)?;
         Ok(looked)
     }
 
@@ -329,4 +325,15 @@ impl Session<'_> {
             Err(failure) => find().await?.ok_or(failure),
         }
     }
+}
+
+/// What a change did not do to one course.
+fn warned_of(code: &str) -> Outcome {
+    let known = match code {
+        // It was deleted there.
+        "invalidrecord" => return Outcome::Gone,
+        "shortnametaken" => "SHORT_NAME_TAKEN",
+        _ => "COURSE_REFUSED",
+    };
+    Outcome::Stuck(Trouble { moodle_code: Some(code.to_owned()), ..Trouble::new(known) })
 }

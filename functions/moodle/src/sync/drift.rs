@@ -12,11 +12,11 @@ use super::enrolments::entity_of;
 use super::groups::GroupsThere;
 use super::users::user_change;
 use super::{Halt, Session, sentence_code};
-use crate::client::{CONNECTIONS_MAX, CallFailure, CourseChange, Remedy, User, UserField};
+use crate::client::{CONNECTIONS_MAX, CallFailure, Course, Remedy, User, UserField};
 use crate::domain::{
-    Difference, DriftCheck, DriftReport, DriftStep, DriftTally, Finding, Kind, Listed, Mapping,
-    Registrations, Repair, Section, Stopped, WantedUser, enrolment_difference, wanted_course,
-    wanted_enrolment,
+    Closure, Difference, DriftCheck, DriftReport, DriftStep, DriftTally, Finding, Kind, Listed,
+    Mapping, Registrations, Repair, Section, Stopped, WantedUser, enrolment_difference,
+    wanted_course, wanted_enrolment,
 };
 use crate::store::{self, Cause};
 
@@ -173,22 +173,28 @@ impl Session<'_> {
         let ids: Vec<_> = entities.iter().map(|one| (Kind::Course, one.clone())).collect();
         let waiting = self.waiting(&ids).await?;
         let known: Vec<i64> = mappings.values().map(|mapping| mapping.moodle_id).collect();
-        let there: BTreeMap<i64, CourseChange> =
-            self.client.courses(&known).await?.iter().map(|one| (one.id, one.as_sent())).collect();
+        let there: BTreeMap<i64, Course> =
+            self.client.courses(&known).await?.into_iter().map(|one| (one.id, one)).collect();
+        let closures = self.closures(&sections).await?;
         let mut to_list = Vec::new();
         for (section, entity) in sections.iter().zip(entities) {
             let id = (Kind::Course, entity);
             let mapped = mappings.get(&id.1).map(|mapping| mapping.moodle_id);
             let found = mapped.and_then(|mapped| there.get(&mapped));
+            let is_there = found.is_some();
+            let closure = closures.get(&section.section);
+            let wanted = wanted_course(&self.settings, section, closure, is_there);
+            if wanted.is_none() && !is_there {
+                continue;
+            }
             seen.tally.courses += 1;
-            if found.is_some() {
+            if is_there {
                 to_list.push((section.section, mapped.unwrap_or_default()));
             }
             if waiting.contains(&id) {
                 continue;
             }
             seen.tally.expected += 1;
-            let wanted = wanted_course(&self.settings, section);
             match (found, wanted) {
                 (None, _) => {
                     self.find(check, seen, id, Difference::Missing, mapped);
@@ -197,7 +203,7 @@ impl Session<'_> {
                     seen.tally.expected += unseen as u64;
                     seen.tally.unseen += unseen as u64;
                 }
-                (Some(found), Some(wanted)) if *found != course_change(found.id, &wanted) => {
+                (Some(found), Some(wanted)) if !found.is_as(&course_change(found.id, &wanted)) => {
                     self.find(check, seen, id, Difference::ChangedThere, mapped);
                 }
                 _ => {}
@@ -221,6 +227,18 @@ impl Session<'_> {
         }
         self.drift_of_groups(check, there, seen).await?;
         Ok(page.next)
+    }
+
+    async fn closures(&self, sections: &[Section]) -> Result<BTreeMap<SectionId, Closure>, Halt> {
+        let keys = sections.iter().map(|one| (&store::closure_key(one.section)).into()).collect();
+        let mut found = store::batch(&self.ctx.table, keys).await?;
+        let mut closures = BTreeMap::new();
+        for section in sections.iter().map(|one| one.section) {
+            if let Some(closure) = store::take(&mut found, &store::closure_key(section))? {
+                closures.insert(section, closure.value);
+            }
+        }
+        Ok(closures)
     }
 
     async fn drift_of_groups(
@@ -268,7 +286,7 @@ impl Session<'_> {
                 return Ok(listed);
             }
         }
-        Err(Halt::OutOfTime)
+        Err(CallFailure::of_moving_list("core_enrol_get_enrolled_users").into())
     }
 
     async fn list(
@@ -348,7 +366,14 @@ impl Session<'_> {
                 continue;
             }
             seen.tally.expected += u64::from(wanted.is_some_and(|wanted| !wanted.is_suspended));
-            if let Some(difference) = enrolment_difference(wanted, there)
+            let roles = &self.settings.roles;
+            let ours: BTreeSet<i64> = roles.ours().collect();
+            let others = there.filter(|_| wanted.is_some()).map(|there| &there.roles - &ours);
+            for role in others.into_iter().flatten() {
+                let id = (Kind::Enrolment, format!("{}/role-{role}", id.1));
+                self.find(check, seen, id, Difference::Extra, user);
+            }
+            if let Some(difference) = enrolment_difference(roles, wanted, there)
                 && difference.is_ours()
             {
                 self.find(check, seen, id, difference, user);

@@ -13,8 +13,8 @@ use super::bisect::{Bisected, bisected};
 use super::{Halt, Session};
 use crate::client::{CONNECTIONS_MAX, CallFailure, Enrolment, Remedy, RoleAssignment, UserField};
 use crate::domain::{
-    Kind, Listed, Mapping, Registrations, Trouble, WantedEnrolment, Work, enrolment_difference,
-    fingerprint, wanted_enrolment,
+    Kind, Listed, Mapping, MoodleRoles, Registrations, Trouble, WantedEnrolment, Work,
+    enrolment_difference, fingerprint, wanted_enrolment,
 };
 use crate::store::{self, Looked, Outcome};
 
@@ -61,15 +61,20 @@ impl Seat {
         fingerprint(&(self.wanted, self.user, self.course))
     }
 
-    /// The role that was sent before, where it is another one now: Moodle adds roles and takes none away.
-    fn outdated_role(&self) -> Option<RoleAssignment> {
-        let before = self.mapping.as_ref()?.value.role?;
-        (before != self.wanted.role).then_some(RoleAssignment {
-            roleid: before,
+    /// The role that was sent before, where it is another one now: Moodle adds roles and takes none away. Where
+    /// somebody may have given one there, all others that we give.
+    fn outdated_roles(&self, roles: &MoodleRoles) -> Vec<RoleAssignment> {
+        let before = self.mapping.as_ref().and_then(|mapping| mapping.value.role);
+        let is_doubted = self.work.value.sends_anyway || self.work.value.looks_there;
+        let others = roles.ours().filter(|_| is_doubted).chain(before);
+        let others: BTreeSet<i64> = others.filter(|role| *role != self.wanted.role).collect();
+        let unassigned = |roleid| RoleAssignment {
+            roleid,
             userid: self.user,
             contextlevel: "course",
             instanceid: self.course,
-        })
+        };
+        others.into_iter().map(unassigned).collect()
     }
 
     /// As it stands in the table after [`Session::begin`].
@@ -107,7 +112,7 @@ impl Session<'_> {
             batches.push(begun);
         }
         let session = &*self;
-        let sent: Vec<Bisected<Seat>> = stream::iter(batches)
+        let sent: Vec<Bisected<Seat, ()>> = stream::iter(batches)
             .map(|batch| session.enrol(batch))
             .buffer_unordered(CONNECTIONS_MAX)
             .collect()
@@ -163,7 +168,7 @@ impl Session<'_> {
     }
 
     /// Said again, an enrolment changes nothing. After a failure the site is asked whether it is there at all.
-    async fn enrol(&self, seats: Vec<Seat>) -> Bisected<Seat> {
+    async fn enrol(&self, seats: Vec<Seat>) -> Bisected<Seat, ()> {
         bisected(
             seats,
             SENT_AT_ONCE_MAX,
@@ -177,17 +182,15 @@ impl Session<'_> {
                     }
                 }
                 enrolled?;
+                let roles = &self.settings.roles;
                 let outdated: Vec<RoleAssignment> =
-                    seats.iter().filter_map(Seat::outdated_role).collect();
+                    seats.iter().flat_map(|seat| seat.outdated_roles(roles)).collect();
                 if !outdated.is_empty() {
                     self.client.unassign_roles(&outdated).await?;
                 }
-                Ok(vec![0; seats.len()])
+                Ok(vec![(); seats.len()])
             },
-            async |seats: &[Seat]| {
-                self.client.site_info().await?;
-                Ok(vec![None; seats.len()])
-            },
+            async |seats: &[Seat]| self.is_there(seats).await,
         )
         .await
     }
@@ -263,7 +266,10 @@ impl Session<'_> {
                 Entry::Vacant(unknown) => unknown.insert(self.listed_or_gone(seat.course).await?),
             };
             let there = there.as_ref().map(|users| users.get(&seat.user));
-            if there.is_some_and(|there| enrolment_difference(Some(seat.wanted), there).is_none()) {
+            let roles = &self.settings.roles;
+            let is_as_wanted =
+                |there| enrolment_difference(roles, Some(seat.wanted), there).is_none();
+            if there.is_some_and(is_as_wanted) {
                 settled.push(seat.looked(Outcome::InStep));
             } else {
                 differing.push(seat);
@@ -293,9 +299,9 @@ impl Session<'_> {
         self.mark(&unmarked).await
     }
 
-    async fn conclude(&self, seat: Seat, result: Result<i64, CallFailure>) -> Result<Looked, Halt> {
+    async fn conclude(&self, seat: Seat, result: Result<(), CallFailure>) -> Result<Looked, Halt> {
         let outcome = match result {
-            Ok(_) => {
+            Ok(()) => {
                 let work = self.id(Kind::Enrolment, &seat.work.value.entity);
                 let mapping = Mapping::new(&work, 0, seat.fingerprint(), self.now());
                 Outcome::Sent(Mapping {

@@ -13,7 +13,9 @@ use super::{Halt, Session};
 use crate::client::{
     CONNECTIONS_MAX, CallFailure, CompletionStatus, GradeItem, Remedy, UserGrades,
 };
-use crate::domain::{Completion, CourseResult, Found, Kind, Registrations, Trouble, Work};
+use crate::domain::{
+    Completion, CourseResult, Found, GradeFound, GradesLost, Kind, Registrations, Trouble, Work,
+};
 use crate::store::{self, Looked, Outcome};
 
 /// Students whom one call answers for; a larger course is read student by student, since its grades may have to be
@@ -30,6 +32,9 @@ struct Course {
     section: SectionId,
     students: BTreeMap<i64, PersonId>,
 }
+
+/// What was read of students before.
+type Before = BTreeMap<PersonId, Stored<CourseResult>>;
 
 /// Whether a site follows who completes a course. That it does not is no failure.
 enum Followed {
@@ -48,7 +53,7 @@ impl Session<'_> {
                 return Err(Halt::OutOfTime);
             }
             let outcome = match self.reading(&work.value).await {
-                Ok(()) => Outcome::InStep,
+                Ok(outcome) => outcome,
                 Err(Halt::Site(failure)) if failure.remedy != Remedy::Wait => {
                     let moodle_code = Some(failure.code);
                     Outcome::PutOff(Trouble { moodle_code, ..Trouble::new("RESULTS_UNREADABLE") })
@@ -60,22 +65,18 @@ impl Session<'_> {
         Ok(looked)
     }
 
-    async fn reading(&self, work: &Work) -> Result<(), Halt> {
+    async fn reading(&self, work: &Work) -> Result<Outcome, Halt> {
         let one = parts_of(&work.entity);
         let Some(section) = one.map(|(section, _)| section).or_else(|| work.entity.parse().ok())
         else {
-            return Ok(());
+            return Ok(Outcome::InStep);
         };
         let key = store::mapping_key(&self.site, Kind::Course, &section.to_string());
-        let Some(course) = self.ctx.table.get(&key).await? else { return Ok(()) };
+        let Some(course) = self.ctx.table.get(&key).await? else { return Ok(Outcome::InStep) };
         let students = match one {
             Some((_, student)) => vec![student],
             None => self.students_of(section).await?,
         };
-        if students.len() > READ_AT_ONCE_MAX {
-            let id = |student: &PersonId| self.id(Kind::Reading, &entity_of(section, *student));
-            return self.mark(&students.iter().map(id).collect::<Vec<_>>()).await;
-        }
         let entities: Vec<String> = students.iter().map(ToString::to_string).collect();
         let accounts = self.mappings(Kind::User, &entities).await?;
         let id_of = |student: PersonId| {
@@ -83,7 +84,24 @@ impl Session<'_> {
         };
         let students = students.into_iter().filter_map(id_of).collect();
         let course = Course { id: course.value.moodle_id, section, students };
+        if course.students.len() > READ_AT_ONCE_MAX {
+            return self.split(&course).await;
+        }
         self.read_results(&course, one.is_none()).await
+    }
+
+    /// A large course: each student by themselves, but what the course lists of all of them is read once.
+    async fn split(&self, course: &Course) -> Result<Outcome, Halt> {
+        let listed = self.listed(course.id).await?;
+        let found = course.students.iter().filter_map(|(user, student)| {
+            let last_access_at = moment(listed.get(user)?.last_access_s);
+            Some((*student, Found { last_access_at, ..Found::default() }))
+        });
+        let before = self.results_before(course).await?;
+        self.record_results(course.section, found.collect(), &before).await?;
+        let id = |student: &PersonId| self.id(Kind::Reading, &entity_of(course.section, *student));
+        self.mark(&course.students.values().map(id).collect::<Vec<_>>()).await?;
+        Ok(Outcome::InStep)
     }
 
     /// Those who are enrolled as students now. Of who dropped, what was read before stays.
@@ -92,13 +110,21 @@ impl Session<'_> {
         Ok(known.filter(Registrations::is_active).map(|one| one.student).collect())
     }
 
-    async fn read_results(&self, course: &Course, is_whole: bool) -> Result<(), Halt> {
-        let Some(first) = course.students.keys().next() else { return Ok(()) };
+    async fn read_results(&self, course: &Course, is_whole: bool) -> Result<Outcome, Halt> {
+        let Some(first) = course.students.keys().next() else { return Ok(Outcome::InStep) };
         let user = if is_whole { 0 } else { *first };
         let reports = self.client.grade_items(course.id, user).await?;
-        let mut found: BTreeMap<i64, Found> = BTreeMap::new();
-        for report in reports.iter().filter(|one| course.students.contains_key(&one.userid)) {
-            found.insert(report.userid, Found { grade: total_of(report), ..Found::default() });
+        let untold = course.students.keys().map(|user| (*user, Found::default()));
+        let mut found: BTreeMap<i64, Found> = untold.collect();
+        for report in reports {
+            if let Some(found) = found.get_mut(&report.userid) {
+                found.grade = GradeFound::Told(total_of(&report));
+            }
+        }
+        let before = self.results_before(course).await?;
+        if is_whole && grades_lost(course, &before, &found).is_doubted() {
+            tracing::warn!(site = %self.site, section = %course.section, "grades are gone");
+            return Ok(Outcome::PutOff(Trouble::new("RESULTS_SHRUNKEN")));
         }
         for (user, completion) in self.completions(course).await? {
             found.entry(user).or_default().completion = completion;
@@ -114,7 +140,22 @@ impl Session<'_> {
             .into_iter()
             .filter_map(|(user, found)| Some((*course.students.get(&user)?, found)))
             .collect();
-        self.record_results(course.section, found).await
+        self.record_results(course.section, found, &before).await?;
+        Ok(Outcome::InStep)
+    }
+
+    /// What was read of a course's students before.
+    async fn results_before(&self, course: &Course) -> Result<Before, Halt> {
+        let key = |student: &PersonId| store::result_key(course.section, &self.site, *student);
+        let keys = course.students.values().map(|student| (&key(student)).into()).collect();
+        let mut standing = store::batch(&self.ctx.table, keys).await?;
+        let mut before = Before::new();
+        for student in course.students.values() {
+            if let Some(result) = store::take(&mut standing, &key(student))? {
+                before.insert(*student, result);
+            }
+        }
+        Ok(before)
     }
 
     async fn completions(&self, course: &Course) -> Result<Vec<(i64, Option<Completion>)>, Halt> {
@@ -148,23 +189,21 @@ impl Session<'_> {
         }
     }
 
+    /// Of whom nothing was found, nothing is written.
     async fn record_results(
         &self,
         section: SectionId,
-        found: Vec<(PersonId, Found)>,
+        mut found: Vec<(PersonId, Found)>,
+        before: &Before,
     ) -> Result<(), Halt> {
-        let table = &self.ctx.table;
-        let key = |student| store::result_key(section, &self.site, student);
+        found.retain(|(_, found)| *found != Found::default());
         for some in found.chunks(RECORDED_AT_ONCE_MAX) {
-            let keys = some.iter().map(|(student, _)| (&key(*student)).into()).collect();
-            let mut standing = store::batch(table, keys).await?;
-            let mut transaction = table.transaction();
+            let mut transaction = self.ctx.table.transaction();
             transaction.check(&store::lease_key(&self.site), Some(self.lease.version));
             for (student, found) in some {
-                let before: Option<Stored<CourseResult>> =
-                    store::take(&mut standing, &key(*student))?;
+                let before = before.get(student);
                 let of = (&self.site, section, *student);
-                let value = before.as_ref().map(|before| &before.value);
+                let value = before.map(|before| &before.value);
                 let (result, told) = CourseResult::read(of, value, found.clone(), self.now());
                 transaction.put(&result, before.map(|before| before.version));
                 if let Some(told) = told {
@@ -176,6 +215,16 @@ impl Session<'_> {
         }
         Ok(())
     }
+}
+
+fn grades_lost(course: &Course, before: &Before, found: &BTreeMap<i64, Found>) -> GradesLost {
+    let mut lost = GradesLost::default();
+    for (user, student) in &course.students {
+        if let (Some(before), Some(found)) = (before.get(student), found.get(user)) {
+            lost.count(&before.value, found);
+        }
+    }
+    lost
 }
 
 /// The course's total; none where nothing is graded.
@@ -210,6 +259,7 @@ fn moment(seconds: i64) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use events::{Event, ResultRead};
+    use serde_json::{Value, json};
     use testkit::{MoodleFault, moodle_recording};
 
     use super::*;
@@ -301,6 +351,92 @@ mod tests {
         assert_eq!(ada.last_access_at.map(Timestamp::as_second), Some(1_800_000_000));
         let asked = world.site.take_asked().requests;
         assert!(!asked.contains_key("core_grades_update_grades"), "nothing is written there");
+    }
+
+    /// A course with so many students, each with a grade that was read.
+    async fn class_of(count: usize) -> (World, Vec<String>) {
+        let world = World::start().await;
+        let names: Vec<String> = (0..count).map(|number| format!("s{number:03}")).collect();
+        for name in &names {
+            world.enrol("a", name).await;
+        }
+        world.run().await;
+        for name in &names {
+            let (section, student) = of(name);
+            world.site.grade(&section, &student, "10", false);
+        }
+        read(&world, None, 100).await;
+        assert_eq!(told(&world).await.len(), count);
+        (world, names)
+    }
+
+    /// What they hold in the course is no student's role any more, or is again: who is no student has no report.
+    fn set_student(world: &World, name: &str, is_student: bool) {
+        let (section, student) = of(name);
+        let id = |all: Vec<Value>, number: String| {
+            let found = all.into_iter().find(|one| one["idnumber"] == number.as_str());
+            found.expect("it stands there")["id"].clone()
+        };
+        let role = json!([{
+            "roleid": 5, "contextlevel": "course", "userid": id(world.site.users(), student),
+            "instanceid": id(world.site.courses(), section),
+        }]);
+        if is_student {
+            world.site.act("core_role_assign_roles", &json!({ "assignments": role }));
+        } else {
+            world.site.act("core_role_unassign_roles", &json!({ "unassignments": role }));
+        }
+    }
+
+    #[tokio::test]
+    async fn whom_the_report_leaves_out_keeps_the_grade_that_is_known() {
+        let (world, names) = class_of(10).await;
+        set_student(&world, &names[3], false);
+        let (section, student) = of(&names[3]);
+        world.site.complete(&section, &student, 1_800_000_100);
+        read(&world, None, 200).await;
+        let person = testkit::person(&names[3]);
+        let told = told(&world).await;
+        let last = told.iter().rfind(|told| told.student == person).expect("told");
+        assert_eq!((last.result_version, last.is_completed), (2, Some(true)));
+        assert_eq!(last.grade.as_ref().map(|grade| grade.raw.as_str()), Some("10"));
+    }
+
+    #[tokio::test]
+    async fn a_whole_course_that_lost_many_grades_is_not_believed_and_says_so() {
+        let (world, names) = class_of(10).await;
+        for name in &names[..2] {
+            set_student(&world, name, false);
+        }
+        let (section, student) = of(&names[5]);
+        world.site.grade(&section, &student, "20", false);
+        read(&world, None, 200).await;
+        assert_eq!(told(&world).await.len(), 10, "nothing of it is taken in");
+        let (site, kind) = (SiteCode("academics".into()), Kind::Reading);
+        let key = store::work_key(&crate::domain::WorkId { site, kind, entity: section });
+        let work = world.ctx.table.get(&key).await.expect("reads").expect("it is put off").value;
+        assert_eq!(work.trouble.map(|trouble| trouble.code).as_deref(), Some("RESULTS_SHRUNKEN"));
+        for name in &names[..2] {
+            set_student(&world, name, true);
+        }
+        world.run_after(1_000).await;
+        assert_eq!(told(&world).await.len(), 11, "read once the site tells all again");
+    }
+
+    #[tokio::test]
+    async fn the_last_access_into_a_large_course_is_read_with_one_list() {
+        let (world, names) = class_of(READ_AT_ONCE_MAX + 1).await;
+        let (section, student) = of(&names[77]);
+        world.site.access(&section, &student, 1_800_000_000);
+        world.site.take_asked();
+        read(&world, None, 200).await;
+        let asked = world.site.take_asked().requests;
+        assert_eq!(asked["core_enrol_get_enrolled_users"], 2, "who is active, and who suspended");
+        let site = SiteCode("academics".into());
+        let key = store::result_key(fixtures::section("a"), &site, testkit::person(&names[77]));
+        let result = world.ctx.table.get(&key).await.expect("reads").expect("read").value;
+        assert_eq!(result.last_access_at.map(Timestamp::as_second), Some(1_800_000_000));
+        assert_eq!(result.grade.map(|grade| grade.raw).as_deref(), Some("10"), "kept");
     }
 
     #[tokio::test]

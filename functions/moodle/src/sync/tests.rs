@@ -110,6 +110,8 @@ async fn whatever_fails_at_whichever_request_nothing_is_done_twice_and_nothing_i
     for (fault, places) in [
         (MoodleFault::CarriedOutUnanswered, &everywhere),
         (MoodleFault::CarriedOutBadGateway, &everywhere),
+        (MoodleFault::CarriedOutPage, &everywhere),
+        (MoodleFault::CarriedOutNull, &everywhere),
         (MoodleFault::TokenExpired, &some),
         (MoodleFault::Xml, &some),
         (MoodleFault::WriteFailed, &some),
@@ -163,6 +165,8 @@ async fn the_operator_reads_why_a_site_is_left_alone() {
         (MoodleFault::Upgrading, "SITE_UPGRADING"),
         (MoodleFault::TokenExpired, "ACCESS_REFUSED"),
         (MoodleFault::RightLacking, "CAPABILITY_LACKING"),
+        (MoodleFault::CarriedOutPage, "SITE_ANSWERS_WITH_PAGE"),
+        (MoodleFault::CarriedOutNull, "SITE_DOWN"),
         (MoodleFault::CarriedOutUnanswered, "SITE_SILENT"),
     ] {
         let world = World::start().await;
@@ -263,7 +267,7 @@ async fn a_look_up_that_moodle_refuses_is_halved_until_the_value_that_spoils_it_
     for student in ["ada", "bob", "cleo", "dora"] {
         world.enrol("a", student).await;
     }
-    world.site.refuse_look_ups_of("bob@matricula.example");
+    world.site.refuse_calls_with("bob@matricula.example");
     world.run().await;
     assert_eq!(stuck(&world).await, ["USER_REFUSED"]);
     let expected = [enrolled("a", "ada"), enrolled("a", "cleo"), enrolled("a", "dora")];
@@ -278,7 +282,7 @@ async fn halves_of_a_look_up_are_not_asked_for_when_time_has_run_out() {
         let role = fixtures::role(student, shell::Role::Student, None);
         op::on_role_changed::handle(&world.ctx, &role).await.expect("taken in");
     }
-    world.site.refuse_look_ups_of("bob@matricula.example");
+    world.site.refuse_calls_with("bob@matricula.example");
     let deadline = Instant::now() + ROUND_MIN - Duration::from_secs(5);
     let run = Box::pin(deadline::within(deadline, world.run())).await;
     assert!(run.more);
@@ -286,6 +290,114 @@ async fn halves_of_a_look_up_are_not_asked_for_when_time_has_run_out() {
     assert_eq!(asked["core_user_get_users_by_field"], 1, "by id number, and no more");
     world.run_after(100).await;
     assert_eq!(world.site.users().len(), 3);
+}
+
+#[tokio::test]
+async fn a_course_that_moodle_refuses_to_change_holds_up_no_other() {
+    let world = World::start().await;
+    for section in ["a", "b", "c"] {
+        world.enrol(section, "ada").await;
+    }
+    world.run().await;
+    world.site.refuse_calls_with("Calculus & < Analysis> 🎓 [MATH101-B]");
+    let renamed = "{course_title} [{section_code}]";
+    world.change_settings(|settings| settings.naming.course_full_name = renamed.into()).await;
+    for section in ["a", "b", "c"] {
+        let offered = fixtures::offered(section, 2);
+        op::on_section_offered::handle(&world.ctx, &offered).await.expect("taken in");
+    }
+    world.run_after(100).await;
+    assert_eq!(stuck(&world).await, ["COURSE_REFUSED"]);
+    let courses = world.site.courses();
+    let names = courses.iter().filter_map(|course| course["fullname"].as_str());
+    let changed: Vec<_> = names.filter_map(|name| name.split_once('[')).collect();
+    assert_eq!(
+        changed.iter().map(|(_, code)| *code).collect::<Vec<_>>(),
+        ["MATH101-A]", "MATH101-C]"]
+    );
+}
+
+const FOUR: [&str; 4] = ["ada", "bob", "cleo", "dora"];
+
+/// Four accounts that stand there, each with a name that is to be changed.
+async fn four_changes(given: impl Fn(&str) -> String) -> World {
+    let world = World::start().await;
+    for student in FOUR {
+        world.enrol("a", student).await;
+    }
+    world.run().await;
+    for student in FOUR {
+        let changed = fixtures::person_changed(student, &given(student), 2);
+        op::on_person_changed::handle(&world.ctx, &changed).await.expect("taken in");
+    }
+    world.site.take_asked();
+    world
+}
+
+#[tokio::test]
+async fn an_account_that_moodle_refuses_to_change_is_found_by_halves() {
+    let world = four_changes(|student| format!("New {student}")).await;
+    world.site.refuse_calls_with("New bob");
+    world.run_after(100).await;
+    assert_eq!(stuck(&world).await, ["USER_REFUSED"]);
+    let users = world.site.users();
+    let names = users.iter().filter_map(|user| user["firstname"].as_str());
+    assert_eq!(names.filter(|name| name.starts_with("New ")).count(), 3, "he stops nobody");
+}
+
+#[tokio::test]
+async fn changes_that_nobody_answers_are_not_sent_on_when_time_has_run_out() {
+    let world = four_changes(|student| format!("New {student}")).await;
+    world.site.break_writes_after(0, MoodleFault::CarriedOutUnanswered, u64::MAX);
+    let deadline = Instant::now() + ROUND_MIN + Duration::from_secs(1);
+    let run = Box::pin(deadline::within(deadline, world.run_after(100))).await;
+    assert!(run.more);
+    let sent = world.site.take_asked().requests["core_user_update_users"];
+    assert!((1..=2).contains(&sent), "{sent}: each of them is waited for");
+    world.site.mend();
+    world.run_after(200).await;
+    assert_eq!(marked(&world.ctx, "academics").await, Vec::<String>::new());
+}
+
+/// Four teachers of a department, who belong into its cohort.
+async fn four_teachers() -> World {
+    let world = World::start().await;
+    world.change_settings(|settings| settings.cohorts = vec![CohortRule::Department]).await;
+    for teacher in FOUR {
+        fixtures::deliver_person(&world.ctx, teacher).await;
+        let role = fixtures::role(teacher, shell::Role::Teacher, Some("MATH"));
+        op::on_role_changed::handle(&world.ctx, &role).await.expect("taken in");
+    }
+    world
+}
+
+#[tokio::test]
+async fn members_come_into_a_cohort_with_one_request_and_leave_it_with_one() {
+    let world = four_teachers().await;
+    world.run().await;
+    assert_eq!(world.site.cohort_members("department:MATH").len(), 4);
+    assert_eq!(world.site.take_asked().requests["core_cohort_add_cohort_members"], 1);
+    for teacher in FOUR {
+        let moved = fixtures::role(teacher, shell::Role::Teacher, Some("PHYS"));
+        op::on_role_changed::handle(&world.ctx, &moved).await.expect("taken in");
+        let left = fixtures::role_ended(teacher, shell::Role::Teacher, Some("MATH"));
+        op::on_role_changed::handle(&world.ctx, &left).await.expect("taken in");
+    }
+    world.run_after(100).await;
+    assert_eq!(world.site.cohort_members("department:MATH"), Vec::<String>::new());
+    assert_eq!(world.site.cohort_members("department:PHYS").len(), 4);
+    assert_eq!(world.site.take_asked().requests["core_cohort_delete_cohort_members"], 1);
+}
+
+#[tokio::test]
+async fn a_member_whom_a_cohort_does_not_take_is_found_by_halves() {
+    let world = four_teachers().await;
+    // Accounts of a new site begin with 4: it is the second one.
+    world.site.refuse_calls_with("5");
+    world.run().await;
+    assert_eq!(world.site.cohort_members("department:MATH").len(), 3);
+    let put_off = marked(&world.ctx, "academics").await;
+    assert_eq!(put_off.len(), 1, "{put_off:?}");
 }
 
 #[tokio::test]
@@ -465,6 +577,17 @@ async fn staff_have_accounts_where_their_role_belongs_in_the_cohort_of_their_dep
     world.run().await;
     assert_eq!(world.site.users()[0]["suspended"], true, "whoever has left is not deleted");
     assert_eq!(world.site.cohort_members("department:MATH"), [ada], "nor unenrolled by a cohort");
+}
+
+#[tokio::test]
+async fn a_site_that_names_another_ones_secret_is_never_asked() {
+    let world = World::start().await;
+    world.enrol("a", "ada").await;
+    world.change_settings(|settings| settings.token_secret = "finance".into()).await;
+    world.run().await;
+    assert_eq!(world.site.take_asked().requests.len(), 0);
+    let error = health(&world).await.last_error.map(|error| error.code);
+    assert_eq!(error.as_deref(), Some("SITE_SECRET_FOREIGN"));
 }
 
 #[tokio::test]

@@ -3,9 +3,9 @@
 use kernel::PersonId;
 use table::Stored;
 
-use super::bisect::bisected;
+use super::bisect::{bisected, go_on};
 use super::{Halt, Session};
-use crate::client::{CallFailure, NewUser, Remedy, User, UserChange, UserField, Warning};
+use crate::client::{CallFailure, NewUser, Remedy, User, UserChange, UserField};
 use crate::domain::{
     Charges, HeldRoles, Holds, Kind, Mapping, Profile, Registrations, Standings, Trouble,
     WantedUser, Work, fingerprint, wanted_user,
@@ -199,7 +199,7 @@ impl Session<'_> {
                 is_in_course,
                 has_account,
             };
-            wanted_user(&self.settings, &profile.value, known)
+            wanted_user(&self.settings, &profile.value, known, self.now())
         });
         Ok((wanted, sections))
     }
@@ -306,12 +306,9 @@ impl Session<'_> {
         for account in made.iter().filter(|account| account.was_gone()) {
             self.mark_registrations_of(account).await?;
         }
-        outcomes.extend(self.in_cohorts(made).await?);
-        let looked = self.record(&outcomes).await?;
-        match created.halted {
-            Some(failure) => Err(failure.into()),
-            None => Ok(looked),
-        }
+        let looked = self.record(&outcomes).await? + self.in_cohorts(made).await?;
+        go_on(&created.left, created.halted)?;
+        Ok(looked)
     }
 
     /// An account that was made anew is enrolled nowhere.
@@ -327,53 +324,30 @@ impl Session<'_> {
     }
 
     async fn change_users(&mut self, accounts: Vec<Account>) -> Result<usize, Halt> {
-        let mut looked = 0;
-        for some in accounts.chunks(CHANGED_AT_ONCE_MAX) {
-            if !self.may_send() {
-                return Err(Halt::OutOfTime);
+        let session = &*self;
+        let result = bisected(
+            accounts,
+            CHANGED_AT_ONCE_MAX,
+            || session.may_send(),
+            async |accounts: &[Account]| {
+                let changes: Vec<UserChange> = accounts.iter().map(Account::change).collect();
+                let told = session.client.update_users(&changes).await?;
+                Ok(changes.iter().map(|change| told.of(change.id)).collect())
+            },
+            async |accounts: &[Account]| session.is_there(accounts).await,
+        )
+        .await;
+        let (mut changed, mut failed) = (Vec::new(), Vec::new());
+        for (account, result) in result.tried {
+            match result {
+                Ok(None) => changed.push(account),
+                Ok(Some(warning)) => failed.push(account.looked(warned_of(&warning))),
+                Err(failure) => failed.push(account.looked(refused_user(&failure))),
             }
-            let mut failed = Vec::new();
-            let mut changed = Vec::new();
-            for (account, outcome) in self.changed(some).await? {
-                match outcome {
-                    None => changed.push(account),
-                    Some(outcome) => failed.push(account.looked(outcome)),
-                }
-            }
-            failed.extend(self.in_cohorts(changed).await?);
-            looked += self.record(&failed).await?;
         }
+        let looked = self.record(&failed).await? + self.in_cohorts(changed).await?;
+        go_on(&result.left, result.halted)?;
         Ok(looked)
-    }
-
-    /// Changes these accounts; with each what stands in its way, if anything does. One that Moodle cannot even read
-    /// spoils the whole call: each alone then.
-    async fn changed(
-        &self,
-        accounts: &[Account],
-    ) -> Result<Vec<(Account, Option<Outcome>)>, CallFailure> {
-        let changes: Vec<UserChange> = accounts.iter().map(Account::change).collect();
-        match self.client.update_users(&changes).await {
-            Ok(told) => Ok(with_warnings(accounts, &told.warnings)),
-            Err(failure) if failure.is_of_site() => Err(failure),
-            Err(failure) if accounts.len() == 1 => {
-                Ok(vec![(accounts[0].clone(), Some(refused_user(&failure)))])
-            }
-            Err(_) => {
-                let mut changed = Vec::new();
-                for (account, change) in accounts.iter().zip(&changes) {
-                    let alone = std::slice::from_ref(account);
-                    match self.client.update_users(std::slice::from_ref(change)).await {
-                        Ok(told) => changed.extend(with_warnings(alone, &told.warnings)),
-                        Err(failure) if failure.is_of_site() => return Err(failure),
-                        Err(failure) => {
-                            changed.push((account.clone(), Some(refused_user(&failure))));
-                        }
-                    }
-                }
-                Ok(changed)
-            }
-        }
     }
 
     pub(super) fn sent_user(&self, account: &Account) -> Outcome {
@@ -389,22 +363,17 @@ impl Session<'_> {
     }
 }
 
-fn with_warnings(accounts: &[Account], warnings: &[Warning]) -> Vec<(Account, Option<Outcome>)> {
-    let outcome = |account: &Account| {
-        let warning = warnings.iter().find(|one| one.itemid == account.id)?;
-        let trouble = |code: &str| Trouble {
-            code: code.to_owned(),
-            moodle_code: Some(warning.warningcode.clone()),
-        };
-        Some(match warning.warningcode.as_str() {
-            // It was deleted there.
-            "invaliduserid" | "usernotupdateddeleted" => Outcome::Gone,
-            "useremailduplicate" => Outcome::Stuck(trouble("EMAIL_TAKEN")),
-            "dmlwriteexception" => Outcome::PutOff(trouble("MOODLE_BUSY")),
-            _ => Outcome::Stuck(trouble("USER_REFUSED")),
-        })
-    };
-    accounts.iter().map(|account| (account.clone(), outcome(account))).collect()
+/// What a change did not do to one account.
+fn warned_of(code: &str) -> Outcome {
+    let trouble =
+        |known: &str| Trouble { moodle_code: Some(code.to_owned()), ..Trouble::new(known) };
+    match code {
+        // It was deleted there.
+        "invaliduserid" | "usernotupdateddeleted" => Outcome::Gone,
+        "useremailduplicate" => Outcome::Stuck(trouble("EMAIL_TAKEN")),
+        "dmlwriteexception" => Outcome::PutOff(trouble("MOODLE_BUSY")),
+        _ => Outcome::Stuck(trouble("USER_REFUSED")),
+    }
 }
 
 fn refused_user(failure: &CallFailure) -> Outcome {

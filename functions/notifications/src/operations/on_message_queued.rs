@@ -57,6 +57,9 @@ async fn render(ctx: &SendingCtx, message: &Message) -> Result<Rendered, Fault> 
         Content::Invitation { account, requested_at, .. } => {
             link = page(ctx, LinkPurpose::AcceptInvitation, *account, *requested_at).await?;
         }
+        Content::Invoice { invoice, .. } => {
+            link = format!("{}/invoices/{invoice}", ctx.portal_url);
+        }
         Content::Registered { .. }
         | Content::Released { .. }
         | Content::Dropped { .. }

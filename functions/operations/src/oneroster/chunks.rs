@@ -49,17 +49,24 @@ pub struct Chunk {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stopped;
 
-/// Terms, courses, people, sections and history, in this order: what refers follows what it refers to. Answers the
-/// number of chunks.
+/// What has been written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Written {
+    pub chunks: u32,
+    /// The first of them.
+    pub of_people: u32,
+}
+
+/// People, terms, courses, sections and history, in this order: what refers follows what it refers to.
 pub fn write_chunks<R: Read + Seek>(
     archive: &mut Archive<R>,
     examination: &Examination,
     take: impl FnMut(Chunk) -> Result<(), Stopped>,
-) -> Result<u32, Stopped> {
+) -> Result<Written, Stopped> {
     const ORDER: [(File, Target); 5] = [
+        (File::Users, Target::People),
         (File::AcademicSessions, Target::Catalog),
         (File::Courses, Target::Catalog),
-        (File::Users, Target::People),
         (File::Classes, Target::Catalog),
         (File::Enrollments, Target::History),
     ];
@@ -92,7 +99,7 @@ pub struct ChunkWriter<F> {
     target: Target,
     rows: String,
     count: usize,
-    written: u32,
+    written: Written,
     /// Whether the next chunk is the first of its file.
     first: bool,
     stopped: bool,
@@ -106,7 +113,7 @@ impl<F: FnMut(Chunk) -> Result<(), Stopped>> ChunkWriter<F> {
             target: Target::Catalog,
             rows: String::new(),
             count: 0,
-            written: 0,
+            written: Written::default(),
             first: true,
             stopped: false,
         }
@@ -135,7 +142,8 @@ impl<F: FnMut(Chunk) -> Result<(), Stopped>> ChunkWriter<F> {
         if self.count == 0 || self.stopped {
             return;
         }
-        self.written += 1;
+        self.written.chunks += 1;
+        self.written.of_people += u32::from(self.target == Target::People);
         // What sections there are reaches the history's keeper by events: the first of its chunks waits for them.
         let settle = self.first && self.target == Target::History;
         let json = format!(
@@ -144,13 +152,13 @@ impl<F: FnMut(Chunk) -> Result<(), Stopped>> ChunkWriter<F> {
             self.file.name(),
             self.rows,
         );
-        self.stopped = (self.take)(Chunk { number: self.written, json }).is_err();
+        self.stopped = (self.take)(Chunk { number: self.written.chunks, json }).is_err();
         self.first = false;
         self.rows.clear();
         self.count = 0;
     }
 
-    pub fn finish(self) -> Result<u32, Stopped> {
+    pub fn finish(self) -> Result<Written, Stopped> {
         if self.stopped { Err(Stopped) } else { Ok(self.written) }
     }
 }
@@ -279,6 +287,8 @@ struct HistoryRow<'a> {
     /// Where both stand: what was refused there cannot be referred to here.
     student_row: u64,
     section_row: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grade: Option<parse::FinalGrade<'a>>,
 }
 
 fn history<'a>(row: &mut Row<'a>, knowledge: &Knowledge) -> Option<HistoryRow<'a>> {
@@ -289,5 +299,6 @@ fn history<'a>(row: &mut Row<'a>, knowledge: &Knowledge) -> Option<HistoryRow<'a
         section: enrollment.class,
         student_row: knowledge.row_of_user(enrollment.user)?,
         section_row: knowledge.row_of_class(enrollment.class)?,
+        grade: enrollment.grade,
     })
 }

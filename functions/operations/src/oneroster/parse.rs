@@ -2,6 +2,7 @@
 
 use jiff::civil::Time;
 use kernel::{Date, Email, Meeting, Timestamp, Weekday};
+use serde::Serialize;
 
 use super::File;
 use super::encoding::unaccented;
@@ -42,7 +43,10 @@ pub fn columns(file: File) -> (&'static [&'static str], &'static [&'static str])
                 "metadata.matricula.meetings",
             ],
         ),
-        File::Enrollments => (&["sourcedId", "classSourcedId", "userSourcedId", "role"], &[]),
+        File::Enrollments => (
+            &["sourcedId", "classSourcedId", "userSourcedId", "role"],
+            &[GRADE, GRADE_SCALE, PASSED, CREDITS_EARNED],
+        ),
         File::PeopleCsv | File::PeopleXlsx => people_file::COLUMNS,
     }
 }
@@ -268,6 +272,45 @@ pub struct Enrollment<'a> {
     pub class: &'a str,
     pub user: &'a str,
     pub role: &'static str,
+    pub grade: Option<FinalGrade<'a>>,
+}
+
+/// The last word on a student in a class that is over.
+#[derive(Serialize)]
+pub struct FinalGrade<'a> {
+    pub grade: &'a str,
+    /// The grades of its scheme from the worst to the best.
+    pub scale: Vec<&'a str>,
+    pub passed: bool,
+    /// Those of the class, where it was passed and the file says nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub credits_earned_hundredths: Option<u32>,
+}
+
+const GRADE: &str = "metadata.matricula.grade";
+const GRADE_SCALE: &str = "metadata.matricula.gradeScale";
+const PASSED: &str = "metadata.matricula.passed";
+const CREDITS_EARNED: &str = "metadata.matricula.creditsEarned";
+
+fn final_grade<'a>(row: &mut Row<'a>) -> Option<FinalGrade<'a>> {
+    const GRADE_MAX: usize = 20;
+    const SCALE_MAX: usize = 400;
+    let others = [GRADE_SCALE, PASSED, CREDITS_EARNED];
+    let Some(grade) = row.optional(GRADE, GRADE_MAX) else {
+        if others.iter().any(|column| row.optional(column, SCALE_MAX).is_some()) {
+            row.error(GRADE, Problem::ValueRequired, "");
+        }
+        return None;
+    };
+    let text = row.required(GRADE_SCALE, SCALE_MAX);
+    let scale: Vec<&str> = text.into_iter().flat_map(str::split_whitespace).collect();
+    if text.is_some() && !scale.contains(&grade) {
+        row.error(GRADE, Problem::NotOneOf, &scale.join(", "));
+    }
+    let passed = row.one_of(PASSED, &["true", "false"]);
+    let credits_earned_hundredths =
+        row.parsed(CREDITS_EARNED, Problem::NumberWrong, "0.00 - 100.00", hundredths);
+    Some(FinalGrade { grade, scale, passed: passed? == "true", credits_earned_hundredths })
 }
 
 pub fn enrollment<'a>(row: &mut Row<'a>) -> Option<Enrollment<'a>> {
@@ -276,7 +319,14 @@ pub fn enrollment<'a>(row: &mut Row<'a>) -> Option<Enrollment<'a>> {
     let class = row.required("classSourcedId", SOURCED_ID_MAX);
     let user = row.required("userSourcedId", SOURCED_ID_MAX);
     let role = row.one_of("role", &ROLES);
-    row.is_ok().then_some(Enrollment { source: source?, class: class?, user: user?, role: role? })
+    let grade = final_grade(row);
+    row.is_ok().then_some(Enrollment {
+        source: source?,
+        class: class?,
+        user: user?,
+        role: role?,
+        grade,
+    })
 }
 
 /// The row's own id. In a bulk file nothing is to be deleted.

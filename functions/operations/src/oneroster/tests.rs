@@ -110,11 +110,11 @@ fn chunks(bytes: Vec<u8>) -> Vec<Value> {
     let examination = examine(&mut archive);
     assert!(examination.is_valid(), "{:?}", told(examination));
     let mut chunks = Vec::new();
-    let count = write_chunks(&mut archive, &examination, |chunk| {
+    let written = write_chunks(&mut archive, &examination, |chunk| {
         chunks.push(serde_json::from_str(&chunk.json).expect("a chunk is JSON"));
         Ok(())
     });
-    assert_eq!(count.map(|count| count as usize), Ok(chunks.len()));
+    assert_eq!(written.map(|written| written.chunks as usize), Ok(chunks.len()));
     chunks
 }
 
@@ -124,6 +124,10 @@ fn a_good_file_becomes_rows_in_our_words_and_in_order() {
     assert_eq!(
         chunks,
         [
+            json!({ "target": "people", "file": "users.csv", "settle": false, "rows": [
+                { "row": 2, "source": "u1", "given_name": "Ana", "family_name": "Núñez", "email": "ana@matricula.example", "student_number": "S-1", "roles": ["student"] },
+                { "row": 3, "source": "u2", "given_name": "Léo", "family_name": "Mbarga", "email": "leo@matricula.example", "staff_number": "T-1", "roles": ["teacher"], "department": "MATH" },
+            ] }),
             json!({ "target": "catalog", "file": "academicSessions.csv", "settle": false, "rows": [
                 { "kind": "term", "row": 3, "source": "t1", "code": "PRINTEMPS-2027", "title": "Printemps 2027",
                   "first_day": "2027-02-01", "last_day": "2027-06-30",
@@ -132,10 +136,6 @@ fn a_good_file_becomes_rows_in_our_words_and_in_order() {
             json!({ "target": "catalog", "file": "courses.csv", "settle": false, "rows": [
                 { "kind": "course", "row": 2, "source": "c1", "code": "MATH-101", "title": "Analyse I", "credits_hundredths": 450, "department": "MATH" },
                 { "kind": "course", "row": 3, "source": "c2", "code": "RED-1", "title": "Rédaction", "credits_hundredths": 600, "department": "GENERAL" },
-            ] }),
-            json!({ "target": "people", "file": "users.csv", "settle": false, "rows": [
-                { "row": 2, "source": "u1", "given_name": "Ana", "family_name": "Núñez", "email": "ana@matricula.example", "student_number": "S-1", "roles": ["student"] },
-                { "row": 3, "source": "u2", "given_name": "Léo", "family_name": "Mbarga", "email": "leo@matricula.example", "staff_number": "T-1", "roles": ["teacher"], "department": "MATH" },
             ] }),
             json!({ "target": "catalog", "file": "classes.csv", "settle": false, "rows": [
                 { "kind": "section", "row": 2, "source": "k1", "code": "MATH101-A", "term": "t1", "course": "c1", "capacity": 12, "price_group": "lab", "approval_required": true,
@@ -266,6 +266,42 @@ fn every_wrong_value_is_reported_with_its_row_and_column() {
     }
 }
 
+/// The student's enrollment with a final grade.
+fn graded(grade: &str, scale: &str, passed: &str, credits: &str) -> String {
+    let header = "metadata.matricula.grade,metadata.matricula.gradeScale,metadata.matricula.passed,metadata.matricula.creditsEarned";
+    let mut lines = ENROLLMENTS.lines();
+    let first = lines.next().expect("a header");
+    let student = lines.next().expect("a student");
+    let teacher = lines.next().expect("a teacher");
+    format!("{first},{header}\n{student},{grade},{scale},{passed},{credits}\n{teacher},,,,\n")
+}
+
+#[test]
+fn a_final_grade_comes_with_its_scale_and_whether_it_is_good_enough() {
+    let row = |enrollments: &str| {
+        let chunks = chunks(university(&[("enrollments.csv", enrollments.as_bytes())]));
+        chunks.last().expect("history")["rows"][0]["grade"].clone()
+    };
+    let expected = json!({
+        "grade": "B", "scale": ["F", "D", "C", "B", "A"], "passed": true,
+        "credits_earned_hundredths": 450,
+    });
+    assert_eq!(row(&graded("B", "F D C B A", "true", "4.5")), expected);
+    let failed = json!({ "grade": "9.5", "scale": ["9.5", "10"], "passed": false });
+    assert_eq!(row(&graded("9.5", "9.5 10", "false", "")), failed);
+    assert_eq!(row(&graded("", "", "", "")), Value::Null, "it is under way");
+    for (wrong, expected) in [
+        (graded("E", "F D C B A", "true", ""), "2 metadata.matricula.grade NOT_ONE_OF"),
+        (graded("B", "", "true", ""), "2 metadata.matricula.gradeScale VALUE_REQUIRED"),
+        (graded("B", "B A", "", ""), "2 metadata.matricula.passed VALUE_REQUIRED"),
+        (graded("B", "B A", "yes", ""), "2 metadata.matricula.passed NOT_ONE_OF"),
+        (graded("B", "B A", "true", "many"), "2 metadata.matricula.creditsEarned NUMBER_WRONG"),
+        (graded("", "", "", "4.5"), "2 metadata.matricula.grade VALUE_REQUIRED"),
+    ] {
+        assert_eq!(found("enrollments.csv", &wrong), [format!("enrollments.csv:{expected}")]);
+    }
+}
+
 #[test]
 fn text_that_is_too_long_or_no_utf_8_is_reported_and_all_at_once() {
     let mut bytes = USERS.replace("Max,Roy", &format!("{},", "x".repeat(101))).into_bytes();
@@ -334,13 +370,13 @@ fn two_hundred_thousand_rows_take_no_more_memory_at_a_time_than_a_few() {
     assert_eq!(examination.counts().people, STUDENTS + 2);
     assert!(examination.largest_row < 1024, "{}", examination.largest_row);
     let (mut largest, mut rows) = (0, 0);
-    let count = write_chunks(&mut archive, &examination, |chunk| {
+    let written = write_chunks(&mut archive, &examination, |chunk| {
         largest = largest.max(chunk.json.len());
         rows += chunk.json.matches("\"row\":").count();
         Ok(())
     });
     assert_eq!(rows, 1 + 2 + 100_002 + 2 + 1);
-    assert_eq!(count, Ok(1 + 1 + 1_001 + 1 + 1));
+    assert_eq!(written, Ok(Written { chunks: 1_001 + 1 + 1 + 1 + 1, of_people: 1_001 }));
     assert!(largest < 32 * 1024, "{largest}");
 }
 

@@ -35,11 +35,11 @@ fn safe(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bucket::Bucket;
     use events::{Event, ImportApplied};
     use testkit::TestTable;
 
     use super::*;
-    use crate::bucket::Bucket;
     use crate::stub::{self, Stub};
 
     #[tokio::test]

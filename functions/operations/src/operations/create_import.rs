@@ -56,8 +56,9 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
 
 #[cfg(test)]
 mod tests {
+    use bucket::Bucket;
+
     use super::*;
-    use crate::bucket::Bucket;
     use crate::stub;
 
     fn command() -> Command {

@@ -1,6 +1,7 @@
-//! Import step: the next chunk that nobody has applied yet, and who applies it; or, before the approval of a table, the
-//! next one that nobody has tried yet.
+//! Import step: the next chunk that nobody has applied yet, and who applies it; or, before the approval, the next one of
+//! people that nobody has tried yet.
 
+use bucket::Content;
 use kernel::ImportId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +10,6 @@ use shell::{Failure, Fault, Step};
 
 use super::chunk_key;
 use crate::Ctx;
-use crate::bucket::Content;
 use crate::domain::{Import, NextChunk, Refusal};
 use crate::oneroster::Target;
 use crate::store;
@@ -95,11 +95,11 @@ fn skip_refused(import: &Import, content: &mut ChunkContent) {
 
 #[cfg(test)]
 mod tests {
+    use bucket::Bucket;
     use serde_json::json;
 
     use super::*;
-    use crate::bucket::Bucket;
-    use crate::domain::{Format, State};
+    use crate::domain::State;
     use crate::stub::{self, Stub};
 
     async fn approved(table: &table::Table, done: u32) -> ImportId {
@@ -136,12 +136,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_chunks_of_a_table_are_read_to_be_tried_and_then_somebody_has_to_approve() {
+    async fn the_chunks_of_people_are_read_to_be_tried_and_then_somebody_has_to_approve() {
         let (test, stub) = (testkit::TestTable::new().await, Stub::start().await);
         let ctx = Ctx { imports: Bucket::at(&stub.config(), "in"), ..stub::ctx(&test.table) };
         let checking = async |state| {
             stub::import_with(&test.table, |import| {
-                import.format = Format::PeopleCsv;
                 import.state = state;
                 import.validated = state == State::Validated;
                 import.progress.chunks = 1;

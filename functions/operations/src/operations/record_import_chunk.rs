@@ -84,7 +84,7 @@ mod tests {
     use table::PageRequest;
 
     use super::*;
-    use crate::domain::{Format, State};
+    use crate::domain::State;
     use crate::stub;
 
     async fn approved(table: &table::Table) -> ImportId {
@@ -130,9 +130,9 @@ mod tests {
         testkit::under_every_fault(
             async |table| {
                 let import = stub::import_with(table, |import| {
-                    import.format = Format::PeopleCsv;
                     import.state = State::Checking;
                     import.progress.chunks = 2;
+                    import.progress.chunks_to_check = 2;
                 })
                 .await;
                 testkit::step(Command { dry_run: true, skipped: Vec::new(), ..command(import, 1) })

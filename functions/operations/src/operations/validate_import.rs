@@ -3,6 +3,7 @@
 
 use std::io::Cursor;
 
+use bucket::{Content, Writer};
 use kernel::ImportId;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,10 +14,11 @@ use tokio::task::JoinSet;
 
 use super::{chunk_key, upload_key};
 use crate::Ctx;
-use crate::bucket::{Content, Writer};
 use crate::domain::{Counts, Format, Import, Refusal, State, Verdict};
 use crate::oneroster::report::Report;
-use crate::oneroster::{Archive, Chunk, Examination, Limits, Stopped, examine, write_chunks};
+use crate::oneroster::{
+    Archive, Chunk, Examination, Limits, Stopped, Written, examine, write_chunks,
+};
 use crate::people_file::{self, Examined};
 use crate::store::{self, ReportLine};
 
@@ -36,13 +38,13 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
     let Command { import, run } = step.command;
     let mut stored = store::import(&ctx.table, import).await?;
     if stored.value.take_over(run) {
-        stored = written(ctx, stored).await?;
+        stored = saved(ctx, stored).await?;
     }
     if stored.value.state != State::Validating {
         return Ok(Reply { state: stored.value.state });
     }
-    let Found { valid, counts, report, chunks } = found(ctx, import, stored.value.format).await?;
-    let verdict = Verdict { valid, counts, chunks, findings: report.total(), lines_kept: 0 };
+    let Found { valid, counts, report, written } = found(ctx, import, stored.value.format).await?;
+    let verdict = Verdict { valid, counts, written, findings: report.total(), lines_kept: 0 };
     store::clear_report(&ctx.table, import).await?;
     let lines: Vec<ReportLine> = report
         .into_lines()
@@ -53,34 +55,34 @@ pub async fn handle(ctx: &Ctx, step: &Step<Command>) -> Result<Reply, Failure> {
     store::replace_report(&ctx.table, &lines).await?;
     let lines_kept = u32::try_from(lines.len()).unwrap_or(u32::MAX);
     stored.value.conclude_validation(Verdict { lines_kept, ..verdict });
-    let stored = written(ctx, stored).await?;
+    let stored = saved(ctx, stored).await?;
     Ok(Reply { state: stored.value.state })
 }
 
-async fn written(ctx: &Ctx, stored: Stored<Import>) -> Result<Stored<Import>, Failure> {
+async fn saved(ctx: &Ctx, stored: Stored<Import>) -> Result<Stored<Import>, Failure> {
     let mut transaction = ctx.table.transaction();
     transaction.update(&stored);
     transaction.commit().await?;
     Ok(Stored { version: stored.version + 1, ..stored })
 }
 
-/// What was found, and how many chunks have been written.
+/// What was found, and the chunks that have been written.
 struct Found {
     valid: bool,
     counts: Counts,
     report: Report,
-    chunks: u32,
+    written: Written,
 }
 
 impl Found {
-    fn in_archive(examination: Examination, chunks: u32) -> Self {
+    fn in_archive(examination: Examination, written: Written) -> Self {
         let (valid, counts) = (examination.is_valid(), examination.counts());
-        Self { valid, counts, report: examination.report, chunks }
+        Self { valid, counts, report: examination.report, written }
     }
 
-    fn in_table(examined: Examined, chunks: u32) -> Self {
+    fn in_table(examined: Examined, written: Written) -> Self {
         let Examined { report, counts, is_valid } = examined;
-        Self { valid: is_valid, counts, report, chunks }
+        Self { valid: is_valid, counts, report, written }
     }
 }
 
@@ -90,10 +92,10 @@ async fn found(ctx: &Ctx, import: ImportId, format: Format) -> Result<Found, Fai
         Content::Whole(bytes) => bytes,
         Content::Missing => return Err(Refusal::UploadMissing.into()),
         Content::LargerThanAllowed if format == Format::Oneroster => {
-            return Ok(Found::in_archive(Examination::too_large(bytes_max), 0));
+            return Ok(Found::in_archive(Examination::too_large(bytes_max), Written::default()));
         }
         Content::LargerThanAllowed => {
-            return Ok(Found::in_table(people_file::too_large(format), 0));
+            return Ok(Found::in_table(people_file::too_large(format), Written::default()));
         }
     };
     let (chunks, taken) = mpsc::channel(CHUNKS_WAITING_MAX);
@@ -120,14 +122,14 @@ fn read_archive(
     take: impl FnMut(Chunk) -> Result<(), Stopped>,
 ) -> Result<Found, Stopped> {
     let Some(mut archive) = Archive::open(Cursor::new(bytes), Limits::DEFAULT) else {
-        return Ok(Found::in_archive(Examination::not_an_archive(), 0));
+        return Ok(Found::in_archive(Examination::not_an_archive(), Written::default()));
     };
     let examination = examine(&mut archive);
     if !examination.is_valid() {
-        return Ok(Found::in_archive(examination, 0));
+        return Ok(Found::in_archive(examination, Written::default()));
     }
-    let chunks = write_chunks(&mut archive, &examination, take)?;
-    Ok(Found::in_archive(examination, chunks))
+    let written = write_chunks(&mut archive, &examination, take)?;
+    Ok(Found::in_archive(examination, written))
 }
 
 fn read_table(
@@ -136,9 +138,12 @@ fn read_table(
     take: impl FnMut(Chunk) -> Result<(), Stopped>,
 ) -> Result<Found, Stopped> {
     let examined = people_file::examine(bytes, format);
-    let chunks =
-        if examined.is_valid { people_file::write_chunks(bytes, format, take)? } else { 0 };
-    Ok(Found::in_table(examined, chunks))
+    let written = if examined.is_valid {
+        people_file::write_chunks(bytes, format, take)?
+    } else {
+        Written::default()
+    };
+    Ok(Found::in_table(examined, written))
 }
 
 async fn upload(

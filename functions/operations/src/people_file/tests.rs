@@ -227,10 +227,11 @@ fn a_large_table_costs_a_few_bytes_a_row() {
     assert_eq!(rows, ROWS);
     assert!(budget.largest_row() < 100, "one row is in memory at a time");
     let mut largest = 0;
-    let count = write_chunks(csv.as_bytes(), Format::PeopleCsv, |chunk| {
+    let written = write_chunks(csv.as_bytes(), Format::PeopleCsv, |chunk| {
         largest = largest.max(chunk.json.len());
         Ok(())
     });
-    assert_eq!(count.map(u64::from), Ok(ROWS / 100));
+    let chunks = u32::try_from(ROWS / 100).expect("a thousand");
+    assert_eq!(written, Ok(Written { chunks, of_people: chunks }));
     assert!(largest < 160 * 1024);
 }

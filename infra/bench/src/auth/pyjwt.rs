@@ -1,6 +1,5 @@
 //! The same verification by PyJWT, in an environment of its own with pinned versions.
 
-use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use serde_json::Value;
@@ -8,16 +7,16 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use crate::failure::{Explain, Failure};
+use crate::python;
 
 /// `PyJWT` verifies; the others are what it needs.
 const PINNED: [&str; 4] =
     ["PyJWT==2.15.1", "cryptography==50.0.2", "cffi==2.1.1", "pycparser==3.0"];
 const SCRIPT: &str = include_str!("verify.py");
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/tmp");
 
 /// Processor time of one verification, in microseconds, median. `ours` has the token, the keys, issuer and audience.
 pub async fn verify_us(ours: &Value) -> Result<f64, Failure> {
-    let python = python().await?;
+    let python = python::with(PINNED[0], &PINNED).await?;
     let mut process = Command::new(python)
         .args(["-c", SCRIPT])
         .stdin(Stdio::piped())
@@ -32,27 +31,4 @@ pub async fn verify_us(ours: &Value) -> Result<f64, Failure> {
     output.status.success().then_some(()).explain("PyJWT does not verify the token")?;
     let text = String::from_utf8_lossy(&output.stdout);
     text.trim().parse().explain("PyJWT tells no time")
-}
-
-/// An interpreter that has `PINNED`, installed where it is not there yet.
-async fn python() -> Result<PathBuf, Failure> {
-    let folder = Path::new(FOLDER).join(PINNED[0]);
-    let python = folder.join("bin/python");
-    let whole = folder.join("whole");
-    if !whole.exists() {
-        let folder = folder.to_str().explain("the repository's path is no text")?;
-        let mut make = Command::new("python3");
-        run(make.args(["-m", "venv", "--clear", folder])).await?;
-        let mut install = Command::new(&python);
-        run(install.args(["-m", "pip", "install", "--quiet", "--no-deps"]).args(PINNED)).await?;
-        std::fs::write(&whole, "").explain("what was installed cannot be marked")?;
-    }
-    Ok(python)
-}
-
-/// Standard output belongs to the result.
-async fn run(command: &mut Command) -> Result<(), Failure> {
-    let command = command.stdin(Stdio::null()).stdout(std::io::stderr());
-    let status = command.status().await.explain("Python cannot be run: install python3-venv")?;
-    status.success().then_some(()).explain("PyJWT could not be installed")
 }

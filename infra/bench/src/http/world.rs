@@ -28,15 +28,12 @@ use crate::offering::{deliver, section};
 use crate::requests::{Request, bursar, carried_out, person, registrar, step, student, student_id};
 
 pub const DEPARTMENT: &str = "MATH";
-pub const PRICE_GROUP: &str = "standard";
+const PRICE_GROUP: &str = "standard";
 pub const PASSWORD: &str = "a long walk along the Sanaga";
 pub const NEW_PASSWORD: &str = "a longer walk along the Wouri";
 /// Whose accounts come from where: what their addresses begin with.
 pub const SELF_REGISTERED: &str = "amina";
 pub const INVITED: &str = "ngono";
-/// The secret of [`moodle_site`], and that of its webhooks.
-const MOODLE_TOKEN: &str = "moodle/bench";
-pub const MOODLE_WEBHOOK: &str = "moodle/bench-webhook";
 /// Rows that an import step takes at once.
 const ROWS_MAX: usize = 100;
 const SEATS: u32 = 100_000;
@@ -85,7 +82,8 @@ impl World {
             ..PaymentProviderSettings::default()
         });
         let moodle = MoodleSite::start(MoodleSiteSettings {
-            token: secret_not_put(MOODLE_TOKEN),
+            // Of whichever site.
+            token: String::new(),
             ..MoodleSiteSettings::default()
         });
         Self {
@@ -181,6 +179,12 @@ impl World {
         const ASKED: &str = "identity.password-reset.requested";
         let asked = self.told("invite-person", number, ASKED, "requested_at");
         link(LinkPurpose::ResetPassword, asked)
+    }
+
+    /// In the address of a student's calendar.
+    pub fn feed_secret(&self, number: usize) -> String {
+        let address = self.text("issue-schedule-feed", number, "address");
+        address.rsplit('/').nth(1).expect("it stands before the file's name").to_owned()
     }
 
     pub fn service_client(&self, number: usize) -> String {
@@ -296,7 +300,9 @@ impl World {
 
     async fn charge(&mut self, functions: &mut Functions<'_>, calls: usize) -> Result<(), Failure> {
         let price = json!({ "per_credit": francs(5_000) });
-        let price = Request::put(price).at("price_group", &PRICE_GROUP).by(bursar()).event();
+        let price =
+            Request::put(price).header("if-match", &"\"0\"").at("price_group", &PRICE_GROUP);
+        let price = price.by(bursar()).event();
         carried_out(&functions.invoke("billing", "set-price-group", price).await?)?;
         let offered = offered();
         deliver(functions, "billing", "on-section-offered", offered.clone()).await?;
@@ -441,6 +447,15 @@ pub fn plan_offer(number: usize) -> Value {
     })
 }
 
+/// Of a sponsor who pays half of everything.
+pub fn sponsor_terms() -> Value {
+    json!({
+        "sponsor": "A foundation", "currency": "XAF", "first_day": "2000-01-01",
+        "last_day": "2099-12-31", "payment_terms_days": 30,
+        "rules": [{ "pays": { "kind": "share", "basis_points": 5_000 } }],
+    })
+}
+
 /// Posting periods long before anything was booked.
 pub fn month(number: usize) -> String {
     format!("{:04}-{:02}", 1_000 + number / 12, 1 + number % 12)
@@ -462,7 +477,7 @@ pub fn sign_in_provider(code: &str) -> Value {
 
 pub fn moodle_site(url: &str, number: usize) -> Value {
     json!({
-        "title": format!("Site {number}"), "url": url, "token_secret": "bench", "is_active": true,
+        "title": format!("Site {number}"), "url": url, "token_secret": format!("site-{number}"), "is_active": true,
         "people": ["student"], "courses": { "kind": "all" }, "roles": { "student": 5 },
         "naming": {
             "username": "{email}", "course_full_name": "{course_title} ({term_code})",

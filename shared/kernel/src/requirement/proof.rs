@@ -24,6 +24,9 @@ pub enum Verdict {
 #[serde(transparent)]
 pub struct GradeScale(pub Vec<String>);
 
+/// On which no grade stands.
+static NO_SCALE: GradeScale = GradeScale(Vec::new());
+
 impl GradeScale {
     pub fn rank(&self, grade: &str) -> Option<usize> {
         self.0.iter().position(|other| other == grade)
@@ -37,8 +40,10 @@ pub enum Attempt {
     Graded {
         grade: String,
         passed: bool,
+        /// Which of the record's scales it is a grade of.
+        scale: usize,
     },
-    /// Taken elsewhere and recognised; the grade, where there is one, is one of our scale.
+    /// Taken elsewhere and recognised; the grade, where there is one, is one of the scale that is asked by.
     Transferred {
         grade: Option<String>,
     },
@@ -54,6 +59,8 @@ pub enum Attempt {
 pub struct AcademicRecord {
     /// By course code.
     pub courses: BTreeMap<String, Vec<Attempt>>,
+    /// Of the schemes by which the courses were graded: a grade compares by its own scheme's alone.
+    pub scales: Vec<GradeScale>,
     /// Courses that count for another: by the code of the course that is required.
     pub equivalents: BTreeMap<String, BTreeSet<String>>,
     /// Best score by test, in hundredths.
@@ -219,6 +226,10 @@ impl Wanted<'_> {
         let mut best = (Verdict::NotMet, ProofReason::NotTaken { course: self.code.to_owned() });
         let mut any = false;
         for (code, attempt) in attempts {
+            let scale = match attempt {
+                Attempt::Graded { scale, .. } => record.scales.get(*scale).unwrap_or(&NO_SCALE),
+                _ => scale,
+            };
             let judged = self.judge(code, attempt, scale);
             if !any || judged.0 > best.0 {
                 best = judged;
@@ -246,7 +257,7 @@ impl Wanted<'_> {
                     |reason| (Verdict::NotMet, reason),
                 )
             }
-            Attempt::Graded { grade, passed } => {
+            Attempt::Graded { grade, passed, .. } => {
                 let grade = grade.clone();
                 match self.too_low(&course, &grade, scale) {
                     Some(reason) => (Verdict::NotMet, reason),
@@ -301,7 +312,7 @@ mod tests {
     }
 
     fn record(courses: &[(&str, Attempt)]) -> AcademicRecord {
-        let mut record = AcademicRecord::default();
+        let mut record = AcademicRecord { scales: vec![scale()], ..AcademicRecord::default() };
         for (code, attempt) in courses {
             record.courses.entry((*code).to_owned()).or_default().push(attempt.clone());
         }
@@ -309,7 +320,7 @@ mod tests {
     }
 
     fn graded(grade: &str, passed: bool) -> Attempt {
-        Attempt::Graded { grade: grade.into(), passed }
+        Attempt::Graded { grade: grade.into(), passed, scale: 0 }
     }
 
     fn verdict(text: &str, record: &AcademicRecord) -> Verdict {
@@ -326,6 +337,26 @@ mod tests {
         let proof = "course(MATH101, 12)".parse::<Requirement>().expect("reads");
         let proof = proof.prove(&with("C"), &scale());
         assert!(matches!(proof.reason, ProofReason::GradeNotComparable { .. }), "{proof:?}");
+    }
+
+    #[test]
+    fn a_grade_compares_by_the_scale_of_its_own_scheme() {
+        let mut record = record(&[("A", graded("B", true))]);
+        record.scales.push(GradeScale((0..=20).map(|mark| mark.to_string()).collect()));
+        let mark = Attempt::Graded { grade: "9".into(), passed: false, scale: 1 };
+        record.courses.insert("B".into(), vec![mark]);
+        for (requirement, expected) in [
+            ("course(A, C)", Verdict::Met),
+            ("course(A, A)", Verdict::NotMet),
+            ("course(B, 8)", Verdict::Met),
+            ("course(B, 10)", Verdict::NotMet),
+            ("course(A, 8)", Verdict::NotMet),
+            ("course(B, C)", Verdict::NotMet),
+        ] {
+            assert_eq!(verdict(requirement, &record), expected, "{requirement}");
+        }
+        record.scales.clear();
+        assert_eq!(verdict("course(A, C)", &record), Verdict::NotMet, "of a scale that is gone");
     }
 
     #[test]

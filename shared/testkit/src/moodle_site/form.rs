@@ -40,6 +40,16 @@ pub fn list(value: &Value) -> Vec<&Value> {
     }
 }
 
+/// Whether a text like that stands anywhere in a form.
+pub fn holds(value: &Value, is_meant: &impl Fn(&str) -> bool) -> bool {
+    match value {
+        Value::String(text) => is_meant(text),
+        Value::Array(items) => items.iter().any(|item| holds(item, is_meant)),
+        Value::Object(members) => members.values().any(|member| holds(member, is_meant)),
+        _ => false,
+    }
+}
+
 pub fn text<'v>(value: &'v Value, name: &str) -> Option<&'v str> {
     value[name].as_str()
 }

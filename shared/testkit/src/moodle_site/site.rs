@@ -81,6 +81,8 @@ pub struct Site {
     pub groups: BTreeMap<i64, Circle>,
     /// A database never gives an id again.
     pub last_course: i64,
+    /// Whether lists are others at each page.
+    pub moves_lists: bool,
 }
 
 /// Roles that the integration may give: editing teacher, teacher, student.
@@ -207,6 +209,7 @@ impl Default for Site {
             cohorts: BTreeMap::new(),
             groups: BTreeMap::new(),
             last_course: SITE_COURSE,
+            moves_lists: false,
         }
     }
 }

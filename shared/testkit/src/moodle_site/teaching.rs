@@ -60,6 +60,9 @@ impl Site {
                 return Err(failure("unknowcategory", "Category not known!"));
             }
             let name = clean(item, "name")?.to_owned();
+            if name.is_empty() {
+                return Err(failure("categorynamerequired", "Category name is required"));
+            }
             let id = self.categories.keys().last().map_or(1, |last| last + 1);
             created.push(json!({ "id": id, "name": printed(&name, raw) }));
             self.categories.insert(id, Category { id, name, id_number, parent });
@@ -295,6 +298,7 @@ impl Site {
         };
         let (only_active, only_suspended) = (option("onlyactive"), option("onlysuspended"));
         let from = usize::try_from(option("limitfrom").unwrap_or_default()).unwrap_or_default();
+        let from = if self.moves_lists && from > 0 { from + 1 } else { from };
         let limit = usize::try_from(option("limitnumber").unwrap_or_default()).unwrap_or_default();
         let limit = if limit == 0 { usize::MAX } else { limit };
         let found = self

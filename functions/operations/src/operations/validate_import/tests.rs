@@ -1,9 +1,9 @@
 //! Validation from the uploaded file to its chunks, through a bucket that the test holds.
 
+use bucket::Bucket;
 use table::{PageRequest, Table};
 
 use super::*;
-use crate::bucket::Bucket;
 use crate::oneroster::tests::university;
 use crate::stub::{self, Stub};
 
@@ -38,7 +38,11 @@ async fn a_file_is_validated_whatever_happens_on_the_wire() {
         async |table, step| {
             let import = step.command.import;
             let stored = store::import(table, import).await.expect("an import").value;
-            assert_eq!((stored.state, stored.progress.chunks), (State::Validated, 5));
+            let progress = stored.progress;
+            assert_eq!(
+                (stored.state, progress.chunks, progress.chunks_to_check),
+                (State::Checking, 5, 1)
+            );
             assert_eq!((stored.findings, stored.lines_kept), (4, 4));
             assert_eq!(codes(table, import).await.len(), 4);
             for chunk in 1..=5 {
@@ -84,8 +88,8 @@ async fn a_file_that_is_not_there_yet_is_waited_for_by_a_later_run() {
     let import = stub::new_import(&test.table).await;
     assert_eq!(stub::code(validated(&ctx, import, 1).await), "UPLOAD_MISSING");
     upload_to(&stub, import, university(&[]));
-    assert_eq!(validated(&ctx, import, 2).await.expect("a verdict"), State::Validated);
-    assert_eq!(validated(&ctx, import, 3).await.expect("a verdict"), State::Validated);
+    assert_eq!(validated(&ctx, import, 2).await.expect("a verdict"), State::Checking);
+    assert_eq!(validated(&ctx, import, 3).await.expect("a verdict"), State::Checking);
     assert_eq!(stub.calls("GET"), 2, "a verdict is told, not found again");
 }
 
@@ -112,7 +116,7 @@ async fn when_the_bucket_takes_no_chunk_there_is_no_verdict() {
     let result = validated(&ctx, import, 1).await;
     assert!(matches!(result, Err(Failure::Fault(fault)) if fault.retryable));
     stub.mend();
-    assert_eq!(validated(&ctx, import, 1).await.expect("a verdict"), State::Validated);
+    assert_eq!(validated(&ctx, import, 1).await.expect("a verdict"), State::Checking);
 }
 
 const PEOPLE: &str = "source_id,given_name,family_name,email,roles

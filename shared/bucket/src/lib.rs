@@ -1,5 +1,6 @@
-//! One S3 bucket: small whole objects, and addresses to upload to.
+//! One S3 bucket: small whole objects, and signed addresses to upload to and to download from.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -21,6 +22,22 @@ pub struct Bucket {
 struct Place {
     client: Client,
     name: String,
+}
+
+/// What an upload is, to the byte: S3 takes nothing else at its address.
+#[derive(Debug, Clone, Copy)]
+pub struct Upload<'a> {
+    pub media_type: &'a str,
+    pub bytes: u32,
+    /// In base 64, as S3 compares it.
+    pub sha256: &'a str,
+}
+
+/// An address with the headers that must be sent there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    pub url: String,
+    pub headers: BTreeMap<String, String>,
 }
 
 /// What an object turned out to be.
@@ -93,6 +110,51 @@ impl Bucket {
         let request = client.put_object().bucket(name).key(key).presigned(config).await;
         let request = request
             .map_err(|error| Fault::outside("the upload's address could not be signed", error))?;
+        Ok(request.uri().to_owned())
+    }
+
+    /// The same for one file only, of which everything is known.
+    pub async fn upload_url_of(
+        &self,
+        key: &str,
+        upload: Upload<'_>,
+        valid: Duration,
+    ) -> Result<Signed, Fault> {
+        let Place { client, name } = self.place();
+        let config = PresigningConfig::expires_in(valid).expect("a validity below a week");
+        let request = client
+            .put_object()
+            .bucket(name)
+            .key(key)
+            .content_type(upload.media_type)
+            .content_length(upload.bytes.into())
+            .checksum_sha256(upload.sha256)
+            .presigned(config)
+            .await
+            .map_err(|error| Fault::outside("the upload's address could not be signed", error))?;
+        let headers = request.headers();
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Ok(Signed { url: request.uri().to_owned(), headers })
+    }
+
+    /// An address where anybody who holds it may GET this one object, for as long as `valid` says; a browser shows it
+    /// as what `media_type` says, whatever it was uploaded as.
+    pub async fn download_url(
+        &self,
+        key: &str,
+        media_type: &str,
+        valid: Duration,
+    ) -> Result<String, Fault> {
+        let Place { client, name } = self.place();
+        let config = PresigningConfig::expires_in(valid).expect("a validity below a week");
+        let request = client
+            .get_object()
+            .bucket(name)
+            .key(key)
+            .response_content_type(media_type)
+            .presigned(config)
+            .await
+            .map_err(|error| Fault::outside("the file's address could not be signed", error))?;
         Ok(request.uri().to_owned())
     }
 }

@@ -1,5 +1,5 @@
-//! Where a sign-in provider may be: at a public address, by https. Whoever can set an issuer must not be able to make
-//! us look around in our own network, by its name or by a name that leads there.
+//! Where another system may be that the settings name: at a public address, by https. Whoever can set an address must
+//! not be able to make us look around in our own network, by its name or by a name that leads there.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -10,13 +10,13 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reachable {
     PublicOnly,
-    /// And, by plain http as well, this machine: for a provider that is run beside a local cloud.
+    /// And, by plain http as well, this machine: for what is played beside a local cloud.
     WithThisMachine,
 }
 
 impl Reachable {
     pub fn of_environment() -> Self {
-        match shell::required_environment("MATRICULA_STAGE").as_str() {
+        match crate::required_environment("MATRICULA_STAGE").as_str() {
             "dev" => Self::WithThisMachine,
             _ => Self::PublicOnly,
         }
@@ -25,23 +25,24 @@ impl Reachable {
     fn includes(self, address: IpAddr) -> bool {
         is_public(address) || (self == Self::WithThisMachine && address.is_loopback())
     }
-}
 
-/// The address, where it may be asked.
-pub fn checked(text: &str, reachable: Reachable) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
-    let literal = host.parse::<IpAddr>().ok();
-    let is_this_machine =
-        host == "localhost" || literal.is_some_and(|address| address.is_loopback());
-    let may_be_plain = reachable == Reachable::WithThisMachine && is_this_machine;
-    let is_scheme_right = url.scheme() == "https" || (url.scheme() == "http" && may_be_plain);
-    let is_place_right = match literal {
-        Some(address) => reachable.includes(address),
-        None => may_be_plain || (host.contains('.') && !host.ends_with(".localhost")),
-    };
-    let is_bare = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
-    (is_scheme_right && is_place_right && is_bare).then_some(url)
+    /// The address, where it may be asked.
+    pub fn url(self, text: &str) -> Option<Url> {
+        let url = Url::parse(text).ok()?;
+        let host = url.host_str()?.trim_start_matches('[').trim_end_matches(']');
+        let literal = host.parse::<IpAddr>().ok();
+        let is_this_machine =
+            host == "localhost" || literal.is_some_and(|address| address.is_loopback());
+        let may_be_plain = self == Self::WithThisMachine && is_this_machine;
+        let is_scheme_right = url.scheme() == "https" || (url.scheme() == "http" && may_be_plain);
+        let is_place_right = match literal {
+            Some(address) => self.includes(address),
+            None => may_be_plain || (host.contains('.') && !host.ends_with(".localhost")),
+        };
+        let is_bare =
+            url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+        (is_scheme_right && is_place_right && is_bare).then_some(url)
+    }
 }
 
 /// Looks names up, and forgets every address that may not be asked.
@@ -110,9 +111,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_provider_has_a_public_address_and_speaks_https() {
+    fn another_system_has_a_public_address_and_speaks_https() {
         for good in ["https://idp.example", "https://idp.example:8443/realm", "https://8.8.8.8"] {
-            assert!(checked(good, Reachable::PublicOnly).is_some(), "{good}");
+            assert!(Reachable::PublicOnly.url(good).is_some(), "{good}");
         }
         for bad in [
             "http://idp.example",
@@ -144,18 +145,18 @@ mod tests {
             "https://[2002:a00:1::]",
             "https://[2001:db8::1]",
         ] {
-            assert_eq!(checked(bad, Reachable::PublicOnly), None, "{bad}");
+            assert_eq!(Reachable::PublicOnly.url(bad), None, "{bad}");
         }
     }
 
     #[test]
     fn this_machine_is_asked_only_where_the_stage_allows_it() {
         for here in ["http://127.0.0.1:4571", "http://localhost:4571/", "https://[::1]:1"] {
-            assert_eq!(checked(here, Reachable::PublicOnly), None, "{here}");
-            assert!(checked(here, Reachable::WithThisMachine).is_some(), "{here}");
+            assert_eq!(Reachable::PublicOnly.url(here), None, "{here}");
+            assert!(Reachable::WithThisMachine.url(here).is_some(), "{here}");
         }
         for elsewhere in ["http://10.0.0.1", "https://10.0.0.1", "http://idp.example"] {
-            assert_eq!(checked(elsewhere, Reachable::WithThisMachine), None, "{elsewhere}");
+            assert_eq!(Reachable::WithThisMachine.url(elsewhere), None, "{elsewhere}");
         }
     }
 

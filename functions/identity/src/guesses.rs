@@ -56,8 +56,8 @@ impl Guesses {
 }
 
 /// Guesses at a log-in. An account has two names that open it, its address and its student number. If a guess at the
-/// one made the other wait, it would tell whose number it is; so what was typed decides the answer, and what the account
-/// has counted decides unseen whether the password is looked at.
+/// one made the other wait, it would tell whose number it is; so what was typed decides the answer, and what the
+/// account has counted decides unseen whether the password is looked at.
 #[derive(Debug)]
 pub struct LoginGuesses {
     /// At what was typed; or from the device, where the account knows it.

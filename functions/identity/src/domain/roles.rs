@@ -121,7 +121,7 @@ pub fn check_resetter(giver: &[Grant], roles: &Roles, now: Timestamp) -> Result<
 }
 
 /// Who may say by what else somebody signs in, which is as good as their password: an administrator alone, whoever it
-/// is about, since a student, or somebody who is nothing yet, may be of the staff tomorrow. People link theirs themselves.
+/// is about, since a student, or who is nothing yet, may be of the staff tomorrow. People link theirs themselves.
 pub fn check_opener(giver: &[Grant]) -> Result<(), Refusal> {
     let is_administrator = giver.iter().any(|grant| grant.role == Role::Administrator);
     if is_administrator { Ok(()) } else { Err(Refusal::SignInIdNotYours) }

@@ -1,8 +1,7 @@
 //! A log-in by e-mail address or student number. Whoever does not know the password learns nothing: the answer, the
-//! work and the growing wait are the same whether or not there is such an account, and whatever was guessed at it by its
-//! other name. Nothing is answered that depends on
-//! the password, or on a code, before the guess is counted, or before it is sure that nobody has guessed meanwhile; a
-//! log-in that succeeds forgets them.
+//! work and the growing wait are the same whether or not there is such an account, and whatever was guessed at it by
+//! its other name. Nothing is answered that depends on the password, or on a code, before the guess is counted, or
+//! before it is sure that nobody has guessed meanwhile; a log-in that succeeds forgets them.
 
 use kernel::PersonId;
 use schemars::JsonSchema;

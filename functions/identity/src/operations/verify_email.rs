@@ -1,5 +1,5 @@
 //! The code from the mail proves the address: the account opens, and is linked to the person who was imported with that
-//! address, or to a new one who is a student, where such a one is let in. Who is not is told only once the code is right.
+//! address, or to a new one who is a student, where such a one is let in. Who is not is told once the code is right.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use kernel::{AccountId, PersonId};

@@ -33,7 +33,7 @@ pub use past::{
 pub use roster::{RosterEntry, clearance_key, enter_roster, leave_roster, roster, section_pk};
 pub use schedule::{feed_address_key, revoke_address, schedule, schedule_feed_key};
 pub use seat_count::{
-    Counted, SeatReconciler, counted_seats, seat_difference_key, seat_differences,
+    CountedSection, SeatReconciler, counted_seats, seat_difference_key, seat_differences,
     seat_reconciler_key,
 };
 pub use seats::{

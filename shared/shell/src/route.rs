@@ -61,6 +61,10 @@ pub enum Access {
 
 /// An HTTP operation: one line of the table that the shell checks, OpenAPI prints and a test walks through.
 #[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each says one thing of its own, and all are told by name"
+)]
 pub struct Route {
     /// The operation's name, which with the context is the function's name.
     pub operation: &'static str,

@@ -90,15 +90,13 @@ impl Limits {
         state.turn_the_second(now);
         if call == "TransactWriteItems" {
             let items = transacted(&request);
-            return match state.reasons(&items) {
-                Some(reasons) => Admission::Refused(cancelled(&reasons)),
-                None => {
-                    let items: BTreeSet<ItemKey> = items.into_iter().collect();
-                    state.under_way.extend(items.iter().cloned());
-                    let (limits, takes) = (Arc::clone(self), TRANSACTION_TAKES);
-                    Admission::Granted(Passage { limits, items, takes })
-                }
-            };
+            if let Some(reasons) = state.reasons(&items) {
+                return Admission::Refused(cancelled(&reasons));
+            }
+            let items: BTreeSet<ItemKey> = items.into_iter().collect();
+            state.under_way.extend(items.iter().cloned());
+            let (limits, takes) = (Arc::clone(self), TRANSACTION_TAKES);
+            return Admission::Granted(Passage { limits, items, takes });
         }
         for pk in partitions_read(&request) {
             let used = state.read.entry(pk).or_default();

@@ -322,13 +322,11 @@ impl StudentAccount {
     /// Puts the student under a contract, in place of how they were under it before, which is answered.
     pub fn put_under_contract(&mut self, sponsorship: Sponsorship) -> Option<Sponsorship> {
         let known = self.sponsorships.iter_mut().find(|one| one.contract == sponsorship.contract);
-        match known {
-            Some(known) => Some(std::mem::replace(known, sponsorship)),
-            None => {
-                self.sponsorships.push(sponsorship);
-                None
-            }
+        if let Some(known) = known {
+            return Some(std::mem::replace(known, sponsorship));
         }
+        self.sponsorships.push(sponsorship);
+        None
     }
 
     /// What a sponsor is to pay of an invoice, in minor units.

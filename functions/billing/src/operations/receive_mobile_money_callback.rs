@@ -42,7 +42,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
     let is_asked_about = |payment: &table::Stored<crate::domain::Payment>| {
         payment.value.channel == Channel::MobileMoney && !payment.value.is_received()
     };
-    if payment.filter(is_asked_about).is_none() {
+    if !payment.as_ref().is_some_and(is_asked_about) {
         return Ok(taken);
     }
     let provider = ctx.provider_of(Channel::MobileMoney);

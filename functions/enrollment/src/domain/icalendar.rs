@@ -112,16 +112,15 @@ fn first_observance(zone: &TimeZone, from: Timestamp) -> Observance {
     let change = zone.preceding(from).next().map(|change| change.timestamp());
     let change = change.filter(|change| *change > ZONES_FROM);
     let second = SignedDuration::from_secs(1);
-    match change.and_then(|change| Some((change, change.checked_sub(second).ok()?))) {
-        Some((change, before)) => {
+    let change = change.and_then(|change| Some((change, change.checked_sub(second).ok()?)));
+    let (begins, before) = change.map_or_else(
+        || (offset.to_datetime(ZONES_FROM), offset),
+        |(change, before)| {
             let before = zone.to_offset(before);
-            Observance { begins: before.to_datetime(change), before, offset, name, is_dst }
-        }
-        None => {
-            let begins = offset.to_datetime(ZONES_FROM);
-            Observance { begins, before: offset, offset, name, is_dst }
-        }
-    }
+            (before.to_datetime(change), before)
+        },
+    );
+    Observance { begins, before, offset, name, is_dst }
 }
 
 /// By which a zone is known everywhere.

@@ -46,7 +46,9 @@ pub(super) mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD as BASE64;
     use calcard::common::timezone::Tz;
-    use calcard::icalendar::{ICalendar, ICalendarComponentType, ICalendarProperty};
+    use calcard::icalendar::{
+        ICalendar, ICalendarComponentType, ICalendarProperty, ICalendarValue,
+    };
     use kernel::{RegistrationId, Timestamp};
     use serde_json::Value;
     use shell::http::Door;
@@ -104,7 +106,7 @@ pub(super) mod tests {
             let event = Parsed {
                 status: text(ICalendarProperty::Status).expect("a status"),
                 sequence: value(ICalendarProperty::Sequence)
-                    .and_then(|it| it.as_integer())
+                    .and_then(ICalendarValue::as_integer)
                     .expect("a sequence"),
                 summary: text(ICalendarProperty::Summary).expect("a summary"),
                 location: text(ICalendarProperty::Location),

@@ -11,7 +11,7 @@ use table::{PageRequest, Position};
 
 use crate::Ctx;
 use crate::domain::SeatDifference;
-use crate::store::{self, Counted, SeatReconciler};
+use crate::store::{self, CountedSection, SeatReconciler};
 
 /// Terms that one run goes through at most, and pages of 100 sections in each.
 const TERMS_MAX: u32 = 100;
@@ -96,7 +96,7 @@ async fn count_section(
         return Ok(());
     };
     reply.counted += 1;
-    let (counters, Counted { seats, counted, .. }) = (found.counters(), found);
+    let (counters, CountedSection { seats, counted, .. }) = (found.counters(), found);
     let known = ctx.table.get(&store::seat_difference_key(section)).await?;
     let mut transaction = ctx.table.transaction();
     if counters == counted {

@@ -9,7 +9,7 @@ use shell::{Call, Failure, Route};
 use super::OPERATORS;
 use crate::Ctx;
 use crate::domain::{Refusal, SeatDifference};
-use crate::store::{self, Cause, Counted};
+use crate::store::{self, Cause, CountedSection};
 
 pub const ROUTE: Route = Route::act(
     "repair-seats",
@@ -37,7 +37,7 @@ pub async fn handle(ctx: &Ctx, call: &Call<Command>) -> Result<Reply, Failure> {
         let busy = Failure::Conflict { with_twin: false };
         return Err(if is_known { busy } else { Refusal::SectionUnknown.into() });
     };
-    let (counters, Counted { mut seats, shared, counted }) = (found.counters(), found);
+    let (counters, CountedSection { mut seats, shared, counted }) = (found.counters(), found);
     if counters == counted {
         return Err(Refusal::SeatsAgree.into());
     }

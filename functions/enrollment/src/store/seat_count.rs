@@ -55,13 +55,13 @@ pub fn seat_reconciler_key() -> Key<SeatReconciler> {
 const PAGES_MAX: u32 = 200;
 
 /// A section with what was counted in it, and the seats that it shares with others.
-pub struct Counted {
+pub struct CountedSection {
     pub seats: Stored<SectionSeats>,
     pub shared: Option<Stored<SharedSeats>>,
     pub counted: SeatCount,
 }
 
-impl Counted {
+impl CountedSection {
     pub fn counters(&self) -> SeatCount {
         SeatCount::of_counters(&self.seats.value, self.shared.as_ref().map(|shared| &shared.value))
     }
@@ -69,7 +69,10 @@ impl Counted {
 
 /// What was counted, where nothing changed meanwhile; none where it did, or there is no such section. Of a cross-list
 /// every section is counted: whatever changes in one of them changes what they share.
-pub async fn counted_seats(table: &Table, section: SectionId) -> Result<Option<Counted>, Failure> {
+pub async fn counted_seats(
+    table: &Table,
+    section: SectionId,
+) -> Result<Option<CountedSection>, Failure> {
     let Some(seats) = table.get(&seats_key(section)).await? else { return Ok(None) };
     let shared = shared_with(table, &seats.value).await?;
     let mut counted = count(table, section).await?;
@@ -85,7 +88,7 @@ pub async fn counted_seats(table: &Table, section: SectionId) -> Result<Option<C
     let shared_after = shared_with(table, &seats.value).await?;
     let is_still = after.is_some_and(|after| after.version == seats.version)
         && shared_after.map(|after| after.version) == shared.as_ref().map(|shared| shared.version);
-    Ok(is_still.then_some(Counted { seats, shared, counted }))
+    Ok(is_still.then_some(CountedSection { seats, shared, counted }))
 }
 
 async fn shared_with(

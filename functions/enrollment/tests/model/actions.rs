@@ -415,6 +415,11 @@ async fn accept(world: &mut World) {
     let offered = entries.iter().filter(|entry| entry.state == WaitlistState::Offered);
     let offered: Vec<WaitlistEntry> = offered.cloned().collect();
     let Some(entry) = world.rng.choice(offered).or(some_entry(world).await) else { return };
+    if let Some(offer) = &entry.offer
+        && world.rng.u8(..3) == 0
+    {
+        world.now = world.now.max(offer.expires_at);
+    }
     let student = world.student(entry.student);
     let section = world.at(entry.section);
     let standing = has(world, student);

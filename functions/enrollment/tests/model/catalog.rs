@@ -304,10 +304,10 @@ pub fn students() -> Vec<Student> {
             tests: [("ALGEBRA".to_owned(), 4_000 + at % 2 * 2_000)].into(),
             ..StudentRecord::default()
         };
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             record.programs.insert("CS".to_owned());
         }
-        if number % 3 == 0 {
+        if number.is_multiple_of(3) {
             record.waived_courses.insert("BASIC".to_owned());
         }
         let person = PersonId::derived_from(&format!("student {number}"));

@@ -112,6 +112,10 @@ const REFUSALS: [&str; 35] = [
     "OFFERED_ALREADY",
 ];
 
+/// Of both, what a run of [`STEPS`] reaches only as a rule; a longer one has to.
+const SELDOM: [&str; 4] =
+    ["seat offered", "MAX_WAITLISTED_CREDITS", "OFFER_EXPIRED", "OFFERED_ALREADY"];
+
 fn number_from(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
@@ -153,8 +157,9 @@ fn nobody_is_oversold_and_every_rule_holds_after_every_step() {
     if steps >= STEPS {
         let action = |name: &&&str| !whole.actions.contains_key(**name);
         let refusal = |code: &&&str| !whole.refusals.contains_key(**code);
-        let unreached: Vec<_> =
-            ACTIONS.iter().filter(action).chain(REFUSALS.iter().filter(refusal)).collect();
+        let unreached = ACTIONS.iter().filter(action).chain(REFUSALS.iter().filter(refusal));
+        let may_miss = |name: &&&str| steps < 10 * STEPS && SELDOM.contains(*name);
+        let unreached: Vec<_> = unreached.filter(|name| !may_miss(name)).collect();
         assert!(unreached.is_empty(), "never reached: {unreached:?}");
     }
 }

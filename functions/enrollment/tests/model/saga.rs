@@ -209,7 +209,7 @@ async fn take(world: &mut World, envelope: Envelope) {
     let before = world.view.clone();
     match envelope.name.as_str() {
         SagaRequested::NAME => {
-            begin(world, serde_json::from_value(envelope.data.clone()).expect("reads"));
+            begin(world, &serde_json::from_value(envelope.data.clone()).expect("reads"));
             return;
         }
         SeatFreed::NAME => {
@@ -237,7 +237,7 @@ async fn take(world: &mut World, envelope: Envelope) {
 }
 
 /// An execution is started once for each attempt.
-fn begin(world: &mut World, requested: SagaRequested) {
+fn begin(world: &mut World, requested: &SagaRequested) {
     let stage = match requested.enter {
         events::Enter::Undo => Stage::Undoing,
         _ => Stage::Begun,

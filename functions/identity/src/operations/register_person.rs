@@ -218,7 +218,7 @@ pub(crate) mod tests {
             (Role::HrOfficer, None),
         ] {
             let external_ids = vec![subject.clone()];
-            let planted = Command { role, external_ids, ..command("Max", "Roy", None) };
+            let planted = Command { external_ids, role, ..command("Max", "Roy", None) };
             let refused = handle(&ctx, &by_staff(office, planted)).await;
             assert_eq!(code(refused), "SIGN_IN_ID_NOT_YOURS", "{office:?}, {role:?}");
         }

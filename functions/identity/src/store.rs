@@ -518,6 +518,7 @@ pub fn write_roles(
             valid_from: assignment.validity.valid_from,
             valid_to: assignment.validity.valid_to,
             assigned_by: assignment.assigned_by,
+            assignment_version: assignment.told,
         };
         transaction.event(event, assignment.told, cause.now, cause.correlation_id);
     }

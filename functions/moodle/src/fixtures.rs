@@ -116,6 +116,7 @@ fn assigned(name: &str, role: Role, department: Option<&str>) -> RoleAssigned {
         valid_from: None,
         valid_to: None,
         assigned_by: None,
+        assignment_version: 0,
     }
 }
 

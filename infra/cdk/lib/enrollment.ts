@@ -77,7 +77,7 @@ export function enrollment(scope: Construct, shared: Shared): Context {
   context.step("release-seats", [writes]);
   context.step("park", [writes]);
   context.step("close", [writes]);
-  context.step("import-history", [writes]);
+  context.step("import-history", [writes, timeZone]);
   context.step("prove-audit-trail", [reads]);
   // Schedules
   context.schedule("reconcile-sagas", Duration.minutes(5), [writes, describes("enrollment")], { timeoutS: 300 });

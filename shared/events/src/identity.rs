@@ -74,6 +74,9 @@ pub struct RoleAssigned {
     pub valid_to: Option<Timestamp>,
     /// Who assigned it; absent for an operator's invocation.
     pub assigned_by: Option<PersonId>,
+    /// Rises each time that this assignment is told: the dates of an older word do not count any more.
+    #[serde(default)]
+    pub assignment_version: u64,
 }
 
 impl Event for RoleAssigned {
@@ -93,6 +96,7 @@ impl Event for RoleAssigned {
             valid_from: None,
             valid_to: None,
             assigned_by: Some(PersonId::derived_from("administrator")),
+            assignment_version: 1,
         }
     }
 }

@@ -15,7 +15,7 @@ use table::{IdempotencyKey, PageRequest, Position, StoredReply};
 use tokio::time::Instant;
 
 use crate::failure::Fault;
-use crate::request::{FieldError, Wrong};
+use crate::request::{ERRORS_MAX, FieldError, Wrong};
 use crate::telemetry::Outcome;
 use crate::{
     Access, Body, Call, Caller, Context, Failure, Method, Raw, Refuse, RequestRefusal, Route,
@@ -401,7 +401,8 @@ impl<'e> Request<'e> {
         if route.also_form && media_type == Body::Form.media_type() {
             let (mut fields, mut repeated) = (Map::new(), Vec::new());
             for (name, text) in form_urlencoded::parse(body.as_bytes()) {
-                if fields.insert(name.to_string(), text.into()).is_some() {
+                let is_news = fields.insert(name.to_string(), text.into()).is_none();
+                if !is_news && repeated.len() < ERRORS_MAX {
                     repeated.push(format!("/{name}"));
                 }
             }

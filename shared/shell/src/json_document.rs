@@ -6,6 +6,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use crate::request::ERRORS_MAX;
+
 /// What a text says, and as a JSON pointer (RFC 6901) each member that stands in it again.
 pub(crate) fn read(text: &str) -> Result<(Value, Vec<String>), serde_json::Error> {
     let mut repeated = Vec::new();
@@ -15,6 +17,9 @@ pub(crate) fn read(text: &str) -> Result<(Value, Vec<String>), serde_json::Error
     deserializer.end()?;
     Ok((value, repeated))
 }
+
+/// Characters of a member's name that are told again: whoever sends names without end gets no more back.
+const NAME_SHOWN_MAX: usize = 200;
 
 /// Where in the document we are; written out only where something is wrong.
 enum Path<'p> {
@@ -28,6 +33,7 @@ impl fmt::Display for Path<'_> {
         match self {
             Self::Root => Ok(()),
             Self::Member(parent, name) => {
+                let name: String = name.chars().take(NAME_SHOWN_MAX).collect();
                 write!(to, "{parent}/{}", name.replace('~', "~0").replace('/', "~1"))
             }
             Self::Element(parent, at) => write!(to, "{parent}/{at}"),
@@ -99,7 +105,7 @@ impl<'de> Visitor<'de> for Place<'_, '_> {
         while let Some(name) = members.next_key::<String>()? {
             let path = &Path::Member(self.path, &name);
             let value = members.next_value_seed(Place { path, repeated: &mut *self.repeated })?;
-            if object.contains_key(&name) {
+            if object.contains_key(&name) && self.repeated.len() < ERRORS_MAX {
                 self.repeated.push(path.to_string());
             }
             object.insert(name, value);
@@ -144,5 +150,13 @@ mod tests {
         let (value, repeated) = read(text).expect("reads");
         assert_eq!(repeated, ["/a/x", "/b/1/m~1n", "/b/1/~0", "/a", "/a"]);
         assert_eq!(value, json!({ "a": 5, "b": [0, { "m/n": 2, "~": 3 }] }));
+    }
+
+    #[test]
+    fn a_name_without_end_that_says_much_twice_is_told_in_few_words() {
+        let (name, members) = ("n".repeat(100_000), r#""":0,"#.repeat(20_000));
+        let (_, repeated) = read(&format!(r#"{{"{name}":{{{members}"":0}}}}"#)).expect("reads");
+        assert_eq!(repeated.len(), ERRORS_MAX);
+        assert!(repeated.iter().all(|path| path.len() <= NAME_SHOWN_MAX + 2));
     }
 }

@@ -13,8 +13,8 @@ use table::{Partition, Record};
 use super::BURSAR;
 use crate::Ctx;
 use crate::domain::{
-    Dispute, DisputeState, Known, MovementKind, Origin, Payment, Refund, RefundState, Refusal,
-    SuspenseItem, Unreconciled, amount_of, reconcile,
+    Channel, Dispute, DisputeState, Known, MovementKind, Origin, Payment, Refund, RefundState,
+    Refusal, SuspenseItem, Unreconciled, amount_of, reconcile,
 };
 use crate::store;
 
@@ -129,7 +129,8 @@ async fn known_here(ctx: &Ctx, day: Date) -> Result<Vec<Known>, Failure> {
         let payments = all(ctx, &store::payments_ended(near)).await?;
         known.extend(payments.iter().filter_map(|payment| of_payment(payment, day)));
         let items = all(ctx, &store::suspense_items_of(near)).await?;
-        known.extend(items.iter().map(|item| of_suspense(item, day)));
+        let by_card = items.iter().filter(|item| item.channel == Channel::Card);
+        known.extend(by_card.map(|item| of_suspense(item, day)));
         let refunds = all(ctx, &store::refunds_ended(near)).await?;
         known.extend(refunds.iter().filter_map(|refund| of_refund(refund, day)));
         let disputes = all(ctx, &store::disputes_of(near)).await?;

@@ -39,6 +39,8 @@ pub struct HeldRole {
     /// Absent where no end is known.
     #[serde(default)]
     pub valid_to: Option<Timestamp>,
+    #[serde(default)]
+    pub assignment_version: u64,
 }
 
 impl HeldRole {
@@ -83,9 +85,10 @@ impl HeldRoles {
         here.filter(is_held).collect()
     }
 
-    /// `false` where nothing changes.
+    /// `false` where nothing changes: an older word that comes late brings no dates back.
     pub fn assign(&mut self, assignment: RoleAssignmentId, role: HeldRole) -> bool {
-        if self.ended.contains(&assignment) {
+        let is_older = |known: &HeldRole| known.assignment_version > role.assignment_version;
+        if self.ended.contains(&assignment) || self.roles.get(&assignment).is_some_and(is_older) {
             return false;
         }
         self.roles.insert(assignment, role.clone()) != Some(role)
@@ -443,8 +446,13 @@ mod tests {
     fn each_beginning_and_each_end_of_a_role_is_marked_once() {
         let at = |hours| testkit::now() + jiff::SignedDuration::from_hours(hours);
         let mut held = HeldRoles::none(testkit::person("ada"));
-        let role =
-            |role, valid_from, valid_to| HeldRole { role, department: None, valid_from, valid_to };
+        let role = |role, valid_from, valid_to| HeldRole {
+            role,
+            department: None,
+            valid_from,
+            valid_to,
+            assignment_version: 0,
+        };
         let id = RoleAssignmentId::derived_from;
         assert!(held.assign(id("contract"), role(Role::Teacher, Some(at(1)), Some(at(3)))));
         assert!(held.assign(id("studies"), role(Role::Student, None, Some(at(2)))));
@@ -457,6 +465,25 @@ mod tests {
         assert_eq!(held.next_change(), Some(at(3)));
         held.end(id("contract"));
         assert_eq!(held.next_change(), None, "it was ended before");
+    }
+
+    #[test]
+    fn an_older_word_that_comes_late_brings_no_dates_back() {
+        let until = |hours, assignment_version| HeldRole {
+            role: Role::Teacher,
+            department: None,
+            valid_from: None,
+            valid_to: Some(testkit::now() + jiff::SignedDuration::from_hours(hours)),
+            assignment_version,
+        };
+        let (june, december) = (until(1, 1), until(7, 2));
+        let contract = RoleAssignmentId::derived_from("contract");
+        for (first, second) in [(&june, &december), (&december, &june)] {
+            let mut held = HeldRoles::none(testkit::person("ada"));
+            held.assign(contract, first.clone());
+            held.assign(contract, second.clone());
+            assert_eq!(held.roles[&contract], december);
+        }
     }
 
     proptest! {

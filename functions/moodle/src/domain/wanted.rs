@@ -198,7 +198,8 @@ mod tests {
     fn roles(held: &[(Role, Option<&str>)]) -> HeldRoles {
         let roles = held.iter().enumerate().map(|(at, (role, department))| {
             let department = department.map(str::to_owned);
-            let held = HeldRole { role: *role, department, valid_from: None, valid_to: None };
+            let (role, valid_from, valid_to) = (*role, None, None);
+            let held = HeldRole { role, department, valid_from, valid_to, assignment_version: 0 };
             (RoleAssignmentId::derived_from(&at.to_string()), held)
         });
         HeldRoles { roles: roles.collect(), ..HeldRoles::none(testkit::person("ada")) }
@@ -228,7 +229,7 @@ mod tests {
         let (valid_from, valid_to) = (Some(at(24)), Some(at(48)));
         let (role, department) = (Role::Teacher, Some("MATH".to_owned()));
         let mut held = HeldRoles::none(testkit::person("ada"));
-        let contract = HeldRole { role, department, valid_from, valid_to };
+        let contract = HeldRole { role, department, valid_from, valid_to, assignment_version: 0 };
         assert!(held.assign(RoleAssignmentId::derived_from("contract"), contract));
         let wanted = |now, has_account| {
             let known = Standings { roles: Some(&held), has_account, ..Standings::default() };

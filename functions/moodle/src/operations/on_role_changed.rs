@@ -28,8 +28,10 @@ pub async fn handle(ctx: &Ctx, delivery: &Delivery) -> Result<(), Failure> {
     let changed = if ends {
         held.end(assignment)
     } else {
-        let RoleAssigned { department, valid_from, valid_to, .. } = delivery.event()?;
-        held.assign(assignment, HeldRole { role, department, valid_from, valid_to })
+        let RoleAssigned { department, valid_from, valid_to, assignment_version, .. } =
+            delivery.event()?;
+        let told = HeldRole { role, department, valid_from, valid_to, assignment_version };
+        held.assign(assignment, told)
     };
     if !changed {
         return Ok(());

@@ -50,10 +50,6 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             let route = &op::reset_second_factor::ROUTE;
             shell::http(route, ctx, op::reset_second_factor::handle).await
         }
-        "end-sessions-of-person" => {
-            let route = &op::end_sessions_of_person::ROUTE;
-            shell::http(route, ctx, op::end_sessions_of_person::handle).await
-        }
         "read-roles" => shell::http(&op::read_roles::ROUTE, ctx, op::read_roles::handle).await,
         "end-role" => shell::http(&op::end_role::ROUTE, ctx, op::end_role::handle).await,
         "invite-person" => {
@@ -166,6 +162,10 @@ async fn serve_the_register(ctx: &Ctx, operation: &str) -> Result<(), lambda_run
             shell::http(&op::register_person::ROUTE, ctx, op::register_person::handle).await
         }
         "list-people" => shell::http(&op::list_people::ROUTE, ctx, op::list_people::handle).await,
+        "end-sessions-of-person" => {
+            let route = &op::end_sessions_of_person::ROUTE;
+            shell::http(route, ctx, op::end_sessions_of_person::handle).await
+        }
         "read-person" => shell::http(&op::read_person::ROUTE, ctx, op::read_person::handle).await,
         "edit-person" => shell::http(&op::edit_person::ROUTE, ctx, op::edit_person::handle).await,
         "change-legal-name" => {

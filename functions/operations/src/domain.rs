@@ -19,7 +19,8 @@ pub enum State {
     Validating,
     /// The file cannot be applied: the report says why.
     Invalid,
-    /// Its people are tried against those who are known already, without a trace; the report tells which would be refused.
+    /// Its people are tried against those who are known already, without a trace; the report tells who would be
+    /// refused.
     Checking,
     /// Waits for approval.
     Validated,

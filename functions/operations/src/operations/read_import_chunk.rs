@@ -1,5 +1,5 @@
-//! Import step: the next chunk that nobody has applied yet, and who applies it; or, before the approval, the next one of
-//! people that nobody has tried yet.
+//! Import step: the next chunk that nobody has applied yet, and who applies it; or, before the approval, the next
+//! one of people that nobody has tried yet.
 
 use bucket::Content;
 use kernel::ImportId;

@@ -172,10 +172,12 @@ impl Call {
         let response =
             agent().run(request).unwrap_or_else(|error| panic!("{call} got no answer: {error}"));
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = response.into_body().read_to_string();
-        let text = text.unwrap_or_else(|error| panic!("{call}: the answer broke off: {error}"));
+        let bytes = response.into_body().read_to_vec();
+        let bytes = bytes.unwrap_or_else(|error| panic!("{call}: the answer broke off: {error}"));
         note(self.method, &self.path, status, began.elapsed());
-        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        // A document need not be text.
+        let body = serde_json::from_slice(&bytes);
+        let body = body.unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into());
         Reply { call, status, headers, body }
     }
 }

@@ -20,7 +20,7 @@ fn a_week_and_a_calendar_show_what_a_student_has_to_attend() {
     let section = term.plain_section();
     let registrar = &staff().registrar.api;
     let read = registrar.get(&format!("/sections/{section}")).expect(200);
-    let meetings = json!({ "meetings": [{
+    let meetings = json!({ "override_reason": "The room was found late.", "meetings": [{
         "weekdays": ["tuesday"], "starts_at": "10:00", "ends_at": "12:00",
         "first_day": "2027-02-01", "last_day": "2027-06-30",
     }] });

@@ -15,13 +15,13 @@ pub enum AdjustmentKind {
     /// Billed by an invoice of its own.
     Charge {
         code: ChargeCode,
-        #[schemars(length(min = 1, max = 20))]
+        #[schemars(length(min = 1, max = 40))]
         term_code: String,
     },
     /// Pays for charges of this code, as money would, and is never paid out.
     Credit {
         code: ChargeCode,
-        #[schemars(length(min = 1, max = 20))]
+        #[schemars(length(min = 1, max = 40))]
         term_code: String,
         /// What it pays for first.
         invoice: Option<InvoiceId>,

@@ -24,7 +24,7 @@ pub struct Command {
     pub plan_offer: PlanOfferCode,
     #[schemars(length(min = 1, max = 100))]
     pub name: String,
-    #[schemars(length(min = 1, max = 20))]
+    #[schemars(length(min = 1, max = 40))]
     pub term_code: String,
     /// In the order in which they are due.
     #[schemars(length(min = 1, max = 24))]
